@@ -1,0 +1,193 @@
+#-------------------------------------------------------------------------
+#
+# Makefile
+#	  Build, install and check vkindex (PGXS).
+#
+#	  make                 build the extension
+#	  make install         install it for the server of PG_CONFIG
+#	  make test            install what is missing, build, run every test
+#	                       (STAGES="regress tap" runs some of them)
+#	  make check-kernels   build and run the kernel checker; needs no server
+#	                       (VKCHECK_ARGS="--bench" is passed on to it)
+#	  make lint            check the rules of the tree
+#	  make demo            both indexes over real data (QUERY="your words")
+#	  make bench           measure against other engines (BENCH_ARGS)
+#	  make clean           remove what was built
+#
+#	  Variables: PG_CONFIG, CC, WERROR=1 (warnings are errors).
+#
+# NOTES
+#	  No file is compiled for the machine that builds it.  A kernel file
+#	  gets the flags of its own instruction set and nothing else does; which
+#	  file runs is decided when the library is loaded.
+#
+#-------------------------------------------------------------------------
+
+MODULE_big = vkindex
+EXTENSION = vkindex
+DATA = vkindex--1.0.sql
+PGFILEDESC = "vkindex - index access methods for vectors"
+
+KERNEL_SRCS := $(sort $(wildcard src/kernels/*.c))
+QUANT_SRCS := $(sort $(wildcard src/quant/*.c))
+SERVER_SRCS := $(sort $(wildcard src/*.c src/types/*.c src/am/*.c src/batch/*.c))
+OBJS := $(patsubst %.c,%.o,$(SERVER_SRCS) $(KERNEL_SRCS) $(QUANT_SRCS))
+
+EXTRA_CLEAN = build results $(wildcard src/*.d src/*/*.d)
+
+REGRESS = $(patsubst sql/%.sql,%,$(sort $(wildcard sql/*.sql)))
+REGRESS_OPTS = --load-extension=vkindex
+
+# -isystem quiets the warnings of the server's own headers.  What remains is
+# code that the server's conventions ask for: a callback has every parameter
+# of its type, used or not, and tables are closed by an entry of one zero.
+WARNINGS = -Wall -Wextra -Wno-unused-parameter -Wno-missing-field-initializers
+ifdef WERROR
+WARNINGS += -Werror
+endif
+
+# The last bit of a distance must not depend on what a compiler fuses.
+NUMERIC_FLAGS = -ffp-contract=off
+
+# Kernels and codes: plain C that knows no server, where speed is made.
+PLAIN_FLAGS = -O3 -fno-math-errno -Wno-declaration-after-statement
+
+# The reference is what every other kernel is compared with, so it must stay
+# scalar (clang takes gcc's names for these two).
+REF_FLAGS = -fno-tree-vectorize -fno-tree-slp-vectorize
+
+# Targets that work before a server is installed.
+SERVERLESS = test check-kernels lint demo bench
+
+GOALS := $(or $(MAKECMDGOALS),all)
+PG_CONFIG ?= pg_config
+
+ifeq ($(filter-out $(SERVERLESS),$(GOALS)),)
+WITHOUT_SERVER = yes
+else
+PGXS := $(shell $(PG_CONFIG) --pgxs 2>/dev/null)
+ifeq ($(wildcard $(PGXS)),)
+ifneq ($(GOALS),clean)
+$(error no PGXS from "$(PG_CONFIG)": install postgresql-server-dev, or set PG_CONFIG)
+endif
+WITHOUT_SERVER = yes
+endif
+endif
+
+ifdef WITHOUT_SERVER
+
+.DEFAULT_GOAL = all
+
+clean:
+	rm -rf $(EXTRA_CLEAN) $(OBJS) $(OBJS:.o=.bc) $(MODULE_big).so
+
+else
+
+PG_CPPFLAGS = -Isrc -isystem $(shell $(PG_CONFIG) --includedir-server)
+PG_CFLAGS = $(WARNINGS) $(NUMERIC_FLAGS) -MMD -MP
+SHLIB_LINK = -lm
+
+# PGXS's own tracking keys its files by base name only; -MMD above does not.
+override autodepend = no
+
+include $(PGXS)
+
+endif
+
+#-------------------------------------------------------------------------
+# Instruction sets: tools/probe-cc asks the compiler, once for each compiler
+#-------------------------------------------------------------------------
+
+EMPTY =
+SPACE = $(EMPTY) $(EMPTY)
+PROBE := build/probe-$(subst /,_,$(subst $(SPACE),_,$(strip $(CC)))).mk
+
+$(PROBE): tools/probe-cc
+	@mkdir -p $(@D)
+	@tools/probe-cc $(CC) >$@.tmp
+	@mv $@.tmp $@
+
+ifneq ($(filter-out clean lint demo bench test,$(GOALS)),)
+include $(PROBE)
+endif
+
+# Flags of one kernel or quant file; $(1) is its path without suffix.
+file_flags = $(PLAIN_FLAGS) $(ISA_$(notdir $(1))) $(if $(filter src/kernels/ref,$(1)),$(REF_FLAGS))
+
+#-------------------------------------------------------------------------
+# The extension
+#-------------------------------------------------------------------------
+
+ifndef WITHOUT_SERVER
+
+override CFLAGS += $(CC_FLAGS)
+
+# Built again when flags may have changed.
+$(OBJS): Makefile $(PROBE)
+
+-include $(OBJS:.o=.d)
+
+PLAIN_OBJS = $(patsubst %.c,%.o,$(KERNEL_SRCS) $(QUANT_SRCS))
+
+define plain_object
+$(1): override CFLAGS += $$(call file_flags,$(basename $(1)))
+
+endef
+$(eval $(foreach o,$(PLAIN_OBJS),$(call plain_object,$(o))))
+
+# Bitcode lets the server inline functions into compiled expressions, for the
+# CPU at hand and by another compiler.  Ours are too long to gain by it, and
+# their answers must be those of the library: nothing is offered for inlining
+# (-fno-inline marks each function so) and kernels have no bitcode at all.
+override BITCODE_CFLAGS += $(NUMERIC_FLAGS) -fno-inline
+
+ifeq ($(with_llvm),yes)
+$(OBJS:.o=.bc): %.bc: %.o
+
+$(PLAIN_OBJS:.o=.bc):
+	$(COMPILE.c.bc) -o $@ -x c /dev/null
+endif
+
+endif
+
+#-------------------------------------------------------------------------
+# The kernel checker: the same files and flags, no server
+#-------------------------------------------------------------------------
+
+VKCHECK = build/kernels/vkcheck
+VKCHECK_SRCS := $(sort $(wildcard test/kernels/*.c))
+VKCHECK_OBJS = $(patsubst %.c,build/kernels/%.o,$(VKCHECK_SRCS) $(KERNEL_SRCS) $(QUANT_SRCS))
+
+check-kernels: $(if $(VKCHECK_SRCS),$(VKCHECK))
+ifeq ($(VKCHECK_SRCS),)
+	@echo "vkcheck: 0 passed, 0 failed"
+else
+	$(VKCHECK) $(VKCHECK_ARGS)
+endif
+
+$(VKCHECK): $(VKCHECK_OBJS)
+	$(CC) -o $@ $^ -lm
+
+build/kernels/%.o: %.c Makefile $(PROBE)
+	@mkdir -p $(@D)
+	$(CC) -g -O2 -Isrc $(WARNINGS) $(CC_FLAGS) $(NUMERIC_FLAGS) -MMD -MP $(if $(filter src/%,$*),$(call file_flags,$*)) -c -o $@ $<
+
+-include $(VKCHECK_OBJS:.o=.d)
+
+#-------------------------------------------------------------------------
+# Everything else is a script
+#-------------------------------------------------------------------------
+
+test:
+	@test/run $(STAGES)
+
+lint:
+	@tools/lint
+
+demo:
+	@QUERY='$(subst ','\'',$(QUERY))' demo/run
+
+bench:
+	@bench/run $(BENCH_ARGS)
+
+.PHONY: test lint demo bench check-kernels
