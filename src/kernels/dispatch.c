@@ -1,0 +1,141 @@
+/*-------------------------------------------------------------------------
+ *
+ * dispatch.c
+ *	  The table of kernels in use, and which ISA gave each of its slots.
+ *
+ * NOTES
+ *	  VkKernels consists of function pointers only, so it is also an array of
+ *	  slots; reports and the checker walk it as one.  A level's table starts
+ *	  with the reference and is overwritten by each ISA up to that level.
+ *
+ * IDENTIFICATION
+ *	  src/kernels/dispatch.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include <string.h>
+
+#include "isa.h"
+
+typedef void (*Slot) (void);
+
+const int	vk_format_bits[VK_FORMATS] = {1, 2, 4, 8, 16, 32};
+const int	vk_format_line_dims[VK_FORMATS] = {32, 16, 8, 4, 2, 1};
+
+/* worst first; a later row overwrites the slots that it fills */
+const VkIsa vk_isas[] = {
+	{"ref", 0, vk_ref_fill},
+	{"avx2", VK_CPU_AVX2 | VK_CPU_F16C, vk_avx2_fill},
+	{"avx512", VK_CPU_AVX2 | VK_CPU_F16C | VK_CPU_AVX512 | VK_CPU_VNNI |
+	VK_CPU_VBMI | VK_CPU_VPOPCNTDQ, vk_avx512_fill},
+};
+
+const int	vk_isa_count = sizeof(vk_isas) / sizeof(vk_isas[0]);
+
+/* whether the build has the ISA, in the order of vk_isas */
+static const bool *const isa_built[] = {NULL, &vk_avx2_built, &vk_avx512_built};
+
+/* in the order of VkKernels */
+const char *const vk_slot_names[] = {
+	"pair_l2_f32", "pair_dot_f32", "pair_l1_f32", "pair_cosine_f32",
+	"pair_dot_f64",
+	"pack_query_b1", "pack_query_b2", "pack_query_b4", "pack_query_b8",
+	"scan_b1", "scan_b2", "scan_b4", "scan_b8",
+	"scan_f16", "scan_f32",
+	"pack_row_b4", "pack_row_b8", "row_b4", "row_b8",
+	"tile_i8", "tile_f32",
+	"bound_flat", "bound_list", "bound_list_proven",
+	"hadamard", "subtract_code", "subtract", "quantize_i8", "code_trial",
+	"code_error2", "half_to_float", "float_to_half",
+};
+
+#define SLOT_COUNT	(sizeof(vk_slot_names) / sizeof(vk_slot_names[0]))
+
+_Static_assert(sizeof(VkKernels) == SLOT_COUNT * sizeof(Slot),
+			   "every slot of VkKernels needs a name");
+
+const int	vk_slot_count = SLOT_COUNT;
+
+static VkKernels chosen;		/* the table, once one has been chosen */
+static int	chosen_isa = 0;
+
+const VkKernels *vk_kernels = &vk_ref_kernels;
+
+static bool
+slot_filled(const VkKernels *kernels, int slot)
+{
+	Slot		pointer;
+
+	memcpy(&pointer, (const char *) kernels + slot * sizeof(Slot),
+		   sizeof(Slot));
+	return pointer != NULL;
+}
+
+bool
+vk_isa_available(int isa)
+{
+	uint64_t	required;
+
+	if (isa < 0 || isa >= vk_isa_count)
+		return false;
+	required = vk_isas[isa].required;
+	return (isa_built[isa] == NULL || *isa_built[isa]) &&
+		(vk_cpu_features() & required) == required;
+}
+
+bool
+vk_kernels_fill(VkKernels *kernels, int isa)
+{
+	uint64_t	cpu_features = vk_cpu_features();
+
+	if (!vk_isa_available(isa))
+		return false;
+	for (int level = 0; level <= isa; level++)
+		if (vk_isa_available(level))
+			vk_isas[level].fill(kernels, cpu_features);
+	return true;
+}
+
+bool
+vk_kernels_choose(const char *isa)
+{
+	bool		automatic = strcmp(isa, "auto") == 0;
+
+	for (int level = vk_isa_count - 1; level >= 0; level--)
+	{
+		if (!automatic && strcmp(isa, vk_isas[level].name) != 0)
+			continue;
+		if (vk_kernels_fill(&chosen, level))
+		{
+			chosen_isa = level;
+			vk_kernels = &chosen;
+			return true;
+		}
+	}
+	return false;
+}
+
+const char *
+vk_slot_available(int slot, int isa)
+{
+	VkKernels	alone;
+
+	if (slot < 0 || slot >= vk_slot_count || !vk_isa_available(isa))
+		return NULL;
+	memset(&alone, 0, sizeof(alone));
+	vk_isas[isa].fill(&alone, vk_cpu_features());
+	return slot_filled(&alone, slot) ? vk_isas[isa].name : NULL;
+}
+
+const char *
+vk_slot_isa(int slot)
+{
+	for (int isa = chosen_isa; isa > 0; isa--)
+	{
+		const char *name = vk_slot_available(slot, isa);
+
+		if (name != NULL)
+			return name;
+	}
+	return vk_isas[0].name;
+}

@@ -1,0 +1,359 @@
+/*-------------------------------------------------------------------------
+ *
+ * template_vector.h
+ *	  Portable loops of the pair kernels and the vector operations.
+ *
+ * NOTES
+ *	  ref.c compiles these as they stand; an ISA file compiles the ones that
+ *	  its compiler vectorises well and writes the rest by hand.  Everything
+ *	  here gives the same bits whatever the instructions: sums run over 32
+ *	  fixed lanes, nothing is contracted (-ffp-contract=off), and rounding to
+ *	  integers is done by adding 1.5 * 2^23 to a value clamped before.
+ *
+ *	  The includer defines half_to_float_16 (load 16 halves) beforehand.
+ *
+ * IDENTIFICATION
+ *	  src/kernels/template_vector.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef VK_TEMPLATE_VECTOR_H
+#define VK_TEMPLATE_VECTOR_H
+
+#include <float.h>
+#include <math.h>
+#include <string.h>
+
+#include "kernels.h"
+
+#define SUM_LANES	32			/* lanes of the canonical sum */
+
+/* x87 NaNs differ in sign between CPUs, and a zero sum has no sign to keep */
+static inline float
+canonical_f32(float x)
+{
+	return x == x ? x + 0.0f : NAN;
+}
+
+static inline double
+canonical_f64(double x)
+{
+	return x == x ? x + 0.0 : (double) NAN;
+}
+
+static inline float
+add_lanes_f32(float *lane)
+{
+	for (int width = SUM_LANES / 2; width > 0; width /= 2)
+		for (int j = 0; j < width; j++)
+			lane[j] += lane[j + width];
+	return canonical_f32(lane[0]);
+}
+
+static inline double
+add_lanes_f64(double *lane)
+{
+	for (int width = SUM_LANES / 2; width > 0; width /= 2)
+		for (int j = 0; j < width; j++)
+			lane[j] += lane[j + width];
+	return canonical_f64(lane[0]);
+}
+
+/* an error by a scale that is not finite says nothing */
+static inline double
+error_or_nan(float scale, double error2)
+{
+	return fabsf(scale) <= FLT_MAX ? error2 : (double) NAN;
+}
+
+/* nearest integer, ties to even, for |x| < 2^22 */
+static inline float
+round_even(float x)
+{
+	const float magic = 12582912.0f;
+
+	return (x + magic) - magic;
+}
+
+/* clamp; NaN gives low */
+static inline float
+clamp_f32(float x, float low, float high)
+{
+	x = x > low ? x : low;
+	return x < high ? x : high;
+}
+
+/*
+ * The value that a stored code u stands for is value_mult * u - value_offset.
+ */
+static inline int
+code_value_mult(VkFormat format)
+{
+	return format == VK_FORMAT_B8 ? 1 : 2;
+}
+
+static inline int
+code_value_offset(VkFormat format)
+{
+	return format == VK_FORMAT_B8 ? 128 : (1 << vk_format_bits[format]) - 1;
+}
+
+/* ---------- pairs ---------- */
+
+static inline float
+template_pair_l2_f32(const float *a, const float *b, int dim)
+{
+	float		lane[SUM_LANES] = {0};
+
+	for (int i = 0; i < dim; i++)
+	{
+		float		diff = a[i] - b[i];
+
+		lane[i % SUM_LANES] = fmaf(diff, diff, lane[i % SUM_LANES]);
+	}
+	return add_lanes_f32(lane);
+}
+
+static inline float
+template_pair_dot_f32(const float *a, const float *b, int dim)
+{
+	float		lane[SUM_LANES] = {0};
+
+	for (int i = 0; i < dim; i++)
+		lane[i % SUM_LANES] = fmaf(a[i], b[i], lane[i % SUM_LANES]);
+	return add_lanes_f32(lane);
+}
+
+static inline float
+template_pair_l1_f32(const float *a, const float *b, int dim)
+{
+	float		lane[SUM_LANES] = {0};
+
+	for (int i = 0; i < dim; i++)
+		lane[i % SUM_LANES] += fabsf(a[i] - b[i]);
+	return add_lanes_f32(lane);
+}
+
+static inline void
+template_pair_cosine_f32(const float *a, const float *b, int dim, float out[3])
+{
+	out[0] = template_pair_dot_f32(a, b, dim);
+	out[1] = template_pair_dot_f32(a, a, dim);
+	out[2] = template_pair_dot_f32(b, b, dim);
+}
+
+static inline double
+template_pair_dot_f64(const float *a, const float *b, int dim)
+{
+	double		lane[SUM_LANES] = {0};
+
+	for (int i = 0; i < dim; i++)
+		lane[i % SUM_LANES] += (double) a[i] * (double) b[i];
+	return add_lanes_f64(lane);
+}
+
+/* ---------- vector operations ---------- */
+
+static inline void
+template_hadamard(float *x, int n, float scale)
+{
+	for (int half = 1; half < n; half *= 2)
+		for (int start = 0; start < n; start += 2 * half)
+			for (int i = start; i < start + half; i++)
+			{
+				float		low = x[i];
+				float		high = x[i + half];
+
+				x[i] = low + high;
+				x[i + half] = low - high;
+			}
+	for (int i = 0; i < n; i++)
+		x[i] *= scale;
+}
+
+static inline void
+template_subtract_code(const float *p, float a, const int8_t *code, int dim,
+					   float *y)
+{
+	for (int i = 0; i < dim; i++)
+	{
+		float		product = a * (float) code[i];
+
+		y[i] = p[i] - product;
+	}
+}
+
+static inline void
+template_subtract(const float *a, const float *b, int dim, float *y)
+{
+	for (int i = 0; i < dim; i++)
+		y[i] = a[i] - b[i];
+}
+
+static inline float
+max_abs(const float *p, int dim)
+{
+	float		max = 0.0f;
+
+	for (int i = 0; i < dim; i++)
+	{
+		float		magnitude = fabsf(p[i]);
+
+		max = magnitude > max ? magnitude : max;
+	}
+	return max;
+}
+
+/* sums of a quantisation or a code trial, over the canonical lanes */
+typedef struct CodeSums
+{
+	double		dot[SUM_LANES];
+	double		norm2[SUM_LANES];	/* of the vector; quantisation only */
+	int32_t		code_sum;
+	int32_t		code_norm2;
+} CodeSums;
+
+/* elements first .. dim - 1; an ISA does the whole 32s before them itself */
+static inline void
+quantize_span(const float *p, int first, int dim, float inverse, int8_t *code,
+			  CodeSums *sums)
+{
+	for (int i = first; i < dim; i++)
+	{
+		float		c = round_even(clamp_f32(p[i] * inverse, -127.0f, 127.0f));
+		double		wide = p[i];
+
+		code[i] = (int8_t) c;
+		sums->code_sum += code[i];
+		sums->code_norm2 += code[i] * code[i];
+		sums->dot[i % SUM_LANES] += wide * (double) c;
+		sums->norm2[i % SUM_LANES] += wide * wide;
+	}
+}
+
+/*
+ * A vector so small that 127 / max|p| overflows gets zero codes: its error is
+ * then its whole norm, which is safe.  NaN gets -127, and a NaN error.
+ */
+static inline float
+quantize_inverse(float max)
+{
+	float		inverse = 127.0f / max;
+
+	return inverse <= 3.0e38f ? inverse : 0.0f;
+}
+
+static inline void
+quantize_finish(CodeSums *sums, VkQuantized *out)
+{
+	out->sum = sums->code_sum;
+	out->norm2 = sums->code_norm2;
+	out->scale = sums->code_norm2 == 0 ? 0.0f :
+		(float) (add_lanes_f64(sums->dot) / (double) sums->code_norm2);
+	out->vector_norm2 = add_lanes_f64(sums->norm2);
+}
+
+static inline void
+quantize_error_span(const float *p, int first, int dim, float scale,
+					const int8_t *code, double *error2)
+{
+	for (int i = first; i < dim; i++)
+	{
+		double		diff = (double) p[i] - (double) scale * (double) code[i];
+
+		error2[i % SUM_LANES] += diff * diff;
+	}
+}
+
+static inline void
+template_quantize_i8(const float *p, int dim, int8_t *code, VkQuantized *out)
+{
+	CodeSums	sums = {{0}, {0}, 0, 0};
+	double		error2[SUM_LANES] = {0};
+
+	quantize_span(p, 0, dim, quantize_inverse(max_abs(p, dim)), code, &sums);
+	quantize_finish(&sums, out);
+	quantize_error_span(p, 0, dim, out->scale, code, error2);
+	out->error2 = error_or_nan(out->scale, add_lanes_f64(error2));
+}
+
+/* what a code trial makes of y: u = round(clamp(scale y + shift)) */
+typedef struct CodeGrid
+{
+	float		scale;
+	float		shift;
+	float		low;
+	float		high;
+	int			mult;			/* value = mult u - offset */
+	int			offset;
+} CodeGrid;
+
+static inline CodeGrid
+code_grid(VkFormat format, float inv_step)
+{
+	CodeGrid	grid;
+
+	grid.mult = code_value_mult(format);
+	grid.offset = code_value_offset(format);
+	grid.scale = inv_step / (float) grid.mult;
+	grid.shift = (float) grid.offset / (float) grid.mult;
+	grid.low = format == VK_FORMAT_B8 ? 1.0f : 0.0f;
+	grid.high = (float) ((1 << vk_format_bits[format]) - 1);
+	return grid;
+}
+
+static inline void
+code_trial_span(const float *y, int first, int dim, const CodeGrid *grid,
+				uint8_t *codes, CodeSums *sums)
+{
+	for (int i = first; i < dim; i++)
+	{
+		float		u = round_even(clamp_f32(y[i] * grid->scale + grid->shift,
+											 grid->low, grid->high));
+		int			c = grid->mult * (int) u - grid->offset;
+
+		codes[i] = (uint8_t) (int) u;
+		sums->code_norm2 += c * c;
+		sums->dot[i % SUM_LANES] += (double) y[i] * (double) c;
+	}
+}
+
+static inline void
+template_code_trial(const float *y, int dim, VkFormat format, float inv_step,
+					uint8_t *codes, VkTrial *out)
+{
+	CodeSums	sums = {{0}, {0}, 0, 0};
+	CodeGrid	grid = code_grid(format, inv_step);
+
+	code_trial_span(y, 0, dim, &grid, codes, &sums);
+	out->dot = add_lanes_f64(sums.dot);
+	out->norm2 = sums.code_norm2;
+}
+
+static inline void
+code_error_span(const float *y, int first, int dim, VkFormat format, float a,
+				const uint8_t *codes, double *error2)
+{
+	int			mult = code_value_mult(format);
+	int			offset = code_value_offset(format);
+
+	for (int i = first; i < dim; i++)
+	{
+		int			c = mult * codes[i] - offset;
+		double		diff = (double) y[i] - (double) a * (double) c;
+
+		error2[i % SUM_LANES] += diff * diff;
+	}
+}
+
+static inline double
+template_code_error2(const float *y, int dim, VkFormat format, float a,
+					 const uint8_t *codes)
+{
+	double		error2[SUM_LANES] = {0};
+
+	code_error_span(y, 0, dim, format, a, codes, error2);
+	return error_or_nan(a, add_lanes_f64(error2));
+}
+
+#endif							/* VK_TEMPLATE_VECTOR_H */
