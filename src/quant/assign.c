@@ -1,0 +1,207 @@
+/*-------------------------------------------------------------------------
+ *
+ * assign.c
+ *	  Nearest centroid of many int8 rows, by the int8 tile.
+ *
+ * NOTES
+ *	  Dots are exact integers and the rest is a handful of float operations in
+ *	  one fixed order, so the answer is the same on every ISA.  Centroids are
+ *	  taken a few blocks at a time: dots then stay in the first-level cache.
+ *
+ * IDENTIFICATION
+ *	  src/quant/assign.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include <math.h>
+#include <string.h>
+
+#include "quant/quant.h"
+
+#define CHUNK_BLOCKS	16		/* blocks of centroids a tile */
+#define RUN				64		/* centroids looked at together */
+
+static size_t
+aligned(size_t size)
+{
+	return (size + 63) / 64 * 64;
+}
+
+static int
+block_count(int lists)
+{
+	return (lists + VK_LANES - 1) / VK_LANES;
+}
+
+static size_t
+lines_size(int dim, int blocks)
+{
+	return (size_t) blocks * vk_format_lines(VK_FORMAT_B8, dim) * VK_LINE_SIZE;
+}
+
+static size_t
+dots_size(int blocks)
+{
+	int			chunk = blocks < CHUNK_BLOCKS ? blocks : CHUNK_BLOCKS;
+
+	return (size_t) VK_ASSIGN_ROWS * VK_LANES * chunk * sizeof(int32_t);
+}
+
+size_t
+vk_assigner_size(int dim, int lists)
+{
+	int			blocks = block_count(lists);
+
+	return 64 + lines_size(dim, blocks) +
+		2 * aligned(sizeof(float) * VK_LANES * blocks) +
+		aligned(dots_size(blocks));
+}
+
+static int64_t
+code_norm2(const int8_t *code, int dim)
+{
+	int64_t		sum = 0;
+
+	for (int i = 0; i < dim; i++)
+		sum += code[i] * code[i];
+	return sum;
+}
+
+/* a centroid's bytes into its lane, flipped to unsigned */
+static void
+put_lane(uint8_t *block, int lane, const int8_t *code, int dim)
+{
+	for (int i = 0; i < dim; i++)
+		block[(size_t) (i / 4) * VK_LINE_SIZE + lane * 4 + i % 4] =
+			(uint8_t) (code[i] + 128);
+}
+
+void
+vk_assigner_init(VkAssigner *assigner, int dim, int lists, const int8_t *codes,
+				 size_t stride, const float *scales, void *memory)
+{
+	int			blocks = block_count(lists);
+	char	   *next = (char *) aligned((size_t) (uintptr_t) memory);
+
+	assigner->dim = dim;
+	assigner->lists = lists;
+	assigner->blocks = blocks;
+	assigner->block_stride = lines_size(dim, 1);
+	assigner->lines = (uint8_t *) next;
+	next += lines_size(dim, blocks);
+	assigner->scales = (float *) next;
+	next += aligned(sizeof(float) * VK_LANES * blocks);
+	assigner->norms2 = (float *) next;
+	next += aligned(sizeof(float) * VK_LANES * blocks);
+	assigner->dots = (int32_t *) next;
+
+	memset(assigner->lines, 0, lines_size(dim, blocks));
+	for (int list = 0; list < VK_LANES * blocks; list++)
+	{
+		const int8_t *code = codes + list * stride;
+
+		if (list >= lists)
+		{
+			assigner->scales[list] = 0;
+			assigner->norms2[list] = INFINITY;
+			continue;
+		}
+		put_lane(assigner->lines + list / VK_LANES * assigner->block_stride,
+				 list % VK_LANES, code, dim);
+		assigner->scales[list] = scales[list];
+		assigner->norms2[list] = (float) ((double) scales[list] * scales[list] *
+										  (double) code_norm2(code, dim));
+	}
+}
+
+/* the best seen so far for one row */
+typedef struct Nearest
+{
+	float		distance;		/* |c|^2 - 2 <x,c> */
+	int32_t		list;
+} Nearest;
+
+/*
+ * Distances of one row to a run of centroids.  The loop only asks whether any
+ * of them is an improvement, which few runs have: that vectorises where the
+ * search for the place of a minimum does not.
+ */
+static void
+nearest_in_run(const int32_t *restrict dots, const float *restrict scales,
+			   const float *restrict norms2, int count, int32_t correction,
+			   float twice_scale, int first_list, Nearest *nearest)
+{
+	const float best = nearest->distance;
+	float		distances[RUN];
+	int			improved = 0;
+
+	for (int i = 0; i < count; i++)
+	{
+		distances[i] = norms2[i] -
+			(float) (dots[i] - correction) * (twice_scale * scales[i]);
+		improved |= distances[i] < best;
+	}
+	if (!improved)
+		return;
+	for (int i = 0; i < count; i++)
+		if (distances[i] < nearest->distance)
+		{
+			nearest->distance = distances[i];
+			nearest->list = first_list + i;
+		}
+}
+
+/* all runs of one row in a tile of centroids */
+static void
+nearest_in_tile(const VkAssigner *assigner, int first, int count,
+				const int32_t *dots, int32_t correction, float scale,
+				Nearest *nearest)
+{
+	for (int run = 0; run < count; run += RUN)
+		nearest_in_run(dots + run, assigner->scales + first + run,
+					   assigner->norms2 + first + run,
+					   count - run < RUN ? count - run : RUN, correction,
+					   2 * scale, first + run, nearest);
+}
+
+static int32_t
+code_sum(const int8_t *code, int dim)
+{
+	int32_t		sum = 0;
+
+	for (int i = 0; i < dim; i++)
+		sum += code[i];
+	return sum;
+}
+
+void
+vk_assign(VkAssigner *assigner, const int8_t *codes, size_t stride,
+		  const float *scales, int m, int32_t *list)
+{
+	Nearest		nearest[VK_ASSIGN_ROWS];
+	int32_t		corrections[VK_ASSIGN_ROWS];
+
+	for (int i = 0; i < m; i++)
+	{
+		nearest[i] = (Nearest) {INFINITY, 0};
+		corrections[i] = 128 * code_sum(codes + i * stride, assigner->dim);
+	}
+	for (int block = 0; block < assigner->blocks; block += CHUNK_BLOCKS)
+	{
+		int			first = block * VK_LANES;
+		int			blocks = assigner->blocks - block;
+
+		if (blocks > CHUNK_BLOCKS)
+			blocks = CHUNK_BLOCKS;
+		vk_kernels->tile_i8(codes, stride, m,
+							assigner->lines + block * assigner->block_stride,
+							assigner->block_stride, blocks, assigner->dim,
+							assigner->dots);
+		for (int i = 0; i < m; i++)
+			nearest_in_tile(assigner, first, blocks * VK_LANES,
+							assigner->dots + (size_t) i * blocks * VK_LANES,
+							corrections[i], scales[i], &nearest[i]);
+	}
+	for (int i = 0; i < m; i++)
+		list[i] = nearest[i].list;
+}

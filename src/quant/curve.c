@@ -1,0 +1,137 @@
+/*-------------------------------------------------------------------------
+ *
+ * curve.c
+ *	  Rows to scan for a declared recall: a small table, and its reading.
+ *
+ * NOTES
+ *	  Work follows a power of k, and a power of the share that may be missed
+ *	  (1 - recall), so both are read on logarithmic scales.
+ *
+ * IDENTIFICATION
+ *	  src/quant/curve.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include <math.h>
+
+#include "quant/quant.h"
+
+/* the aim lies this share of the way from the target to 1 */
+#define AIM_MARGIN	0.1
+
+const float vk_curve_levels[VK_CURVE_LEVELS] =
+{0.5f, 0.7f, 0.8f, 0.9f, 0.95f, 0.98f, 0.99f, 0.995f};
+
+const int	vk_curve_anchors[VK_CURVE_ANCHORS] =
+{1, 3, 10, 30, 100, 300, 1000};
+
+void
+vk_curve_set_anchor(VkCurve *curve, int anchor, float *work, int64_t count)
+{
+	float	   *rows = curve->rows[anchor];
+	int64_t		done = 0;		/* below this, work is smaller already */
+
+	for (int level = 0; level < VK_CURVE_LEVELS; level++)
+	{
+		int64_t		rank;
+
+		if (count <= 0)
+		{
+			rows[level] = 0;
+			continue;
+		}
+		rank = (int64_t) ceil((double) vk_curve_levels[level] * count) - 1;
+		if (rank < done)
+			rank = done;
+		rows[level] = vk_select_float(work + done, count - done, rank - done);
+		done = rank;
+	}
+}
+
+/* more neighbours, or a higher recall, never take less work */
+void
+vk_curve_finish(VkCurve *curve)
+{
+	for (int level = 0; level < VK_CURVE_LEVELS; level++)
+	{
+		float		most = 0;
+
+		for (int anchor = 0; anchor < VK_CURVE_ANCHORS; anchor++)
+		{
+			float	   *rows = &curve->rows[anchor][level];
+
+			if (*rows == 0)
+				continue;
+			if (*rows < most)
+				*rows = most;
+			most = *rows;
+		}
+	}
+}
+
+/* log of the work for one anchor at a recall, linear in log(1 - recall) */
+static double
+work_at_level(const float *rows, double recall)
+{
+	int			level = 0;
+	double		x;
+	double		x0;
+	double		x1;
+	double		y0;
+	double		y1;
+
+	while (level < VK_CURVE_LEVELS - 2 && recall > vk_curve_levels[level + 1])
+		level++;
+	x = log(1 - recall);
+	x0 = log(1 - (double) vk_curve_levels[level]);
+	x1 = log(1 - (double) vk_curve_levels[level + 1]);
+	y0 = log((double) rows[level]);
+	y1 = log((double) rows[level + 1]);
+	if (x > x0)					/* below the first level */
+		return y0;
+	return y0 + (y1 - y0) * (x - x0) / (x1 - x0);
+}
+
+double
+vk_curve_budget(const VkCurve *curve, double k, double target, double total)
+{
+	double		recall = target + AIM_MARGIN * (1 - target);
+	double		log_k = log(k > 1 ? k : 1);
+	double		x0 = 0;
+	double		y0 = 0;
+	double		slope = 1;
+	int			known = 0;
+	double		work;
+
+	if (!(target < 1))
+		return total;
+	if (!(recall > 0))
+		recall = 0;
+	for (int anchor = 0; anchor < VK_CURVE_ANCHORS; anchor++)
+	{
+		double		x = log((double) vk_curve_anchors[anchor]);
+		double		y;
+
+		if (!(curve->rows[anchor][0] > 0))
+			continue;
+		y = work_at_level(curve->rows[anchor], recall);
+		if (known++ > 0)
+			slope = (y - y0) / (x - x0);
+		else if (log_k < x)
+			log_k = x;			/* nothing is known of fewer neighbours */
+		if (known > 1 && log_k <= x)
+		{
+			x0 = x;
+			y0 = y;
+			break;
+		}
+		x0 = x;
+		y0 = y;
+	}
+	if (known == 0)
+		return total;
+	work = exp(y0 + slope * (log_k - x0));
+	if (work < k)
+		work = k;
+	return work < total ? work : total;
+}

@@ -1,0 +1,365 @@
+/*-------------------------------------------------------------------------
+ *
+ * quant.h
+ *	  Rotation, codes and their bounds, k-means, recall curve, top-k.
+ *
+ * NOTES
+ *	  Nothing here includes PostgreSQL.  Callers own all memory; functions that
+ *	  need scratch take it through a struct or a sized buffer.  Formulas are in
+ *	  README.md of this folder.
+ *
+ *	  Words: q is a query, x a row, m the centre that both are coded against:
+ *	  the mean of the index (vkflat, and vkivf's centre list), or a list's
+ *	  centre, which *is* its decoded 8-bit code in the rotated space.  "score"
+ *	  is what bounds enclose: the squared L2 distance (L2; and cosine, of the
+ *	  normalised vectors, so twice the cosine distance), or the negative inner
+ *	  product.
+ *
+ * IDENTIFICATION
+ *	  src/quant/quant.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef VK_QUANT_H
+#define VK_QUANT_H
+
+#include "kernels/kernels.h"
+
+#define VK_UNIT		0x1p-24		/* half a unit in the last place of a float */
+/* norms squared beyond these are not bounded (but 0 is) */
+#define VK_NORM2_MIN	0x1p-100
+#define VK_NORM2_MAX	0x1p120
+
+static inline bool
+vk_norm2_in_range(double norm2)
+{
+	return norm2 == 0 || (norm2 >= VK_NORM2_MIN && norm2 <= VK_NORM2_MAX);
+}
+
+typedef enum VkMetric
+{
+	VK_METRIC_L2,
+	VK_METRIC_IP,
+	VK_METRIC_COSINE
+} VkMetric;
+
+/* ---------------------------------------------------------------------
+ * rotation.c: seeded orthogonal transform (DECISIONS 7).  Four rounds of signs
+ * and a fast Hadamard transform over the first p (odd rounds) or last p (even)
+ * elements, p = 2^floor(log2 dim).  Same bits on every ISA.  identity: copies.
+ */
+typedef struct VkRotation
+{
+	int			dim;
+	int			power;			/* p */
+	bool		identity;
+	uint32_t   *signs;			/* 4 x dim sign masks, 0 or 0x80000000 */
+} VkRotation;
+
+extern size_t vk_rotation_size(int dim);	/* bytes of signs */
+extern void vk_rotation_init(VkRotation *rotation, int dim, uint64_t seed,
+							 bool identity, void *memory);
+/* out may not overlap x */
+extern void vk_rotate(const VkRotation *rotation, const float *x, float *out);
+/* the inverse, in floats: for reports, no bound is kept */
+extern void vk_rotate_back(const VkRotation *rotation, const float *y, float *out);
+/* rho: relative error of a rotated vector's norm (DECISIONS 7); 0 if identity
+ * plus what a float subtraction of the mean costs */
+extern double vk_rotation_error(const VkRotation *rotation);
+
+/* ---------------------------------------------------------------------
+ * coder: what all rows of one index share
+ */
+typedef struct VkCoder
+{
+	int			dim;
+	VkMetric	metric;
+	VkFormat	format;			/* of scan codes */
+	int			refine_bits;	/* 0, 4 or 8 */
+	bool		flat;			/* vkflat annotation, else vkivf's */
+	VkRotation	rotation;
+	const float *mean;			/* dim floats, original space */
+	/* derived by vk_coder_init */
+	int			lines;			/* code lines a block */
+	int			refine_size;	/* bytes a refine code, 0 for none */
+	float		code_unit;		/* scale of the stored a (kernels.h) */
+	double		rho;			/* rotation error */
+	double		mean_norm;		/* |mean| */
+} VkCoder;
+
+/*
+ * identity rotation for F32 codes (and dim 1).  memory: vk_rotation_size(dim).
+ * mean is kept by reference.
+ */
+extern void vk_coder_init(VkCoder *coder, int dim, VkMetric metric,
+						  VkFormat format, int refine_bits, bool flat,
+						  uint64_t seed, const float *mean, void *memory);
+extern int	vk_refine_size(int refine_bits, int dim);	/* DECISIONS 16 */
+
+/* a centre: a decoded 8-bit code in the rotated space about the mean */
+typedef struct VkCenter
+{
+	float		a;				/* centre = fl(a * code) */
+	double		norm;			/* |centre| */
+	const int8_t *code;			/* dim signed codes; NULL: the mean itself */
+} VkCenter;
+
+/*
+ * Cosine: x / |x| in float (double arithmetic, rounded once an element).
+ * Returns false, out untouched, where all of x is 0 (every distance is NaN: a
+ * rest row).  *wild is set where the norm squared lies outside [2^-100, 2^120]:
+ * no bound is valid then.  (Where the operator's own float norm is 0 but x is
+ * not, distances are 0, 2 or NaN, as the sign of the product says.)
+ */
+extern bool vk_normalize(const float *x, int dim, float *out, bool *wild);
+
+/* ---------------------------------------------------------------------
+ * codes.c: rows
+ */
+typedef struct VkRowCode
+{
+	/* absolute; vk_annotation_put makes them relative to what a kernel decodes */
+	float		norm2;			/* N = |x~|^2 */
+	float		norm;			/* |x~| (vkivf: |r|) */
+	float		a;				/* x' = a c */
+	float		error;			/* |y - x'| rounded up; infinity: no bound */
+	/* 4 bytes a line, vk_format_lines(format, dim) lines */
+	uint8_t    *lane;
+	/* refine_size bytes, NULL where the index has none */
+	uint8_t    *refine;
+} VkRowCode;
+
+/* scratch for encoding and querying, one a backend or worker: dim floats etc. */
+extern size_t vk_scratch_size(int dim);
+
+/*
+ * Rotate a row about the mean: y = fl(R (x - mean)); x is normalised already
+ * for cosine.  *norm2 = |x - mean|^2 in double, of the unrotated difference.
+ */
+extern void vk_row_rotate(const VkCoder *coder, const float *x, float *y,
+						  double *norm2, void *scratch);
+
+/*
+ * Encode a rotated row (vk_row_rotate) against a centre.  norm2 is that of
+ * vk_row_rotate.  wild: store "no bound" (always a candidate); also set for
+ * rows whose norms leave the range in which bounds hold (DECISIONS 3).
+ */
+extern void vk_row_encode(const VkCoder *coder, const float *y, double norm2,
+						  const VkCenter *center, bool wild, VkRowCode *out,
+						  void *scratch);
+
+/*
+ * 8-bit code of a rotated vector as a centre: signed codes in [-127,127] and a,
+ * fl(a * code) being the centre from now on.
+ */
+extern void vk_center_encode(const float *y, int dim, int8_t *code, float *a);
+/* norm of a decoded centre */
+extern double vk_center_norm(const int8_t *code, float a, int dim);
+
+/*
+ * Refine code head (DECISIONS 16): N f32, a f32, E half (relative), 0.
+ * For the centre list the refine code is 8 bits and decodes to the centre:
+ * vk_refine_center reads it (code: dim int8).
+ */
+extern void vk_refine_center(const uint8_t *refine, int dim, int8_t *code,
+							 float *a);
+extern void vk_refine_from_center(const int8_t *code, float a, int dim,
+								  uint8_t *refine);
+
+/* store a row's annotation and lane into a block; lines point at the block's
+ * annotation line(s) as they lie on the page */
+extern void vk_annotation_put(const VkCoder *coder, void *annotation,
+							  float block_scale, int lane,
+							  const VkRowCode *row);
+/* block_scale for a block opened by this row: |r|, or 1 where that is 0 or
+ * not a normal number */
+extern float vk_block_scale(const VkRowCode *row);
+
+/* ---------------------------------------------------------------------
+ * bounds.c: queries
+ */
+typedef struct VkQuery
+{
+	const float *vector;		/* as the operator sees it (cosine: normalised) */
+	float	   *rotated;		/* p: R (q - mean); IP: R q */
+	double		norm2;			/* |q - mean|^2 (IP: |q|^2), double */
+	double		dot_mean;		/* <q, mean>, IP only */
+	bool		wild;			/* no bound holds for this query: fetch all */
+} VkQuery;
+
+extern void vk_query_init(const VkCoder *coder, const float *vector,
+						  float *rotated, VkQuery *out, void *scratch);
+
+/* a query quantised against one centre */
+typedef struct VkQueryCode
+{
+	VkBoundQuery bound;			/* for scan codes */
+	VkQuantized quantized;
+	double		norm2;			/* Q2 against this centre (IP: |q|^2) */
+	double		center_norm;	/* M */
+	double		base;			/* Q2, or for IP -<q, mean + centre> */
+	bool		centered;		/* the centre is not the mean itself */
+	float	   *values;			/* p - centre (IP: p): dim + 1 floats, padded */
+	int8_t	   *code;			/* quantised values, padded to a multiple of 32 */
+	void	   *packed_scan;	/* VK_PACKED_QUERY_SIZE, 64-byte aligned; NULL
+								 * skips packing for the scan */
+	void	   *packed_row;		/* same size; NULL where there are no refine codes */
+} VkQueryCode;
+
+/* bytes of memory for vk_query_code_init, and its set-up of the pointers */
+extern size_t vk_query_code_size(const VkCoder *coder);
+extern void vk_query_code_init(const VkCoder *coder, VkQueryCode *code,
+							   void *memory);
+
+/*
+ * Quantise for a centre.  For IP, vkflat and the centre list the query's own
+ * code does not change between centres: requantise = false keeps values, code
+ * and packed forms and only renews base and slack terms.
+ */
+extern void vk_query_code_set(const VkCoder *coder, const VkQuery *query,
+							  const VkCenter *center, bool requantise,
+							  VkQueryCode *code);
+
+/* bounds of one row from its refine code; proven or statistical (epsilon) */
+extern void vk_refine_bounds(const VkCoder *coder, const VkQueryCode *code,
+							 const uint8_t *refine, bool proven,
+							 double *lower, double *upper);
+
+#define VK_EPSILON	2.5f		/* standard deviations, statistical reading */
+
+/* ---------------------------------------------------------------------
+ * kmeans.c (NUMERICS section 6)
+ */
+typedef struct VkKmeans
+{
+	/* input */
+	int			dim;
+	VkMetric	metric;			/* cosine: centroids normalised at the end */
+	int			lists;			/* wanted, >= 1; fewer come back if rows < lists */
+	int64_t		rows;
+	const int8_t *codes;		/* rows x stride, quantised rotated rows */
+	size_t		stride;			/* bytes a row: multiple of 4, zero padded */
+	const float *scales;		/* row = scale * code */
+	const float *rotated_mean;	/* dim floats: R mean (cosine only) */
+	uint64_t	seed;
+	void		(*progress) (void *arg, int64_t done, int64_t total);
+	void	   *arg;			/* progress also checks for interrupts; may longjmp */
+	void	   *(*alloc) (void *arg, size_t size);	/* never returns NULL */
+	void		(*release) (void *arg, void *memory);
+	/* output */
+	int8_t	   *center_codes;	/* lists x stride, caller's */
+	float	   *center_scales;	/* lists */
+} VkKmeans;
+
+/* returns the number of centroids made (<= lists) */
+extern int	vk_kmeans(VkKmeans *kmeans);
+/* bytes that alloc will be asked for at most, beside the input */
+extern size_t vk_kmeans_memory(int dim, int lists, int64_t rows);
+
+/* centroids packed for assignment of many rows */
+typedef struct VkAssigner
+{
+	int			dim;
+	int			lists;
+	int			blocks;			/* of 16 centroids */
+	size_t		block_stride;
+	uint8_t    *lines;			/* blocks x block_stride: 8-bit lines */
+	float	   *scales;			/* 16 x blocks */
+	float	   *norms2;			/* |c|^2; +inf for padding lanes */
+	int32_t    *dots;			/* VK_ASSIGN_ROWS x 16 x a chunk of blocks */
+} VkAssigner;
+
+#define VK_ASSIGN_ROWS	32		/* rows a call of vk_assign at most */
+
+extern size_t vk_assigner_size(int dim, int lists);
+extern void vk_assigner_init(VkAssigner *assigner, int dim, int lists,
+							 const int8_t *codes, size_t stride,
+							 const float *scales, void *memory);
+/* nearest centroid of each of m <= VK_ASSIGN_ROWS int8 rows (Euclidean);
+ * ties go to the lower number.  Same answer on every ISA. */
+extern void vk_assign(VkAssigner *assigner, const int8_t *codes, size_t stride,
+					  const float *scales, int m, int32_t *list);
+
+/* ---------------------------------------------------------------------
+ * curve.c: rows to scan for a recall (NUMERICS section 4, DECISIONS 25)
+ */
+#define VK_CURVE_LEVELS		8	/* .5 .7 .8 .9 .95 .98 .99 .995 */
+#define VK_CURVE_ANCHORS	7	/* k = 1 3 10 30 100 300 1000 */
+
+typedef struct VkCurve
+{
+	float		rows[VK_CURVE_ANCHORS][VK_CURVE_LEVELS];	/* 0: unknown */
+} VkCurve;
+
+extern const float vk_curve_levels[VK_CURVE_LEVELS];
+extern const int vk_curve_anchors[VK_CURVE_ANCHORS];
+
+/*
+ * Fill one anchor from the pooled work of its neighbours: work[i] = live rows
+ * scanned before the list that holds a neighbour is begun, plus 1.  Reorders
+ * work.  Made monotone over levels; vk_curve_finish makes it monotone over k.
+ */
+extern void vk_curve_set_anchor(VkCurve *curve, int anchor, float *work,
+								int64_t count);
+extern void vk_curve_finish(VkCurve *curve);
+
+/*
+ * Budget of live rows for k neighbours at target recall (aimed at
+ * t + 0.1 (1 - t)), log-log between anchors and levels, extrapolated past the
+ * last anchor; never above total, and total where target >= 1 or the curve is
+ * empty for lack of data.
+ */
+extern double vk_curve_budget(const VkCurve *curve, double k, double target,
+							  double total);
+
+/* ---------------------------------------------------------------------
+ * candidates.c: the hybrid top-k: a growing batch pruned by quickselect
+ */
+typedef struct VkCandidate
+{
+	float		lower;			/* score bounds */
+	float		upper;
+	uint64_t	tid;			/* heap TID as block << 16 | offset */
+	uint64_t	location;		/* caller's: where its refine code lies */
+	uint32_t	slot;			/* caller's: its list, to check that page by */
+	uint32_t	position;		/* caller's: position of that page in its chain */
+} VkCandidate;
+
+typedef struct VkCandidates
+{
+	VkCandidate *entries;		/* capacity entries, caller's */
+	float	   *scratch;		/* capacity floats, caller's */
+	int64_t		count;
+	int64_t		capacity;
+	int64_t		wanted;			/* k: threshold = k-th smallest upper bound */
+	int64_t		prune_at;		/* next prune at this count */
+	float		threshold;		/* +inf until k are known */
+	float		dropped;		/* smallest lower bound ever dropped: watermark */
+} VkCandidates;
+
+extern void vk_candidates_init(VkCandidates *candidates, VkCandidate *entries,
+							   float *scratch, int64_t capacity, int64_t wanted);
+/*
+ * Recompute the threshold from upper bounds and drop entries above it.  Called
+ * when count reaches prune_at; sets the next prune_at (at most capacity).
+ * Returns false where more than half of capacity is left: the caller must
+ * tighten by exact distances.
+ */
+extern bool vk_candidates_prune(VkCandidates *candidates);
+
+/* smallest k-th value of n floats, reordering v (0 <= k < n) */
+extern float vk_select_float(float *v, int64_t n, int64_t k);
+
+static inline VkCandidate *
+vk_candidates_add(VkCandidates *candidates, float lower, float upper,
+				  uint64_t tid)
+{
+	VkCandidate *entry = &candidates->entries[candidates->count++];
+
+	entry->lower = lower;
+	entry->upper = upper;
+	entry->tid = tid;
+	return entry;
+}
+
+#endif							/* VK_QUANT_H */
