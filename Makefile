@@ -50,7 +50,7 @@ endif
 NUMERIC_FLAGS = -ffp-contract=off
 
 # Kernels and codes: plain C that knows no server, where speed is made.
-PLAIN_FLAGS = -O3 -fno-math-errno -Wno-declaration-after-statement
+PLAIN_FLAGS = -O3 -fno-math-errno -fno-trapping-math -Wno-declaration-after-statement
 
 # The reference is what every other kernel is compared with, so it must stay
 # scalar (clang takes gcc's names for these two).

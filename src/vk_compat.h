@@ -63,4 +63,34 @@
 #define VK_DISABLE_PATH(path_)	((void) 0)
 #endif
 
+/* from 19 a tuple descriptor made by hand must be finished */
+#if PG_VERSION_NUM >= 190000
+#define vk_tuple_desc_finalize(desc)	TupleDescFinalize(desc)
+#else
+#define vk_tuple_desc_finalize(desc)	((void) 0)
+#endif
+
+/* 18 asks whether the delay is on behalf of ANALYZE */
+#if PG_VERSION_NUM >= 180000
+#define VK_VACUUM_DELAY_POINT()	vacuum_delay_point(false)
+#else
+#define VK_VACUUM_DELAY_POINT()	vacuum_delay_point()
+#endif
+
+/* 16 may save the error instead of raising it */
+#if PG_VERSION_NUM >= 160000
+#define vk_qualified_name_list(name)	stringToQualifiedNameList(name, NULL)
+#else
+#define vk_qualified_name_list(name)	stringToQualifiedNameList(name)
+#endif
+
+/* 16 asks whether the datum is to be copied; 15 copies */
+#if PG_VERSION_NUM >= 160000
+#define vk_tuplesort_getdatum(state, value, isnull) \
+	tuplesort_getdatum(state, true, false, value, isnull, NULL)
+#else
+#define vk_tuplesort_getdatum(state, value, isnull) \
+	tuplesort_getdatum(state, true, value, isnull, NULL)
+#endif
+
 #endif							/* VK_COMPAT_H */

@@ -1,0 +1,344 @@
+/*-------------------------------------------------------------------------
+ *
+ * am.h
+ *	  What the files of the access methods share.
+ *
+ * IDENTIFICATION
+ *	  src/am/am.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef VK_AM_H
+#define VK_AM_H
+
+#include "am/page.h"
+
+#include "access/amapi.h"
+#include "access/generic_xlog.h"
+#include "access/relscan.h"
+#include "nodes/execnodes.h"
+#include "nodes/pathnodes.h"
+#include "storage/bufmgr.h"
+#include "utils/rel.h"
+
+#include "vk_compat.h"
+
+/* ---- operator classes ---- */
+
+#define VK_STRATEGY_DISTANCE	1	/* ordering operator */
+#define VK_STRATEGIES			1
+#define VK_PROC_SUPPORT			1	/* returns a const VkSupport * */
+#define VK_PROCS				1
+
+/* What an operator class tells its access method: support function 1 */
+typedef struct VkSupport
+{
+	VkElement	element;
+	VkMetric	metric;
+	int			max_dim;
+	/* floats of a detoasted datum, and its dimensions */
+	const float *(*values) (Datum value, int *dim);
+	/* the ordering operator's result, bit for bit */
+	double		(*distance) (const float *a, const float *b, int dim);
+	/* score (quant.h) of that result */
+	double		(*score) (double distance);
+} VkSupport;
+
+extern const VkSupport *vk_support(Relation index);
+
+/* ---- options.c ---- */
+
+typedef struct VkOptions
+{
+	int32		vl_len_;
+	int			lists;			/* 0 = automatic */
+	int			bits;			/* 0 = automatic */
+	int			refine;			/* VkRefineOption */
+	int			calibrate;		/* rows; 0 = off */
+	int			seed;
+	int			centroids;		/* string offset: table to take centres from */
+} VkOptions;
+
+typedef enum VkRefineOption
+{
+	VK_REFINE_AUTO = -1,
+	VK_REFINE_NONE = 0,
+	VK_REFINE_4 = 4,
+	VK_REFINE_8 = 8
+} VkRefineOption;
+
+#define VK_DEFAULT_SEED			42
+#define VK_DEFAULT_CALIBRATE	1000
+
+extern bytea *vkflat_options(Datum reloptions, bool validate);
+extern bytea *vkivf_options(Datum reloptions, bool validate);
+/* options of an index with defaults filled in (rd_options may be NULL) */
+extern VkOptions vk_options_get(Relation index);
+extern const char *vk_option_centroids(Relation index);	/* NULL: none */
+extern void vk_options_init(void);
+/* automatic choices for an index, resolved (bits -> format, refine -> bits) */
+extern void vk_choose_codes(Relation index, bool flat, int dim, VkFormat *format,
+							int *refine_bits);
+
+/* ---- settings (vkindex.c) ---- */
+
+extern double vk_target_recall;
+extern int	vk_probes;
+extern bool vk_log_scans;
+
+/* ---- index.c: what a backend knows of one index ---- */
+
+/*
+ * Static facts of an index, kept in rd_amcache as one chunk: nothing in it
+ * changes while the relfilenode stays.  It may vanish at any invalidation, so
+ * scans, builds and inserts copy it (vk_index_copy) into their own context.
+ */
+typedef struct VkIndex
+{
+	Size		size;			/* of the whole chunk */
+	VkCoder		coder;			/* rotation.signs and mean point into the chunk */
+	uint64		seed;
+	uint32		lists;			/* at load time: 0 or not */
+	int			head_lines;		/* lines of a block before its code */
+	int			block_lines;	/* lines of a block */
+	int			annotation_line;	/* line offset of the annotation in a block: 2 */
+	float	   *rotated_mean;	/* R mean, dim floats */
+} VkIndex;
+
+extern VkIndex *vk_index_copy(Relation index, MemoryContext context);
+/* from explicit parts, for the build; mean NULL = zero */
+extern VkIndex *vk_index_make(int dim, VkMetric metric, VkFormat format,
+							  int refine_bits, bool flat, uint64 seed,
+							  const float *mean, MemoryContext context);
+/* the centre list's coder: refine codes are always 8 bits there */
+extern VkCoder vk_center_coder(const VkIndex *vk);
+
+/* rows of a list without centroid, about */
+#define VK_SEGMENT_ROWS		4096
+
+/* ---- page.c: pages, meta; directory.c: slots ---- */
+
+extern void vk_page_init(Page page, uint16 kind, uint32 slot, uint64 born,
+						 uint32 position);
+/*
+ * Every page read goes through these.  A page that is not what the caller
+ * expects raises ERRCODE_INDEX_CORRUPTED with the block number (or
+ * ERRCODE_T_R_SERIALIZATION_FAILURE for a list page in recovery, protocol 7).
+ * vk_read_page: any kind; the buffer comes back pinned and locked in mode.
+ */
+extern Buffer vk_read_page(Relation index, BlockNumber block, uint16 kind,
+						   int mode);
+extern Buffer vk_read_chain_page(Relation index, BlockNumber block, uint16 kind,
+								 uint32 slot, uint64 born, uint32 position,
+								 int mode);
+/* the checks alone, for a buffer that is locked already */
+extern void vk_check_page(Relation index, Buffer buffer, uint16 kind);
+extern void vk_check_chain_page(Relation index, Buffer buffer, uint16 kind,
+								uint32 slot, uint64 born, uint32 position);
+extern void vk_corrupt(Relation index, BlockNumber block,
+					   const char *what) pg_attribute_noreturn();
+extern bool vk_block_exists(Relation index, BlockNumber block);
+/* only the block number is checked: the page may be of any kind, or zeros */
+extern Buffer vk_read_any_page(Relation index, BlockNumber block, int mode);
+/* a new or recycled page, exclusively locked, contents to be initialised */
+extern Buffer vk_new_page(Relation index);
+
+/* does this page belong to that list? */
+static inline bool
+vk_page_is(Page page, uint16 kind, uint32 slot, uint64 born)
+{
+	VkPageHead *head = vk_page_head(page);
+
+	return head->kind == kind && head->slot == slot && head->born == born;
+}
+
+/* copy of the meta page's contents; checks magic and version */
+extern void vk_meta_read(Relation index, VkMeta *meta);
+extern void vk_meta_check(Relation index, const VkMeta *meta);
+
+/* the directory page of a slot, locked in mode; *slot points into the page.
+ * meta may be NULL: it is read then. */
+extern Buffer vk_slot_lock(Relation index, const VkMeta *meta, uint32 number,
+						   int mode, VkSlot **slot);
+extern void vk_slot_read(Relation index, const VkMeta *meta, uint32 number,
+						 VkSlot *slot);
+extern void vk_slot_init(VkSlot *slot, uint64 born);	/* no page yet */
+static inline VkSlot *
+vk_slot_on_page(Page page, uint32 number)
+{
+	return (VkSlot *) vk_page_line(page, 1 + number % VK_PAGE_LINES);
+}
+
+/* make a new open segment in place of one that is full (0 = none yet); does
+ * nothing where another inserter has done it; read meta again afterwards */
+extern void vk_segment_open(Relation index, uint32 full);
+static inline bool
+vk_slot_visible(const VkSlot *slot, uint64 epoch)
+{
+	return slot->born != 0 && slot->born <= epoch &&
+		(slot->retired == 0 || slot->retired > epoch);
+}
+
+/*
+ * Heads on a block page: first line, then vk_next_head until 0.  Raises
+ * corruption where the page's head lines do not fit its layout.
+ */
+extern int	vk_first_head(Relation index, const VkIndex *layout, Buffer buffer);
+static inline int
+vk_next_head(const VkIndex *layout, Page page, int line)
+{
+	int			next = line + layout->block_lines;
+
+	return next <= vk_page_head(page)->last_head ? next : 0;
+}
+
+static inline VkBlockTop *
+vk_block_top(Page page, int line)
+{
+	return (VkBlockTop *) vk_page_line(page, line);
+}
+
+/* a heap TID as one number, in TID order */
+static inline uint64
+vk_tid_encode(const ItemPointerData *tid)
+{
+	return (uint64) ItemPointerGetBlockNumberNoCheck(tid) << 16 |
+		ItemPointerGetOffsetNumberNoCheck(tid);
+}
+
+static inline void
+vk_tid_decode(uint64 number, ItemPointer tid)
+{
+	ItemPointerSet(tid, (BlockNumber) (number >> 16), (OffsetNumber) (number & 0xFFFF));
+}
+
+/* ---- list.c: append to a list (protocol 10-14, DECISIONS 21) ---- */
+
+typedef struct VkRow
+{
+	ItemPointerData tid;
+	VkRowCode	code;
+} VkRow;
+
+/*
+ * Append one row to the list in slot number.  Returns false where the list is
+ * CLOSED, retired or recycled (the caller chooses another).
+ */
+extern bool vk_list_append(Relation index, const VkIndex *vk, uint32 number,
+						   const VkRow *row);
+/* the same for a segment: false also where it holds VK_SEGMENT_ROWS rows */
+extern bool vk_segment_append(Relation index, const VkIndex *vk,
+							  uint32 number, const VkRow *row);
+extern void vk_rest_append(Relation index, uint32 number, ItemPointer tid);
+
+/*
+ * Refine code of one row: size bytes that begin `bytes` bytes after the start
+ * of the payload of refine page `page`, whose position in the chain of (slot,
+ * born) is `position`.  Built chains are contiguous, so page + n is tried
+ * first, then next is followed.
+ */
+extern void vk_refine_read(Relation index, uint32 slot, uint64 born,
+						   BlockNumber page, uint32 position, uint32 bytes,
+						   int size, uint8 *out);
+
+/* ---- entry points (handler.c and their files) ---- */
+
+extern IndexBuildResult *vkflat_build(Relation heap, Relation index,
+									  IndexInfo *info);
+extern IndexBuildResult *vkivf_build(Relation heap, Relation index,
+									 IndexInfo *info);
+extern void vkflat_buildempty(Relation index);
+extern void vkivf_buildempty(Relation index);
+extern bool vk_insert(Relation index, Datum *values, bool *isnull,
+					  ItemPointer tid, Relation heap,
+					  IndexUniqueCheck check, bool unchanged, IndexInfo *info);
+extern IndexBulkDeleteResult *vk_bulkdelete(IndexVacuumInfo *info,
+											IndexBulkDeleteResult *stats,
+											IndexBulkDeleteCallback callback,
+											void *state);
+extern IndexBulkDeleteResult *vk_vacuumcleanup(IndexVacuumInfo *info,
+											   IndexBulkDeleteResult *stats);
+extern void vk_costestimate(PlannerInfo *root, IndexPath *path,
+							double loop_count, Cost *startup, Cost *total,
+							Selectivity *selectivity, double *correlation,
+							double *pages);
+extern bool vkflat_validate(Oid opclass);
+extern bool vkivf_validate(Oid opclass);
+extern IndexScanDesc vk_beginscan(Relation index, int nkeys, int norderbys);
+extern void vk_rescan(IndexScanDesc scan, ScanKey keys, int nkeys,
+					  ScanKey orderbys, int norderbys);
+extern bool vk_gettuple(IndexScanDesc scan, ScanDirection direction);
+extern void vk_endscan(IndexScanDesc scan);
+extern char *vk_buildphasename(int64 phase);
+
+/* build phases (progress) */
+#define VK_PHASE_SAMPLE		2
+#define VK_PHASE_KMEANS		3
+#define VK_PHASE_ASSIGN		4
+#define VK_PHASE_WRITE		5
+#define VK_PHASE_CALIBRATE	6
+
+/* ---- planner.c: the executor hook that tells a scan its LIMIT ---- */
+
+extern void vk_planner_init(void);
+/* rows that the plan's LIMIT asks of this scan, 0 where unknown */
+extern int64 vk_limit_hint(ScanKey orderbys, int norderbys);
+
+/* ---- search.c: lists -> candidates (no heap access) ---- */
+
+typedef struct VkScanStats
+{
+	int64		lists;			/* lists visited */
+	int64		rows;			/* live lanes scored */
+	int64		refined;		/* refine codes read */
+	int64		fetched;		/* exact vectors fetched from the heap */
+	int64		pages;			/* index pages read */
+	int64		rounds;
+	int64		emitted;
+	double		rank_us;		/* ranking centroids */
+	double		scan_us;		/* scanning and refining lists */
+	double		fetch_us;		/* fetching and ordering exact rows */
+	bool		exhaustive;
+	int64		wanted;			/* k of the first round */
+	double		budget;			/* rows, of the last round */
+	bool		valid;
+	Oid			index;
+} VkScanStats;
+
+extern VkScanStats vk_last_stats;	/* of the session's last finished scan */
+
+typedef struct VkSearch VkSearch;
+
+/* state for queries against one index, in the current memory context */
+extern VkSearch *vk_search_create(Relation index, const VkIndex *vk);
+/*
+ * Begin a query.  Returns false where every distance is NaN (cosine, zero
+ * norm).  meta, vector and stats are kept by reference.
+ */
+extern bool vk_search_reset(VkSearch *search, const VkMeta *meta,
+							const float *vector, VkScanStats *stats);
+/*
+ * For calibration, after vk_search_reset: the k nearest rows by the finest
+ * stored code, the row `self` left out, among the nearest lists that hold
+ * budget rows (0: all lists).  work[i] = live rows in lists begun before the
+ * one that holds neighbour i, plus 1.  Returns how many were found (<= k),
+ * nearest first.  scores (quant.h) may be NULL.
+ */
+extern int	vk_search_calibrate(VkSearch *search, int k, double budget,
+								ItemPointer self, float *work, float *scores);
+/*
+ * For inserts: slot of the nth nearest list (0 = nearest) of a row; center is
+ * its centre (code valid until the next call).  vector is normalised already
+ * for cosine.  Returns 0 where there are no more lists.  nth must count up
+ * from 0 for one vector.
+ */
+extern uint32 vk_search_nearest(VkSearch *search, const VkMeta *meta,
+								const float *vector, int nth,
+								VkCenter *center);
+
+/* ---- inspect.c ---- */
+
+/* open an index for a function of ours: refuses what is not ours */
+extern Relation vk_index_open(Oid index, LOCKMODE mode);
+
+#endif							/* VK_AM_H */

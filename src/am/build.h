@@ -1,0 +1,171 @@
+/*-------------------------------------------------------------------------
+ *
+ * build.h
+ *	  What the files of an index build share.
+ *
+ * IDENTIFICATION
+ *	  src/am/build.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef VK_BUILD_H
+#define VK_BUILD_H
+
+#include "am/am.h"
+
+/*
+ * A row on its way from the heap scan to its list: fixed part, then
+ * 4 * coder.lines bytes of lane and coder.refine_size bytes of refine code.
+ */
+typedef struct VkPackedHead
+{
+	float4		norm2;
+	float4		norm;
+	float4		a;
+	float4		error;
+} VkPackedHead;
+
+static inline Size
+vk_packed_size(const VkCoder *coder)
+{
+	return sizeof(VkPackedHead) + 4 * (Size) coder->lines + coder->refine_size;
+}
+
+/* point a row code's lane and refine code into a packed row */
+static inline void
+vk_packed_point(const VkCoder *coder, char *packed, VkRowCode *code)
+{
+	code->lane = (uint8 *) packed + sizeof(VkPackedHead);
+	code->refine = coder->refine_size == 0 ? NULL :
+		code->lane + 4 * (Size) coder->lines;
+}
+
+/* ---- writer.c ---- */
+
+/* chain of pages of one kind, its last page still in memory */
+typedef struct VkChain
+{
+	PGAlignedBlock image;
+	BlockNumber head;			/* InvalidBlockNumber: no page yet */
+	BlockNumber block;			/* of the page in image */
+	BlockNumber end;			/* past the last block reserved; 0: none are */
+	uint16		kind;
+	uint32		slot;
+	uint32		position;
+	uint32		used;			/* lines, bytes or entries on that page */
+} VkChain;
+
+/*
+ * Writes an index front to back.  Pages are made in memory and copied into
+ * their buffers when complete, so no buffer lock outlives a copy.
+ */
+typedef struct VkWriter
+{
+	Relation	index;
+	int			head_lines;
+	BlockNumber allocated;		/* blocks given out */
+	BlockNumber extended;		/* blocks of the relation */
+
+	/* the list being written */
+	const VkCoder *coder;
+	VkSlot		list;
+	uint32		number;			/* its slot */
+	int64		rows;			/* announced */
+	VkChain		blocks;
+	VkChain		refine;
+	char	   *block;			/* lines of the block being filled */
+	int			block_lines;
+
+	VkChain		rest[2];		/* NaN, NULL */
+	int64		rest_rows[2];
+
+	/* directory: page 0 and the page being filled */
+	VkChain		directory;
+	PGAlignedBlock first_directory;
+	BlockNumber *directories;	/* block numbers */
+	int			ndirectories;
+	int			max_directories;
+	uint32		slots;			/* used so far */
+} VkWriter;
+
+extern void vk_writer_init(VkWriter *writer, const VkIndex *vk, Relation index);
+extern BlockNumber vk_writer_mean(VkWriter *writer, const float *mean, int dim);
+extern void vk_writer_begin(VkWriter *writer, const VkCoder *coder,
+							uint32 slot, int64 rows);
+extern void vk_writer_add(VkWriter *writer, ItemPointer tid,
+						  const VkRowCode *code);
+extern void vk_writer_end(VkWriter *writer);
+extern void vk_writer_rest(VkWriter *writer, uint32 slot, ItemPointer tid);
+/* rest, directory, map and meta pages; fills meta's slots and maps */
+extern void vk_writer_finish(VkWriter *writer, VkMeta *meta);
+extern void vk_writer_meta(Relation index, const VkMeta *meta);
+/* an index without rows, in any fork */
+extern void vk_writer_empty(Relation index, ForkNumber fork, VkMeta *meta);
+
+/* ---- build.c ---- */
+
+/* rows sampled from the table, as vectors (normalised for cosine) */
+typedef struct VkSample
+{
+	int64		count;
+	float	   *rows;
+	ItemPointerData *tids;
+	bool		complete;		/* every live row of the table is here */
+} VkSample;
+
+/* facts of one build; a heap scan reads it, and writes only VkBuildScan */
+typedef struct VkBuild
+{
+	Relation	heap;
+	Relation	index;
+	IndexInfo  *info;
+	const VkSupport *support;
+	bool		flat;
+	int			dim;
+	int			wanted_lists;	/* option, 0 = automatic */
+	int			calibrate;		/* option */
+	VkFormat	format;
+	int			refine_bits;
+	uint64		seed;
+	Size		memory;			/* maintenance_work_mem in bytes */
+	MemoryContext row_context;	/* reset once a row or batch */
+	float	   *normalized;		/* scratch of vk_build_vector */
+	void	   *scratch;		/* vk_scratch_size */
+
+	VkSample	sample;
+	double		rows;			/* estimate of live rows with a distance */
+	VkIndex    *vk;
+	size_t		stride;			/* bytes of an int8 row */
+	int			lists;
+	int8	   *center_codes;
+	float	   *center_scales;
+	VkWriter	writer;
+	VkMeta		meta;
+} VkBuild;
+
+/*
+ * Floats of a column value: detoasted into the current context, normalised
+ * for cosine.  NULL where its distance is NaN.
+ */
+extern const float *vk_build_vector(VkBuild *build, Datum value, bool *wild);
+/* rotate about the mean and quantise; the stride is zero padded */
+extern void vk_build_rotate(VkBuild *build, const float *vector, float *rotated,
+							double *norm2, int8 *code, float *scale);
+
+/* ---- sample.c ---- */
+
+extern void vk_sample_table(VkBuild *build);
+/* mean of the sample, or NULL where it is empty */
+extern float *vk_sample_mean(VkBuild *build);
+/* k-means over a second, larger sample: sets lists and centres */
+extern void vk_sample_centers(VkBuild *build, int lists);
+
+/* ---- centroids.c ---- */
+
+extern bool vk_load_centers(VkBuild *build);
+
+/* ---- calibrate.c ---- */
+
+extern void vk_calibrate(VkBuild *build);
+
+#endif							/* VK_BUILD_H */

@@ -1,0 +1,187 @@
+/*-------------------------------------------------------------------------
+ *
+ * centroids.c
+ *	  Option "centroids": centres taken from a table instead of k-means.
+ *
+ * NOTES
+ *	  The table is read by an ordinary query.  The server runs an index build
+ *	  with the rights of the table's owner and under security restrictions, so
+ *	  this grants nothing to whoever says CREATE INDEX or REINDEX.
+ *
+ *	  The option outlives the table: where that is gone, or has no column that
+ *	  fits, a warning is given and k-means takes its place, so that REINDEX and
+ *	  a restored dump still work.
+ *
+ * IDENTIFICATION
+ *	  src/am/centroids.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "am/build.h"
+
+#include "access/relation.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_type_d.h"
+#include "executor/spi.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/regproc.h"
+#include "utils/snapmgr.h"
+#include "utils/varlena.h"
+
+#define FETCH_ROWS		1000
+
+static void
+warn_unusable(VkBuild *build, const char *name, const char *why)
+{
+	ereport(WARNING,
+			(errcode(ERRCODE_UNDEFINED_TABLE),
+			 errmsg("could not take centroids of index \"%s\" from table \"%s\"",
+					RelationGetRelationName(build->index), name),
+			 errdetail_internal("%s", why),
+			 errhint("Centroids are computed from the rows instead.")));
+}
+
+/*
+ * Query for the first column that holds vectors, cast to the type of the
+ * index's column; NULL, after a warning, where there is none.
+ */
+static char *
+centers_query(VkBuild *build, const char *name)
+{
+	Oid			type = TupleDescAttr(RelationGetDescr(build->index), 0)->atttypid;
+	RangeVar   *range = makeRangeVarFromNameList(vk_qualified_name_list(name));
+	Oid			table_oid = RangeVarGetRelid(range, AccessShareLock, true);
+	Relation	table;
+	char	   *query = NULL;
+
+	if (!OidIsValid(table_oid))
+	{
+		warn_unusable(build, name, "The table does not exist.");
+		return NULL;
+	}
+
+	table = relation_open(table_oid, NoLock);
+	for (int i = 0; i < RelationGetDescr(table)->natts && query == NULL; i++)
+	{
+		Form_pg_attribute column = TupleDescAttr(RelationGetDescr(table), i);
+
+		if (!column->attisdropped &&
+			(column->atttypid == type || column->atttypid == FLOAT4ARRAYOID))
+			query = psprintf("SELECT %s::%s FROM %s",
+							 quote_identifier(NameStr(column->attname)),
+							 format_type_be_qualified(type),
+							 quote_qualified_identifier(get_namespace_name(RelationGetNamespace(table)),
+														RelationGetRelationName(table)));
+	}
+	relation_close(table, NoLock);
+
+	if (query == NULL)
+		warn_unusable(build, name,
+					  psprintf("The table has no column of type %s or real[].",
+							   format_type_be(type)));
+	return query;
+}
+
+/* room for one more centre; the context is that of the build's arrays */
+static void
+reserve_center(VkBuild *build, int *capacity)
+{
+	if (build->lists < *capacity)
+		return;
+
+	*capacity *= 2;
+	if (*capacity * (build->stride + sizeof(float)) > build->memory)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("memory required is %zu MB, maintenance_work_mem is %zu MB",
+						*capacity * (build->stride + sizeof(float)) / (1024 * 1024) + 1,
+						build->memory / (1024 * 1024))));
+	build->center_codes = repalloc_huge(build->center_codes,
+										*capacity * build->stride);
+	build->center_scales = repalloc_huge(build->center_scales,
+										 *capacity * sizeof(float));
+}
+
+/* add the rows that the query has fetched, skipping what is no centre */
+static void
+add_centers(VkBuild *build, SPITupleTable *rows, int64 count, float *rotated,
+			int *capacity)
+{
+	for (int64 i = 0; i < count; i++)
+	{
+		MemoryContext old = MemoryContextSwitchTo(build->row_context);
+		bool		isnull,
+					wild;
+		Datum		value = SPI_getbinval(rows->vals[i], rows->tupdesc, 1, &isnull);
+		const float *vector = isnull ? NULL :
+			vk_build_vector(build, value, &wild);
+
+		if (vector != NULL && !wild)
+		{
+			double		norm2;
+			int8	   *code;
+
+			reserve_center(build, capacity);
+			code = build->center_codes + build->lists * build->stride;
+			vk_row_rotate(&build->vk->coder, vector, rotated, &norm2,
+						  build->scratch);
+			memset(code, 0, build->stride);
+			vk_center_encode(rotated, build->dim, code,
+							 &build->center_scales[build->lists]);
+			build->lists++;
+		}
+		MemoryContextSwitchTo(old);
+		MemoryContextReset(build->row_context);
+	}
+}
+
+/*
+ * vk_load_centers -- take the centres from the table that the option names
+ *
+ * Returns false, with build->lists 0, where there is no such option or table,
+ * or no centre in it.
+ */
+bool
+vk_load_centers(VkBuild *build)
+{
+	const char *name = build->flat ? NULL : vk_option_centroids(build->index);
+	char	   *query = name == NULL ? NULL : centers_query(build, name);
+	float	   *rotated;
+	int			capacity = FETCH_ROWS;
+	Portal		portal;
+
+	if (query == NULL)
+		return false;
+
+	build->center_codes = palloc_extended(capacity * build->stride,
+										  MCXT_ALLOC_HUGE);
+	build->center_scales = palloc(capacity * sizeof(float));
+	rotated = palloc(build->dim * sizeof(float));
+
+	PushActiveSnapshot(GetTransactionSnapshot());
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "SPI_connect failed");
+	portal = SPI_cursor_open_with_args(NULL, query, 0, NULL, NULL, NULL, true, 0);
+	for (;;)
+	{
+		SPI_cursor_fetch(portal, true, FETCH_ROWS);
+		if (SPI_processed == 0)
+			break;
+		add_centers(build, SPI_tuptable, SPI_processed, rotated, &capacity);
+		SPI_freetuptable(SPI_tuptable);
+		CHECK_FOR_INTERRUPTS();
+	}
+	SPI_cursor_close(portal);
+	SPI_finish();
+	PopActiveSnapshot();
+	pfree(rotated);
+
+	if (build->lists == 0)
+		warn_unusable(build, name, "The table holds no centroids.");
+	return build->lists > 0;
+}

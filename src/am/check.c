@@ -1,0 +1,434 @@
+/*-------------------------------------------------------------------------
+ *
+ * check.c
+ *	  vk_check: is every page of an index what it should be, and does the index
+ *	  hold every row of its table exactly once?
+ *
+ * NOTES
+ *	  The upkeep lock is held in share mode: without vacuum no TID is freed and
+ *	  used again, so one that is seen twice really is in the index twice.
+ *	  Inserts go on; see check_list.c.  On a standby vacuum's records are
+ *	  replayed all the same, so repeated TIDs are not reported there.
+ *
+ *	  TIDs go through tuplesorts, so memory stays within maintenance_work_mem
+ *	  whatever the size of the index.
+ *
+ * IDENTIFICATION
+ *	  src/am/check.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+#include "vk_compat.h"
+
+#include "access/genam.h"
+#include "access/table.h"
+#include "access/tableam.h"
+#include "access/xlog.h"
+#include "catalog/index.h"
+#include "catalog/pg_operator_d.h"
+#include "catalog/pg_type_d.h"
+#include "miscadmin.h"
+#include "storage/lmgr.h"
+#include "utils/guc.h"
+#include "utils/snapmgr.h"
+
+#include "am/check.h"
+
+PG_FUNCTION_INFO_V1(vk_check);
+
+/* ---- what check_list.c reports to ---- */
+
+void
+vk_check_fail(VkCheck *check, BlockNumber block, const char *format,...)
+{
+	StringInfoData message;
+	va_list		args;
+	int			needed;
+
+	initStringInfo(&message);
+	for (;;)
+	{
+		va_start(args, format);
+		needed = appendStringInfoVA(&message, format, args);
+		va_end(args);
+		if (needed == 0)
+			break;
+		enlargeStringInfo(&message, needed);
+	}
+	vk_corrupt(check->index, block, message.data);
+}
+
+void
+vk_check_claim(VkCheck *check, BlockNumber block)
+{
+	uint8		bit = 1 << (block % 8);
+
+	/* a page added since the check began */
+	if (block >= check->blocks)
+		return;
+	if (check->claimed[block / 8] & bit)
+		vk_check_fail(check, block, "The page is in two chains.");
+	check->claimed[block / 8] |= bit;
+}
+
+void
+vk_check_tid(VkCheck *check, BlockNumber block, ItemPointer tid)
+{
+	if (!ItemPointerIsValid(tid) ||
+		ItemPointerGetOffsetNumber(tid) > MaxHeapTuplesPerPage)
+		vk_check_fail(check, block, "The page names the invalid row (%u,%u).",
+					  ItemPointerGetBlockNumberNoCheck(tid),
+					  ItemPointerGetOffsetNumberNoCheck(tid));
+	tuplesort_putdatum(check->tids, Int64GetDatum((int64) vk_tid_encode(tid)),
+					   false);
+}
+
+/* ---- pages that are in no list ---- */
+
+/*
+ * check_mean -- the pages of the mean hold as many numbers as there are
+ * dimensions
+ */
+static void
+check_mean(VkCheck *check)
+{
+	BlockNumber block = check->meta.mean_head;
+	int			count = 0;
+
+	for (uint32 position = 0; BlockNumberIsValid(block); position++)
+	{
+		Buffer		buffer;
+
+		CHECK_FOR_INTERRUPTS();
+		vk_check_claim(check, block);
+		buffer = vk_read_chain_page(check->index, block, VK_PAGE_MEAN, 0, 0,
+									position, BUFFER_LOCK_SHARE);
+		count += vk_page_head(BufferGetPage(buffer))->count;
+		block = vk_page_head(BufferGetPage(buffer))->next;
+		UnlockReleaseBuffer(buffer);
+	}
+	if (count != 0 && count != check->meta.dim)
+		vk_check_fail(check, check->meta.mean_head,
+					  "The mean has %d dimensions, the index has %u.",
+					  count, check->meta.dim);
+}
+
+/*
+ * check_directory -- map pages and the directory pages that they name
+ */
+static void
+check_directory(VkCheck *check)
+{
+	uint32		pages = (check->meta.slots + VK_PAGE_LINES - 1) / VK_PAGE_LINES;
+	PGAlignedBlock copy;
+
+	vk_check_claim(check, VK_META_BLOCK);
+	for (uint32 page = 0; page < pages; page++)
+	{
+		uint32		map = page / VK_MAP_ENTRIES;
+		BlockNumber block;
+
+		CHECK_FOR_INTERRUPTS();
+		if (page % VK_MAP_ENTRIES == 0)
+		{
+			Buffer		buffer;
+
+			if (map >= check->meta.maps)
+				vk_check_fail(check, VK_META_BLOCK,
+							  "There are %u slots, but only %u map pages.",
+							  check->meta.slots, check->meta.maps);
+			vk_check_claim(check, check->meta.map[map]);
+			buffer = vk_read_chain_page(check->index, check->meta.map[map],
+										VK_PAGE_MAP, 0, 0, map,
+										BUFFER_LOCK_SHARE);
+			memcpy(copy.data, BufferGetPage(buffer), BLCKSZ);
+			UnlockReleaseBuffer(buffer);
+		}
+		block = ((BlockNumber *) vk_page_payload((Page) copy.data))[page % VK_MAP_ENTRIES];
+		vk_check_claim(check, block);
+		UnlockReleaseBuffer(vk_read_chain_page(check->index, block,
+											   VK_PAGE_DIRECTORY, 0, 0, page,
+											   BUFFER_LOCK_SHARE));
+	}
+}
+
+/*
+ * check_unclaimed -- pages that are in no chain are free, empty, or were put
+ * into a chain after it was walked
+ */
+static void
+check_unclaimed(VkCheck *check)
+{
+	int64		orphans = 0;
+
+	for (BlockNumber block = 0; block < check->blocks; block++)
+	{
+		Buffer		buffer;
+		VkPageHead	head;
+		bool		used;
+
+		if (check->claimed[block / 8] & (1 << (block % 8)))
+			continue;
+		CHECK_FOR_INTERRUPTS();
+		buffer = vk_read_any_page(check->index, block, BUFFER_LOCK_SHARE);
+		used = !PageIsNew(BufferGetPage(buffer));
+		head = *vk_page_head(BufferGetPage(buffer));
+		if (used)
+			vk_check_page(check->index, buffer, head.kind);
+		UnlockReleaseBuffer(buffer);
+
+		if (!used || head.kind == VK_PAGE_FREE)
+			continue;
+		if (head.kind < VK_PAGE_META || head.kind > VK_PAGE_FREE)
+			vk_check_fail(check, block, "The page is of unknown kind 0x%04X.",
+						  head.kind);
+		if (head.slot < check->meta.slots &&
+			head.position < (head.kind == VK_PAGE_REFINE ?
+							 check->lengths[head.slot].refine :
+							 check->lengths[head.slot].blocks))
+			orphans++;
+	}
+	if (orphans > 0)
+		ereport(WARNING,
+				(errcode(ERRCODE_INDEX_CORRUPTED),
+				 errmsg("index \"%s\" has " INT64_FORMAT " pages that nothing refers to",
+						RelationGetRelationName(check->index), orphans),
+				 errhint("They do no harm; REINDEX frees them.")));
+}
+
+/* ---- lists ---- */
+
+static void
+check_slot(VkCheck *check, uint32 number)
+{
+	VkSlot		slot;
+	bool		list = number >= VK_SLOT_FIRST_LIST;
+
+	vk_slot_read(check->index, &check->meta, number, &slot);
+	if (slot.born == 0)
+	{
+		if (BlockNumberIsValid(slot.head))
+			vk_check_fail(check, VK_DIRECTORY_BLOCK,
+						  "Slot %u is unused, but has a list.", number);
+		return;
+	}
+
+	if (number == VK_SLOT_REST_NAN || number == VK_SLOT_REST_NULL)
+		vk_check_rest(check, number, &slot);
+	else
+		vk_check_list(check, number, &slot);
+
+	if (list && check->meta.lists > 0 && vk_slot_visible(&slot, check->meta.epoch) &&
+		(check->centered[number] != 0) == ((slot.flags & VK_SLOT_SEGMENT) != 0))
+		vk_check_fail(check, VK_DIRECTORY_BLOCK,
+					  "The list of slot %u %s.", number,
+					  check->centered[number] != 0 ?
+					  "is a segment, but has a centroid" :
+					  "has no centroid");
+}
+
+static void
+check_lists(VkCheck *check)
+{
+	for (uint32 number = 0; number < check->meta.slots; number++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		check_slot(check, number);
+	}
+	if (check->centers != check->meta.lists)
+		vk_check_fail(check, VK_META_BLOCK,
+					  "There should be %u centroids, but there are " INT64_FORMAT ".",
+					  check->meta.lists, check->centers);
+}
+
+/* ---- TIDs ---- */
+
+static Tuplesortstate *
+begin_tids(void)
+{
+	return tuplesort_begin_datum(INT8OID, Int8LessOperator, InvalidOid, false,
+								 maintenance_work_mem / 2, NULL,
+								 TUPLESORT_NONE);
+}
+
+static bool
+next_tid(Tuplesortstate *tids, int64 *tid)
+{
+	Datum		value;
+	bool		is_null;
+
+	CHECK_FOR_INTERRUPTS();
+	if (!vk_tuplesort_getdatum(tids, &value, &is_null))
+		return false;
+	*tid = DatumGetInt64(value);
+	return true;
+}
+
+static void
+report_row(VkCheck *check, int64 row, const char *message)
+{
+	ItemPointerData tid;
+
+	vk_tid_decode((uint64) row, &tid);
+	ereport(ERROR,
+			(errcode(ERRCODE_INDEX_CORRUPTED),
+			 errmsg(message, ItemPointerGetBlockNumberNoCheck(&tid),
+					ItemPointerGetOffsetNumberNoCheck(&tid),
+					RelationGetRelationName(check->heap),
+					RelationGetRelationName(check->index)),
+			 errhint("Please REINDEX it.")));
+}
+
+static void
+note_heap_row(Relation index, ItemPointer tid, Datum *values, bool *isnull,
+			  bool alive, void *state)
+{
+	tuplesort_putdatum((Tuplesortstate *) state,
+					   Int64GetDatum((int64) vk_tid_encode(tid)), false);
+}
+
+/*
+ * scan_heap -- sorted TIDs of the rows that the index must hold
+ *
+ * As amcheck does: the scan that builds an index, under a snapshot that was
+ * taken before the index was read.
+ */
+static Tuplesortstate *
+scan_heap(VkCheck *check, Snapshot snapshot)
+{
+	Tuplesortstate *rows = begin_tids();
+	IndexInfo  *info = BuildIndexInfo(check->index);
+	TableScanDesc scan = table_beginscan_strat(check->heap, snapshot, 0, NULL,
+											   true, true);
+
+	info->ii_Concurrent = true;
+	info->ii_Unique = false;
+	info->ii_ExclusionOps = NULL;
+	info->ii_ExclusionProcs = NULL;
+	info->ii_ExclusionStrats = NULL;
+	table_index_build_scan(check->heap, check->index, info, true, false,
+						   note_heap_row, rows, scan);
+	tuplesort_performsort(rows);
+	return rows;
+}
+
+/*
+ * check_rows -- no TID is in the index twice or past the end of the table, and
+ * (rows not NULL) none of the table's is missing
+ */
+static void
+check_rows(VkCheck *check, Tuplesortstate *rows)
+{
+	bool		in_recovery = RecoveryInProgress();
+	BlockNumber heap_blocks = RelationGetNumberOfBlocks(check->heap);
+	int64		tid = -1;
+	int64		row;
+	bool		more_rows;
+
+	tuplesort_performsort(check->tids);
+	more_rows = rows != NULL && next_tid(rows, &row);
+	for (;;)
+	{
+		int64		previous = tid;
+
+		if (!next_tid(check->tids, &tid))
+			break;
+		if (tid == previous && !in_recovery)
+			report_row(check, tid, "row (%u,%u) of table \"%s\" is in index \"%s\" more than once");
+		if ((tid >> 16) >= heap_blocks)
+			report_row(check, tid, "row (%u,%u) lies past the end of table \"%s\", but is in index \"%s\"");
+		if (more_rows && row < tid)
+			break;
+		if (more_rows && row == tid)
+			more_rows = next_tid(rows, &row);
+	}
+	if (more_rows)
+		report_row(check, row, "row (%u,%u) of table \"%s\" lacks an entry in index \"%s\"");
+}
+
+/* ---- vk_check ---- */
+
+static void
+check_index(VkCheck *check, bool heap_all_indexed)
+{
+	Snapshot	snapshot = InvalidSnapshot;
+	Tuplesortstate *rows = NULL;
+
+	LockPage(check->index, VK_META_BLOCK, ShareLock);
+
+	/* before anything is read: what it sees was inserted before */
+	if (heap_all_indexed)
+		snapshot = RegisterSnapshot(GetLatestSnapshot());
+	vk_meta_read(check->index, &check->meta);
+	check->blocks = RelationGetNumberOfBlocks(check->index);
+	check->layout = vk_index_copy(check->index, CurrentMemoryContext);
+	check->claimed = palloc0(check->blocks / 8 + 1);
+	check->centered = palloc0(check->meta.slots);
+	check->lengths = MemoryContextAllocExtended(CurrentMemoryContext,
+												check->meta.slots * sizeof(VkChainLengths),
+												MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+	check->tids = begin_tids();
+
+	check_directory(check);
+	check_mean(check);
+	check_lists(check);
+	check_unclaimed(check);
+	if (heap_all_indexed)
+		rows = scan_heap(check, snapshot);
+	check_rows(check, rows);
+
+	tuplesort_end(check->tids);
+	if (heap_all_indexed)
+	{
+		tuplesort_end(rows);
+		UnregisterSnapshot(snapshot);
+	}
+	UnlockPage(check->index, VK_META_BLOCK, ShareLock);
+}
+
+/*
+ * vk_check -- raise an error for the first fault found
+ *
+ * Expressions and predicates of the index run as the table's owner, in a
+ * restricted context, as they do in amcheck.
+ */
+Datum
+vk_check(PG_FUNCTION_ARGS)
+{
+	Oid			index_oid = PG_GETARG_OID(0);
+	bool		heap_all_indexed = PG_GETARG_BOOL(1);
+	Oid			heap_oid = IndexGetRelation(index_oid, true);
+	VkCheck		check = {0};
+	Oid			user;
+	int			security;
+	int			level;
+
+	/* table before index, so as not to deadlock */
+	if (OidIsValid(heap_oid))
+		check.heap = table_open(heap_oid, AccessShareLock);
+	check.index = vk_index_open(index_oid, AccessShareLock);
+	if (check.heap == NULL || heap_oid != IndexGetRelation(index_oid, false))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("could not open parent table of index \"%s\"",
+						RelationGetRelationName(check.index))));
+	if (heap_all_indexed && !check.index->rd_index->indisvalid)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("index \"%s\" is not valid",
+						RelationGetRelationName(check.index))));
+
+	GetUserIdAndSecContext(&user, &security);
+	SetUserIdAndSecContext(check.heap->rd_rel->relowner,
+						   security | SECURITY_RESTRICTED_OPERATION);
+	level = NewGUCNestLevel();
+
+	check_index(&check, heap_all_indexed);
+
+	AtEOXact_GUC(false, level);
+	SetUserIdAndSecContext(user, security);
+	index_close(check.index, AccessShareLock);
+	table_close(check.heap, AccessShareLock);
+	PG_RETURN_VOID();
+}

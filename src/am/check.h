@@ -1,0 +1,54 @@
+/*-------------------------------------------------------------------------
+ *
+ * check.h
+ *	  What the files of vk_check share: check.c (pages, directory, heap) and
+ *	  check_list.c (one list).
+ *
+ * IDENTIFICATION
+ *	  src/am/check.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef VK_CHECK_H
+#define VK_CHECK_H
+
+#include "am/am.h"
+
+#include "utils/tuplesort.h"
+
+/* pages of a slot's chains, as walked */
+typedef struct VkChainLengths
+{
+	uint32		blocks;			/* or rest pages */
+	uint32		refine;
+} VkChainLengths;
+
+typedef struct VkCheck
+{
+	/* unchanging state */
+	Relation	heap;
+	Relation	index;
+	const VkIndex *layout;
+	VkMeta		meta;
+	BlockNumber blocks;			/* of the index, when the check began */
+
+	/* mutable state */
+	uint8	   *claimed;		/* a bit a block: some chain holds it */
+	uint8	   *centered;		/* a byte a slot: it has a centroid */
+	VkChainLengths *lengths;	/* by slot */
+	Tuplesortstate *tids;		/* heap TIDs of all visible lists, as int8 */
+	int64		centers;
+} VkCheck;
+
+/* raises corruption with the block number; arguments as of psprintf */
+extern void vk_check_fail(VkCheck *check, BlockNumber block,
+						  const char *format,...) pg_attribute_printf(3, 4) pg_attribute_noreturn();
+/* note that a chain holds this page; no other may */
+extern void vk_check_claim(VkCheck *check, BlockNumber block);
+/* note a heap TID that is in the index */
+extern void vk_check_tid(VkCheck *check, BlockNumber block, ItemPointer tid);
+
+extern void vk_check_list(VkCheck *check, uint32 number, const VkSlot *slot);
+extern void vk_check_rest(VkCheck *check, uint32 number, const VkSlot *slot);
+
+#endif							/* VK_CHECK_H */

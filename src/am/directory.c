@@ -1,0 +1,242 @@
+/*-------------------------------------------------------------------------
+ *
+ * directory.c
+ *	  Directory slots: finding, reading, creating.
+ *
+ * NOTES
+ *	  Slot s is a line of directory page s / 127; the number of that page is
+ *	  an entry of a map page, and map pages are listed on the meta page.  All
+ *	  of these only grow, and pages named there never move, so a copy of the
+ *	  meta page may be old.
+ *
+ *	  Locks are taken in the order directory, map, meta.  Who creates a slot
+ *	  learns its number from the meta page only, so it reads that first,
+ *	  locks, and looks again.
+ *
+ * IDENTIFICATION
+ *	  src/am/directory.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "am/am.h"
+
+#include "miscadmin.h"
+
+/* block number of a directory page */
+static BlockNumber
+directory_block(Relation index, const VkMeta *meta, uint32 page)
+{
+	uint32		map = page / VK_MAP_ENTRIES;
+	Buffer		buffer;
+	BlockNumber block;
+
+	if (map >= meta->maps)
+		vk_corrupt(index, VK_META_BLOCK,
+				   psprintf("The meta page lists %u map pages, slot map page %u is needed.",
+							meta->maps, map));
+
+	buffer = vk_read_page(index, meta->map[map], VK_PAGE_MAP,
+						  BUFFER_LOCK_SHARE);
+	block = ((BlockNumber *) vk_page_payload(BufferGetPage(buffer)))
+		[page % VK_MAP_ENTRIES];
+	UnlockReleaseBuffer(buffer);
+
+	return block;
+}
+
+/*
+ * vk_slot_lock -- pin and lock the directory page of a slot
+ *
+ * *slot points into that page.  meta may be NULL or old.
+ */
+Buffer
+vk_slot_lock(Relation index, const VkMeta *meta, uint32 number, int mode,
+			 VkSlot **slot)
+{
+	VkMeta		fresh;
+	Buffer		buffer;
+
+	if (meta == NULL || number >= meta->slots)
+	{
+		vk_meta_read(index, &fresh);
+		meta = &fresh;
+	}
+	if (number >= meta->slots)
+		vk_corrupt(index, VK_META_BLOCK,
+				   psprintf("Slot %u is needed, but only %u slots are in use.",
+							number, meta->slots));
+
+	buffer = vk_read_page(index,
+						  directory_block(index, meta, number / VK_PAGE_LINES),
+						  VK_PAGE_DIRECTORY, mode);
+	*slot = vk_slot_on_page(BufferGetPage(buffer), number);
+
+	return buffer;
+}
+
+/*
+ * vk_slot_read -- copy of a slot
+ */
+void
+vk_slot_read(Relation index, const VkMeta *meta, uint32 number, VkSlot *slot)
+{
+	VkSlot	   *stored;
+	Buffer		buffer = vk_slot_lock(index, meta, number, BUFFER_LOCK_SHARE,
+									  &stored);
+
+	*slot = *stored;
+	UnlockReleaseBuffer(buffer);
+}
+
+/*
+ * vk_slot_init -- the contents of a slot whose list has no page yet
+ */
+void
+vk_slot_init(VkSlot *slot, uint64 born)
+{
+	memset(slot, 0, sizeof(VkSlot));
+	slot->head = InvalidBlockNumber;
+	slot->tail = InvalidBlockNumber;
+	slot->born = born;
+	slot->extent_start = InvalidBlockNumber;
+	slot->refine_head = InvalidBlockNumber;
+	slot->refine_tail = InvalidBlockNumber;
+	slot->summary = InvalidBlockNumber;
+}
+
+/* buffers that the creation of a slot touches */
+typedef struct SlotPages
+{
+	Buffer		directory;
+	Buffer		map;			/* InvalidBuffer: the directory page exists */
+	Buffer		meta;
+	bool		new_map;
+} SlotPages;
+
+/*
+ * Lock what slot number meta->slots needs, up to the meta page.  A directory
+ * or map page that does not exist yet is made only once the number is certain.
+ */
+static void
+lock_slot_pages(Relation index, const VkMeta *meta, SlotPages *pages)
+{
+	uint32		page = meta->slots / VK_PAGE_LINES;
+	bool		new_directory = meta->slots % VK_PAGE_LINES == 0;
+
+	pages->directory = InvalidBuffer;
+	pages->map = InvalidBuffer;
+	pages->new_map = new_directory && page % VK_MAP_ENTRIES == 0;
+
+	if (!new_directory)
+		pages->directory = vk_read_page(index,
+										directory_block(index, meta, page),
+										VK_PAGE_DIRECTORY,
+										BUFFER_LOCK_EXCLUSIVE);
+	else if (!pages->new_map)
+		pages->map = vk_read_page(index, meta->map[page / VK_MAP_ENTRIES],
+								  VK_PAGE_MAP, BUFFER_LOCK_EXCLUSIVE);
+
+	pages->meta = vk_read_page(index, VK_META_BLOCK, VK_PAGE_META,
+							   BUFFER_LOCK_EXCLUSIVE);
+}
+
+static void
+unlock_slot_pages(SlotPages *pages)
+{
+	UnlockReleaseBuffer(pages->meta);
+	if (BufferIsValid(pages->map))
+		UnlockReleaseBuffer(pages->map);
+	if (BufferIsValid(pages->directory))
+		UnlockReleaseBuffer(pages->directory);
+}
+
+/*
+ * Write slot number meta->slots as the open segment, in one record: a crash
+ * leaves all of it or nothing but an unused page.
+ */
+static void
+write_open_segment(Relation index, uint32 number, SlotPages *pages)
+{
+	uint32		page_number = number / VK_PAGE_LINES;
+	bool		new_directory = !BufferIsValid(pages->directory);
+	GenericXLogState *state;
+	Page		directory;
+	VkMeta	   *meta;
+
+	if (new_directory)
+		pages->directory = vk_new_page(index);
+	if (pages->new_map)
+		pages->map = vk_new_page(index);
+
+	state = GenericXLogStart(index);
+	directory = GenericXLogRegisterBuffer(state, pages->directory,
+										  new_directory ? GENERIC_XLOG_FULL_IMAGE : 0);
+	meta = vk_page_meta(GenericXLogRegisterBuffer(state, pages->meta, 0));
+
+	if (new_directory)
+	{
+		Page		map = GenericXLogRegisterBuffer(state, pages->map,
+													pages->new_map ? GENERIC_XLOG_FULL_IMAGE : 0);
+
+		vk_page_init(directory, VK_PAGE_DIRECTORY, 0, 0, page_number);
+		if (pages->new_map)
+		{
+			vk_page_init(map, VK_PAGE_MAP, 0, 0, meta->maps);
+			meta->map[meta->maps++] = BufferGetBlockNumber(pages->map);
+		}
+		((BlockNumber *) vk_page_payload(map))[page_number % VK_MAP_ENTRIES] =
+			BufferGetBlockNumber(pages->directory);
+		vk_page_head(map)->count = page_number % VK_MAP_ENTRIES + 1;
+	}
+
+	vk_slot_init(vk_slot_on_page(directory, number), meta->epoch);
+	vk_slot_on_page(directory, number)->flags = VK_SLOT_SEGMENT;
+	meta->slots = number + 1;
+	meta->open_slot = number;
+	GenericXLogFinish(state);
+}
+
+/*
+ * vk_segment_open -- replace the open segment by a new one
+ *
+ * full is the segment that the caller found full or closed (0: none).  Where
+ * another inserter replaced it already, nothing is done.  The caller reads
+ * the meta page again, and holds no lock.
+ */
+void
+vk_segment_open(Relation index, uint32 full)
+{
+	for (;;)
+	{
+		VkMeta		meta;
+		VkMeta	   *stored;
+		SlotPages	pages;
+		bool		replaced,
+					moved;
+
+		CHECK_FOR_INTERRUPTS();
+		vk_meta_read(index, &meta);
+		if (meta.open_slot != full)
+			return;
+		if (meta.slots >= VK_MAX_SLOTS)
+			ereport(ERROR,
+					(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+					 errmsg("index \"%s\" has reached the limit of %u lists",
+							RelationGetRelationName(index),
+							(uint32) VK_MAX_SLOTS),
+					 errhint("Please REINDEX it.")));
+
+		lock_slot_pages(index, &meta, &pages);
+		stored = vk_page_meta(BufferGetPage(pages.meta));
+		replaced = stored->open_slot != full;
+		moved = stored->slots != meta.slots;
+		if (!replaced && !moved)
+			write_open_segment(index, meta.slots, &pages);
+		unlock_slot_pages(&pages);
+
+		if (replaced || !moved)
+			return;
+	}
+}

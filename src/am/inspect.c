@@ -1,0 +1,480 @@
+/*-------------------------------------------------------------------------
+ *
+ * inspect.c
+ *	  SQL functions that show what an index, a scan or the library is like.
+ *
+ * IDENTIFICATION
+ *	  src/am/inspect.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+#include "vk_compat.h"
+
+#include "access/genam.h"
+#include "catalog/index.h"
+#include "catalog/pg_type_d.h"
+#include "commands/defrem.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "port/pg_bitutils.h"
+#include "utils/acl.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/rls.h"
+
+#include "am/am.h"
+#include "types/f32vec.h"
+
+PG_FUNCTION_INFO_V1(vk_stats);
+PG_FUNCTION_INFO_V1(vk_last_scan);
+PG_FUNCTION_INFO_V1(vk_simd);
+PG_FUNCTION_INFO_V1(vk_centroids);
+
+#define STATS_COLUMNS		18
+#define LAST_SCAN_COLUMNS	15
+#define SIMD_COLUMNS		3
+#define BUDGET_WANTED		10	/* rows that budget_rows of vk_stats is for */
+
+/* ---- opening ---- */
+
+/*
+ * vk_index_open -- open an index by name, for a function of ours
+ */
+Relation
+vk_index_open(Oid index_oid, LOCKMODE mode)
+{
+	Relation	index = index_open(index_oid, mode);
+
+	if (index->rd_rel->relkind != RELKIND_INDEX ||
+		index->rd_indam->amgettuple != vk_gettuple)
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("\"%s\" is not a vkflat or vkivf index",
+						RelationGetRelationName(index))));
+	if (RELATION_IS_OTHER_TEMP(index))
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("cannot access temporary indexes of other sessions")));
+	return index;
+}
+
+/*
+ * may_select -- may the user read every column that the index is over?
+ *
+ * An index over an expression may depend on any column.
+ */
+static bool
+may_select(Relation index)
+{
+	Oid			table = index->rd_index->indrelid;
+
+	if (pg_class_aclcheck(table, GetUserId(), ACL_SELECT) == ACLCHECK_OK)
+		return true;
+	for (int i = 0; i < index->rd_index->indnatts; i++)
+	{
+		AttrNumber	column = index->rd_index->indkey.values[i];
+
+		if (column == InvalidAttrNumber ||
+			pg_attribute_aclcheck(table, column, GetUserId(), ACL_SELECT) != ACLCHECK_OK)
+			return false;
+	}
+	return true;
+}
+
+static void
+check_select(Relation index)
+{
+	if (!may_select(index))
+		aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_TABLE,
+					   get_rel_name(index->rd_index->indrelid));
+}
+
+/* ---- vk_stats ---- */
+
+typedef struct IndexCounts
+{
+	int64		rows;
+	int64		dead;
+	int64		rest;
+	int64	   *lists;			/* live rows of each */
+	int			list_count;
+} IndexCounts;
+
+/*
+ * count_page -- rows of one page; *dead is increased by those that are not live
+ */
+static int64
+count_page(Relation index, const VkIndex *layout, Buffer buffer, int64 *dead)
+{
+	Page		page = BufferGetPage(buffer);
+	int64		rows = 0;
+
+	if (vk_page_head(page)->kind == VK_PAGE_REST)
+		return vk_page_head(page)->count;
+
+	for (int line = vk_first_head(index, layout, buffer); line != 0;
+		 line = vk_next_head(layout, page, line))
+	{
+		VkBlockTop *top = vk_block_top(page, line);
+		int			count = Min(top->head.count, VK_LANES);
+		int			live = pg_popcount32(top->head.live & ((1U << count) - 1));
+
+		rows += live;
+		*dead += count - live;
+	}
+	return rows;
+}
+
+static int64
+count_chain(Relation index, const VkIndex *layout, uint32 number,
+			const VkSlot *slot, int64 *dead)
+{
+	uint16		kind = number < VK_SLOT_FIRST_LIST ? VK_PAGE_REST : VK_PAGE_BLOCK;
+	BlockNumber block = slot->head;
+	int64		rows = 0;
+
+	for (uint32 position = 0; BlockNumberIsValid(block); position++)
+	{
+		Buffer		buffer;
+
+		CHECK_FOR_INTERRUPTS();
+		buffer = vk_read_chain_page(index, block, kind, number, slot->born,
+									position, BUFFER_LOCK_SHARE);
+		rows += count_page(index, layout, buffer, dead);
+		block = vk_page_head(BufferGetPage(buffer))->next;
+		UnlockReleaseBuffer(buffer);
+	}
+	return rows;
+}
+
+static int
+compare_int64(const void *a, const void *b)
+{
+	int64		x = *(const int64 *) a;
+	int64		y = *(const int64 *) b;
+
+	return (x > y) - (x < y);
+}
+
+/*
+ * count_rows -- rows of every list; the stored counts know nothing of inserts
+ */
+static void
+count_rows(Relation index, const VkMeta *meta, IndexCounts *counts)
+{
+	VkIndex    *layout = vk_index_copy(index, CurrentMemoryContext);
+
+	memset(counts, 0, sizeof(IndexCounts));
+	counts->lists = MemoryContextAllocHuge(CurrentMemoryContext,
+										   meta->slots * sizeof(int64));
+	for (uint32 number = VK_SLOT_REST_NAN; number < meta->slots; number++)
+	{
+		VkSlot		slot;
+		int64		rows;
+
+		vk_slot_read(index, meta, number, &slot);
+		if (!vk_slot_visible(&slot, meta->epoch))
+			continue;
+		rows = count_chain(index, layout, number, &slot, &counts->dead);
+		if (number < VK_SLOT_FIRST_LIST)
+			counts->rest += rows;
+		else
+		{
+			counts->rows += rows;
+			counts->lists[counts->list_count++] = rows;
+		}
+	}
+	qsort(counts->lists, counts->list_count, sizeof(int64), compare_int64);
+}
+
+/*
+ * stats_budget -- rows that a search scans under the settings in force
+ */
+static double
+stats_budget(const VkMeta *meta, double rows)
+{
+	if (meta->lists == 0)
+		return rows;
+	if (vk_probes > 0)
+		return Min(rows, vk_probes * rows / meta->lists);
+	return vk_curve_budget(&meta->curve, BUDGET_WANTED, vk_target_recall, rows);
+}
+
+static HeapTuple
+form_row(FunctionCallInfo fcinfo, Datum *values, bool *nulls)
+{
+	TupleDesc	description;
+
+	if (get_call_result_type(fcinfo, NULL, &description) != TYPEFUNC_COMPOSITE)
+		elog(ERROR, "return type must be a row type");
+	return heap_form_tuple(BlessTupleDesc(description), values, nulls);
+}
+
+Datum
+vk_stats(PG_FUNCTION_ARGS)
+{
+	static const char *const metrics[] = {
+		[VK_METRIC_L2] = "l2", [VK_METRIC_IP] = "ip",
+		[VK_METRIC_COSINE] = "cosine"
+	};
+	Relation	index = vk_index_open(PG_GETARG_OID(0), AccessShareLock);
+	Datum		values[STATS_COLUMNS];
+	bool		nulls[STATS_COLUMNS] = {0};
+	BlockNumber pages;
+	IndexCounts counts;
+	VkMeta		meta;
+	int			n = 0;
+
+	check_select(index);
+	vk_meta_read(index, &meta);
+	count_rows(index, &meta, &counts);
+	pages = RelationGetNumberOfBlocks(index);
+
+	values[n++] = CStringGetTextDatum(get_am_name(index->rd_rel->relam));
+	values[n++] = CStringGetTextDatum(metrics[meta.metric]);
+	values[n++] = Int32GetDatum(meta.dim);
+	values[n++] = Int64GetDatum(counts.rows);
+	values[n++] = Int64GetDatum(counts.dead);
+	values[n++] = Int64GetDatum(counts.rest);
+	values[n++] = Int32GetDatum(meta.lists);
+	values[n++] = Int32GetDatum(vk_format_bits[meta.format]);
+	values[n++] = Int32GetDatum(meta.refine_bits);
+	if (counts.list_count > 0)
+	{
+		values[n++] = Int64GetDatum(counts.lists[0]);
+		values[n++] = Float8GetDatum((double) counts.rows / counts.list_count);
+		values[n++] = Int64GetDatum(counts.lists[(int) (0.99 * (counts.list_count - 1))]);
+		values[n++] = Int64GetDatum(counts.lists[counts.list_count - 1]);
+	}
+	else
+	{
+		memset(&nulls[n], true, 4);
+		n += 4;
+	}
+	values[n++] = Int64GetDatum(pages);
+	values[n++] = Int64GetDatum((int64) pages * BLCKSZ);
+	values[n++] = Int64GetDatum((int64) meta.seed);
+	values[n++] = Int64GetDatum((int64) meta.epoch);
+	values[n++] = Float8GetDatum(stats_budget(&meta, counts.rows));
+	Assert(n == STATS_COLUMNS);
+
+	index_close(index, AccessShareLock);
+	PG_RETURN_DATUM(HeapTupleGetDatum(form_row(fcinfo, values, nulls)));
+}
+
+/* ---- vk_last_scan and vk_simd ---- */
+
+/*
+ * isa_in_use -- the best ISA that any kernel in use comes from
+ */
+static const char *
+isa_in_use(void)
+{
+	for (int isa = vk_isa_count - 1; isa > 0; isa--)
+		for (int slot = 0; slot < vk_slot_count; slot++)
+			if (strcmp(vk_slot_isa(slot), vk_isas[isa].name) == 0)
+				return vk_isas[isa].name;
+	return vk_isas[0].name;
+}
+
+Datum
+vk_last_scan(PG_FUNCTION_ARGS)
+{
+	const VkScanStats *stats = &vk_last_stats;
+	Datum		values[LAST_SCAN_COLUMNS];
+	bool		nulls[LAST_SCAN_COLUMNS] = {0};
+	int			n = 0;
+
+	if (!stats->valid)
+		PG_RETURN_NULL();
+
+	values[n++] = ObjectIdGetDatum(stats->index);
+	values[n++] = CStringGetTextDatum(isa_in_use());
+	values[n++] = Int64GetDatum(stats->wanted);
+	values[n++] = Int64GetDatum(stats->emitted);
+	values[n++] = Int64GetDatum(stats->rounds);
+	values[n++] = BoolGetDatum(stats->exhaustive);
+	values[n++] = Float8GetDatum(stats->budget);
+	values[n++] = Int64GetDatum(stats->lists);
+	values[n++] = Int64GetDatum(stats->pages);
+	values[n++] = Int64GetDatum(stats->rows);
+	values[n++] = Int64GetDatum(stats->refined);
+	values[n++] = Int64GetDatum(stats->fetched);
+	values[n++] = Float8GetDatum(stats->rank_us);
+	values[n++] = Float8GetDatum(stats->scan_us);
+	values[n++] = Float8GetDatum(stats->fetch_us);
+	Assert(n == LAST_SCAN_COLUMNS);
+
+	PG_RETURN_DATUM(HeapTupleGetDatum(form_row(fcinfo, values, nulls)));
+}
+
+/*
+ * available_isas -- the ISAs that could run a kernel here, as text[]
+ */
+static Datum
+available_isas(int slot)
+{
+	ArrayBuildState *names = NULL;
+
+	for (int isa = 0; isa < vk_isa_count; isa++)
+	{
+		const char *name = vk_slot_available(slot, isa);
+
+		if (name != NULL)
+			names = accumArrayResult(names, CStringGetTextDatum(name), false,
+									 TEXTOID, CurrentMemoryContext);
+	}
+	if (names == NULL)
+		return PointerGetDatum(construct_empty_array(TEXTOID));
+	return makeArrayResult(names, CurrentMemoryContext);
+}
+
+Datum
+vk_simd(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+
+	InitMaterializedSRF(fcinfo, 0);
+	for (int slot = 0; slot < vk_slot_count; slot++)
+	{
+		Datum		values[SIMD_COLUMNS];
+		bool		nulls[SIMD_COLUMNS] = {0};
+
+		values[0] = CStringGetTextDatum(vk_slot_names[slot]);
+		values[1] = CStringGetTextDatum(vk_slot_isa(slot));
+		values[2] = available_isas(slot);
+		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+	}
+	return (Datum) 0;
+}
+
+/* ---- vk_centroids ---- */
+
+typedef struct CentroidReader
+{
+	Relation	index;
+	const VkIndex *vk;
+	VkCoder		coder;			/* of the centre list */
+	VkSlot		slot;
+	ReturnSetInfo *result;
+	uint8	   *refine;
+	int8	   *code;
+	float	   *rotated;
+} CentroidReader;
+
+/*
+ * give_centroid -- decode one centroid and return it as a row
+ */
+static void
+give_centroid(CentroidReader *reader, BlockNumber page, uint32 position,
+			  uint32 bytes)
+{
+	int			dim = reader->coder.dim;
+	F32Vec	   *vec = f32vec_alloc(dim);
+	Datum		value = PointerGetDatum(vec);
+	bool		is_null = false;
+	float		a;
+
+	vk_refine_read(reader->index, VK_SLOT_CENTERS, reader->slot.born, page,
+				   position, bytes, reader->coder.refine_size, reader->refine);
+	vk_refine_center(reader->refine, dim, reader->code, &a);
+	for (int i = 0; i < dim; i++)
+		reader->rotated[i] = a * reader->code[i];
+	vk_rotate_back(&reader->coder.rotation, reader->rotated, vec->x);
+	for (int i = 0; i < dim; i++)
+		vec->x[i] += reader->coder.mean[i];
+
+	tuplestore_putvalues(reader->result->setResult, reader->result->setDesc,
+						 &value, &is_null);
+	pfree(vec);
+}
+
+/*
+ * give_page -- the centroids of the blocks that begin on one page
+ *
+ * Works on a copy of the page: refine pages are read in between, and no two
+ * locks are held at a time.
+ */
+static void
+give_page(CentroidReader *reader, Page page, int first_head)
+{
+	const VkPageHead *head = vk_page_head(page);
+	uint32		bytes = head->refine_offset;
+
+	for (int line = first_head; line != 0;
+		 line = vk_next_head(reader->vk, page, line))
+	{
+		VkBlockTop *top = vk_block_top(page, line);
+
+		for (int lane = 0; lane < Min(top->head.count, VK_LANES); lane++)
+			if (top->head.live & (1 << lane))
+				give_centroid(reader, head->refine_page, head->refine_position,
+							  bytes + lane * reader->coder.refine_size);
+		bytes += VK_LANES * reader->coder.refine_size;
+	}
+}
+
+static void
+give_centroids(CentroidReader *reader)
+{
+	BlockNumber block = reader->slot.head;
+	PGAlignedBlock copy;
+
+	for (uint32 position = 0; BlockNumberIsValid(block); position++)
+	{
+		Buffer		buffer;
+		int			first_head;
+
+		CHECK_FOR_INTERRUPTS();
+		buffer = vk_read_chain_page(reader->index, block, VK_PAGE_BLOCK,
+									VK_SLOT_CENTERS, reader->slot.born,
+									position, BUFFER_LOCK_SHARE);
+		first_head = vk_first_head(reader->index, reader->vk, buffer);
+		memcpy(copy.data, BufferGetPage(buffer), BLCKSZ);
+		UnlockReleaseBuffer(buffer);
+
+		give_page(reader, (Page) copy.data, first_head);
+		block = vk_page_head((Page) copy.data)->next;
+	}
+}
+
+/*
+ * vk_centroids -- centroids of an index, one a row; none where it has no lists
+ *
+ * They are means of rows, so whoever reads them must be allowed to read all
+ * rows.
+ */
+Datum
+vk_centroids(PG_FUNCTION_ARGS)
+{
+	CentroidReader reader = {0};
+	VkMeta		meta;
+	int			dim;
+
+	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
+	reader.result = (ReturnSetInfo *) fcinfo->resultinfo;
+	reader.index = vk_index_open(PG_GETARG_OID(0), AccessShareLock);
+	check_select(reader.index);
+	if (check_enable_rls(reader.index->rd_index->indrelid, InvalidOid, true) == RLS_ENABLED)
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("centroids of table \"%s\" are not shown where row-level security applies",
+						get_rel_name(reader.index->rd_index->indrelid))));
+
+	vk_meta_read(reader.index, &meta);
+	if (meta.lists > 0)
+	{
+		reader.vk = vk_index_copy(reader.index, CurrentMemoryContext);
+		reader.coder = vk_center_coder(reader.vk);
+		dim = reader.coder.dim;
+		reader.refine = palloc(reader.coder.refine_size);
+		reader.code = palloc(dim);
+		reader.rotated = palloc(dim * sizeof(float));
+		vk_slot_read(reader.index, &meta, VK_SLOT_CENTERS, &reader.slot);
+		give_centroids(&reader);
+	}
+	index_close(reader.index, AccessShareLock);
+	return (Datum) 0;
+}

@@ -1,0 +1,320 @@
+/*-------------------------------------------------------------------------
+ *
+ * list_scan.c
+ *	  Scan one list: blocks to candidates, and refine what is left.
+ *
+ * NOTES
+ *	  One share lock is held at a time and no pin is kept between pages
+ *	  (POSTGRES.md, protocol 5-9).  Kernels run under the page's share lock;
+ *	  they are leaf functions.
+ *
+ * IDENTIFICATION
+ *	  src/am/list_scan.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include <math.h>
+
+#include "miscadmin.h"
+#include "port/pg_bitutils.h"
+#include "utils/memutils.h"
+
+#include "am/search.h"
+
+/* refine codes read between two recomputations of the threshold */
+#define REFINE_BATCH	32
+
+/* A block whose code runs on to the next page */
+typedef struct Carry
+{
+	bool		open;			/* lines are still to come */
+	bool		wanted;			/* it has live lanes */
+	int			done;			/* code lines seen */
+	VkBlockTop	top;
+	char		annotation[2 * VK_LINE_SIZE];
+	VkDots		dots;
+	BlockNumber refine_page;	/* of lane 0 */
+	uint32		refine_position;
+	uint64		refine_bytes;
+} Carry;
+
+/* the float at or below, at or above a double */
+static inline float
+float_down(double value)
+{
+	float		f = (float) value;
+
+	return f > value ? nextafterf(f, -INFINITY) : f;
+}
+
+static inline float
+float_up(double value)
+{
+	float		f = (float) value;
+
+	return f < value ? nextafterf(f, INFINITY) : f;
+}
+
+/* Give candidates room for that many entries, keeping what they hold. */
+void
+vk_candidates_reserve(MemoryContext context, VkCandidates *candidates,
+					  int64 capacity)
+{
+	if (candidates->entries != NULL && candidates->capacity >= capacity)
+		return;
+	if (candidates->entries == NULL)
+	{
+		candidates->entries = MemoryContextAllocHuge(context,
+													 capacity * sizeof(VkCandidate));
+		candidates->scratch = MemoryContextAllocHuge(context,
+													 capacity * sizeof(float));
+	}
+	else
+	{
+		candidates->entries = repalloc_huge(candidates->entries,
+											capacity * sizeof(VkCandidate));
+		candidates->scratch = repalloc_huge(candidates->scratch,
+											capacity * sizeof(float));
+	}
+	candidates->capacity = capacity;
+}
+
+/* Take the lanes of one scored block that may be among the nearest. */
+static void
+take_block(VkListScan *scan, const VkBlockTop *top,
+		   const void *annotation, const VkDots *dots,
+		   BlockNumber refine_page, uint32 refine_position, uint64 refine_bytes)
+{
+	VkCandidates *out = scan->out;
+	uint32		live = top->head.live & ((1U << Min(top->head.count, VK_LANES)) - 1);
+	uint32		lanes;
+
+	scan->live += pg_popcount32(live);
+	if (scan->list_bound != NULL)
+		lanes = scan->list_bound(&scan->code->bound, annotation,
+								 top->head.scale, dots, out->threshold,
+								 &scan->scores);
+	else
+		lanes = vk_kernels->bound_flat(&scan->code->bound, annotation, dots,
+									   out->threshold, &scan->scores);
+	for (lanes &= live; lanes != 0; lanes &= lanes - 1)
+	{
+		int			lane = pg_rightmost_one_pos32(lanes);
+		uint64		tid = vk_tid_encode(&top->tids[lane]);
+		uint64		bytes = refine_bytes + (uint64) lane * scan->coder->refine_size;
+		VkCandidate *entry;
+
+		if (scan->round != NULL && scan->round->skip != NULL &&
+			scan->round->skip(scan->round->arg, tid))
+			continue;
+		entry = vk_candidates_add(out, scan->scores.lower[lane],
+								  scan->scores.upper[lane], tid);
+		entry->location = (uint64) refine_page << 32 | bytes;
+		entry->slot = scan->coder->refine_size > 0 ? scan->visit :
+			scan->visit | VK_REFINED;
+		entry->position = refine_position;
+		if (out->count >= out->prune_at)
+			(void) vk_candidates_prune(out);
+	}
+}
+
+/* Score code lines of one block: from code, `lines` of them. */
+static inline void
+score_lines(const VkListScan *scan, int first_line, const uint8 *code, int lines,
+			VkDots *dots)
+{
+	VkFormat	format = scan->coder->format;
+
+	if (format < VK_INT_FORMATS)
+		vk_kernels->scan[format] (scan->code->packed_scan, first_line, code,
+								  lines, dots);
+	else
+		vk_kernels->scan_float[format - VK_FORMAT_F16] (scan->code->values,
+														first_line, code,
+														lines, dots);
+}
+
+/* Finish a block that began on an earlier page, as far as this page goes. */
+static void
+scan_carried(VkListScan *scan, Buffer buffer, Carry *carry)
+{
+	Page		page = BufferGetPage(buffer);
+	int			lines = Min(scan->coder->lines - carry->done, VK_PAGE_LINES);
+
+	if (carry->wanted)
+		score_lines(scan, carry->done, vk_page_line(page, 1), lines, &carry->dots);
+	carry->done += lines;
+	if (carry->done < scan->coder->lines)
+		return;
+	carry->open = false;
+	if (carry->wanted)
+		take_block(scan, &carry->top, carry->annotation, &carry->dots,
+				   carry->refine_page, carry->refine_position,
+				   carry->refine_bytes);
+}
+
+/* Score the blocks that begin on this page; the last may run on. */
+static void
+scan_page(VkListScan *scan, Buffer buffer, Carry *carry)
+{
+	const VkIndex *vk = scan->vk;
+	Page		page = BufferGetPage(buffer);
+	const VkPageHead *head = vk_page_head(page);
+	int			code_lines = scan->coder->lines;
+	uint64		refine_bytes = head->refine_offset;
+	int			line;
+
+	if (carry->open)
+	{
+		scan_carried(scan, buffer, carry);
+		if (carry->open && head->first_head != 0)
+			vk_corrupt(scan->index, BufferGetBlockNumber(buffer),
+					   "A block begins before the one before it ends.");
+	}
+
+	for (line = vk_first_head(scan->index, vk, buffer); line != 0;
+		 line = vk_next_head(vk, page, line))
+	{
+		const VkBlockTop *top = vk_block_top(page, line);
+		int			first = line + vk->head_lines;
+		int			lines = Min(code_lines, VK_PAGE_LINES - first + 1);
+		bool		wanted = top->head.count > 0 && top->head.live != 0;
+
+		if (lines < code_lines)
+		{
+			carry->open = true;
+			carry->wanted = wanted;
+			carry->done = lines;
+			carry->refine_page = head->refine_page;
+			carry->refine_position = head->refine_position;
+			carry->refine_bytes = refine_bytes;
+			memset(&carry->dots, 0, sizeof(carry->dots));
+			if (wanted)
+			{
+				memcpy(&carry->top, top, sizeof(VkBlockTop));
+				memcpy(carry->annotation,
+					   vk_page_line(page, line + vk->annotation_line),
+					   sizeof(carry->annotation));
+				score_lines(scan, 0, vk_page_line(page, first), lines,
+							&carry->dots);
+			}
+			break;
+		}
+		if (wanted)
+		{
+			VkDots		dots = {0};
+
+			score_lines(scan, 0, vk_page_line(page, first), lines, &dots);
+			take_block(scan, top,
+					   vk_page_line(page, line + vk->annotation_line), &dots,
+					   head->refine_page, head->refine_position, refine_bytes);
+		}
+		refine_bytes += (uint64) VK_LANES * scan->coder->refine_size;
+	}
+}
+
+/* Make room for the lanes of one more page; no lock is held. */
+static void
+make_room(VkListScan *scan)
+{
+	VkCandidates *out = scan->out;
+	int64		most = PG_INT64_MAX;
+
+	if (out->count + VK_PAGE_LANES <= out->capacity)
+		return;
+	if (vk_candidates_prune(out) && out->count + VK_PAGE_LANES <= out->capacity)
+		return;
+	if (scan->round != NULL && scan->round->tighten != NULL)
+		most = scan->round->max_candidates;
+	if (out->capacity < most)
+	{
+		vk_candidates_reserve(scan->context, out,
+							  Max(Min(out->capacity * 2, most),
+							   out->count + VK_PAGE_LANES));
+		return;
+	}
+	scan->round->tighten(scan->round->arg, out);
+}
+
+/* Score every live row of one chain of blocks. */
+void
+vk_list_scan(VkListScan *scan, const VkSlot *slot)
+{
+	BlockNumber block = slot->head;
+	uint32		position = 0;
+	Carry		carry;
+
+	carry.open = false;
+	while (BlockNumberIsValid(block))
+	{
+		Buffer		buffer;
+		Page		page;
+
+		CHECK_FOR_INTERRUPTS();
+		make_room(scan);
+		buffer = vk_read_chain_page(scan->index, block, VK_PAGE_BLOCK,
+									scan->slot, scan->born, position,
+									BUFFER_LOCK_SHARE);
+		page = BufferGetPage(buffer);
+		if (scan->snapshot != NULL)
+			vk_test_old_snapshot(scan->snapshot, scan->index, page);
+		scan_page(scan, buffer, &carry);
+		block = vk_page_head(page)->next;
+		UnlockReleaseBuffer(buffer);
+		position++;
+	}
+	scan->stats->pages += position;
+	if (carry.open)
+		ereport(ERROR,
+				(errcode(ERRCODE_INDEX_CORRUPTED),
+				 errmsg("index \"%s\" contains a list that ends inside a block",
+						RelationGetRelationName(scan->index)),
+				 errdetail("The list in slot %u has %u pages.", scan->slot, position),
+				 errhint("Please REINDEX it.")));
+}
+
+/* Read one candidate's refine code and narrow its bounds. */
+static void
+refine_candidate(VkListScan *scan, VkCandidate *entry)
+{
+	double		lower;
+	double		upper;
+
+	vk_refine_read(scan->index, scan->slot, scan->born,
+				   (BlockNumber) (entry->location >> 32), entry->position,
+				   (uint32) entry->location, scan->coder->refine_size,
+				   scan->refine);
+	vk_refine_bounds(scan->coder, scan->code, scan->refine, scan->proven,
+					 &lower, &upper);
+	entry->lower = float_down(lower);
+	entry->upper = float_up(upper);
+	entry->slot |= VK_REFINED;
+	scan->stats->refined++;
+}
+
+/*
+ * Refine the candidates that the list just scanned has left, in batches: the
+ * bounds of one batch tighten the threshold for the next.
+ */
+void
+vk_list_refine(VkListScan *scan)
+{
+	VkCandidates *out = scan->out;
+	int			batch;
+
+	do
+	{
+		(void) vk_candidates_prune(out);
+		batch = 0;
+		for (int64 i = 0; i < out->count && batch < REFINE_BATCH; i++)
+		{
+			if (out->entries[i].slot & VK_REFINED)
+				continue;
+			CHECK_FOR_INTERRUPTS();
+			refine_candidate(scan, &out->entries[i]);
+			batch++;
+		}
+	} while (batch == REFINE_BATCH);
+}

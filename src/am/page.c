@@ -1,0 +1,338 @@
+/*-------------------------------------------------------------------------
+ *
+ * page.c
+ *	  Pages as a whole: reading with checks, new pages, the meta page.
+ *
+ * NOTES
+ *	  A damaged index must never crash the server nor read outside a page, so
+ *	  every page is checked here before anybody looks at its contents, and
+ *	  block numbers that were read from a page are compared with the size of
+ *	  the relation before they are used.
+ *
+ *	  Chains cannot loop for ever: each page holds its position in its chain,
+ *	  and readers expect it to grow by one with every step.
+ *
+ * IDENTIFICATION
+ *	  src/am/page.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "am/am.h"
+
+#include "access/xlog.h"
+#include "storage/indexfsm.h"
+#include "storage/lmgr.h"
+
+/*
+ * vk_page_init -- format a page and its head; the caller logs it
+ *
+ * There is no hole: full-page images and generic WAL keep every byte.
+ */
+void
+vk_page_init(Page page, uint16 kind, uint32 slot, uint64 born, uint32 position)
+{
+	VkPageHead *head;
+
+	PageInit(page, BLCKSZ, 0);
+	((PageHeader) page)->pd_lower = BLCKSZ;
+
+	head = vk_page_head(page);
+	head->kind = kind;
+	head->slot = slot;
+	head->born = born;
+	head->next = InvalidBlockNumber;
+	head->position = position;
+	head->refine_page = InvalidBlockNumber;
+}
+
+/*
+ * vk_corrupt -- report a damaged page; what is a full sentence
+ */
+void
+vk_corrupt(Relation index, BlockNumber block, const char *what)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INDEX_CORRUPTED),
+			 errmsg("index \"%s\" contains corrupted page at block %u",
+					RelationGetRelationName(index), block),
+			 errdetail_internal("%s", what),
+			 errhint("Please REINDEX it.")));
+}
+
+/*
+ * vk_block_exists -- does a block number lie within the index?
+ *
+ * The size of the relation last looked at is remembered, since asking the
+ * operating system costs a system call: an index only grows while its file
+ * stays.
+ */
+bool
+vk_block_exists(Relation index, BlockNumber block)
+{
+	static Oid	known_index = InvalidOid;
+	static Oid	known_file = InvalidOid;
+	static BlockNumber known_blocks = 0;
+
+	if (likely(block < known_blocks &&
+			   known_index == RelationGetRelid(index) &&
+			   known_file == index->rd_rel->relfilenode))
+		return true;
+
+	known_index = RelationGetRelid(index);
+	known_file = index->rd_rel->relfilenode;
+	known_blocks = RelationGetNumberOfBlocks(index);
+
+	return block < known_blocks;
+}
+
+/* what is wrong with a page's frame, or NULL */
+static const char *
+page_damage(Page page)
+{
+	PageHeader	header = (PageHeader) page;
+
+	if (PageIsNew(page))
+		return "The page is all zeros.";
+	if (header->pd_special != BLCKSZ || header->pd_upper != BLCKSZ ||
+		header->pd_lower != BLCKSZ)
+		return "The page header is not that of a vkindex page.";
+	return NULL;
+}
+
+/*
+ * vk_check_page -- the checks of vk_read_page, for a locked buffer
+ */
+void
+vk_check_page(Relation index, Buffer buffer, uint16 kind)
+{
+	Page		page = BufferGetPage(buffer);
+	const char *damage = page_damage(page);
+
+	if (unlikely(damage != NULL))
+		vk_corrupt(index, BufferGetBlockNumber(buffer), damage);
+	if (unlikely(vk_page_head(page)->kind != kind))
+		vk_corrupt(index, BufferGetBlockNumber(buffer),
+				   psprintf("The page is of kind 0x%04X, expected 0x%04X.",
+							vk_page_head(page)->kind, kind));
+}
+
+/*
+ * report_stranger -- a page belongs to another list than the one expected
+ *
+ * On a standby this may be a list's page that was recycled while the query
+ * ran, for recycling emits no conflict: the query can be tried again.
+ */
+static void
+report_stranger(Relation index, Buffer buffer, uint16 kind, uint32 slot,
+				uint64 born, uint32 position)
+{
+	VkPageHead *head = vk_page_head(BufferGetPage(buffer));
+
+	if (RecoveryInProgress())
+		ereport(ERROR,
+				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+				 errmsg("canceling statement due to conflict with recovery"),
+				 errdetail("A page of index \"%s\" was recycled while the query was reading it.",
+						   RelationGetRelationName(index)),
+				 errhint("Retry the query, or set hot_standby_feedback on.")));
+
+	vk_corrupt(index, BufferGetBlockNumber(buffer),
+			   psprintf("The page is of kind 0x%04X, slot %u, birth epoch " UINT64_FORMAT ", position %u; "
+						"expected kind 0x%04X, slot %u, birth epoch " UINT64_FORMAT ", position %u.",
+						head->kind, head->slot, head->born, head->position,
+						kind, slot, born, position));
+}
+
+/*
+ * vk_check_chain_page -- the checks of vk_read_chain_page, for a locked buffer
+ */
+void
+vk_check_chain_page(Relation index, Buffer buffer, uint16 kind, uint32 slot,
+					uint64 born, uint32 position)
+{
+	const char *damage = page_damage(BufferGetPage(buffer));
+
+	if (unlikely(damage != NULL))
+		vk_corrupt(index, BufferGetBlockNumber(buffer), damage);
+	if (unlikely(!vk_page_is(BufferGetPage(buffer), kind, slot, born) ||
+				 vk_page_head(BufferGetPage(buffer))->position != position))
+		report_stranger(index, buffer, kind, slot, born, position);
+}
+
+/*
+ * vk_read_any_page -- a page that may be of any kind, or all zeros
+ *
+ * Only the block number is checked.  The buffer comes back pinned and locked.
+ */
+Buffer
+vk_read_any_page(Relation index, BlockNumber block, int mode)
+{
+	Buffer		buffer;
+
+	if (unlikely(!vk_block_exists(index, block)))
+		ereport(ERROR,
+				(errcode(ERRCODE_INDEX_CORRUPTED),
+				 errmsg("index \"%s\" refers to block %u, which does not exist",
+						RelationGetRelationName(index), block),
+				 errhint("Please REINDEX it.")));
+	buffer = ReadBuffer(index, block);
+	LockBuffer(buffer, mode);
+
+	return buffer;
+}
+
+/*
+ * vk_read_page -- a page of a known kind, pinned and locked
+ */
+Buffer
+vk_read_page(Relation index, BlockNumber block, uint16 kind, int mode)
+{
+	Buffer		buffer = vk_read_any_page(index, block, mode);
+
+	vk_check_page(index, buffer, kind);
+	return buffer;
+}
+
+/*
+ * vk_read_chain_page -- a page of a known list and position, pinned and locked
+ */
+Buffer
+vk_read_chain_page(Relation index, BlockNumber block, uint16 kind,
+				   uint32 slot, uint64 born, uint32 position, int mode)
+{
+	Buffer		buffer = vk_read_any_page(index, block, mode);
+
+	vk_check_chain_page(index, buffer, kind, slot, born, position);
+	return buffer;
+}
+
+/*
+ * vk_new_page -- a page to be initialised, pinned and exclusively locked
+ *
+ * The free space map is not WAL-logged and may name pages that are in use, so
+ * a page from there is taken only if it says itself that it is free, and if
+ * nobody holds its lock (we hold others: waiting could deadlock).
+ */
+Buffer
+vk_new_page(Relation index)
+{
+	Buffer		buffer;
+	bool		need_lock;
+
+	for (;;)
+	{
+		BlockNumber block = GetFreeIndexPage(index);
+
+		if (block == InvalidBlockNumber)
+			break;
+		buffer = ReadBuffer(index, block);
+		if (ConditionalLockBuffer(buffer))
+		{
+			Page		page = BufferGetPage(buffer);
+
+			if (PageIsNew(page) ||
+				(page_damage(page) == NULL &&
+				 vk_page_head(page)->kind == VK_PAGE_FREE))
+				return buffer;
+			LockBuffer(buffer, BUFFER_LOCK_UNLOCK);
+		}
+		ReleaseBuffer(buffer);
+	}
+
+	need_lock = !RELATION_IS_LOCAL(index);
+	if (need_lock)
+		LockRelationForExtension(index, ExclusiveLock);
+	buffer = ReadBuffer(index, P_NEW);
+	LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
+	if (need_lock)
+		UnlockRelationForExtension(index, ExclusiveLock);
+
+	return buffer;
+}
+
+/*
+ * vk_meta_check -- is this the meta page of an index that we can read?
+ *
+ * Whatever later code divides by, allocates by or indexes tables with is
+ * checked here.
+ */
+void
+vk_meta_check(Relation index, const VkMeta *meta)
+{
+	const char *damage = NULL;
+
+	if (meta->magic != VK_MAGIC)
+		ereport(ERROR,
+				(errcode(ERRCODE_INDEX_CORRUPTED),
+				 errmsg("index \"%s\" is not a vkindex index",
+						RelationGetRelationName(index)),
+				 errhint("Please REINDEX it.")));
+	if (meta->version != VK_FORMAT_VERSION)
+		ereport(ERROR,
+				(errcode(ERRCODE_INDEX_CORRUPTED),
+				 errmsg("version mismatch in index \"%s\": file version %u, current version %u",
+						RelationGetRelationName(index), meta->version,
+						VK_FORMAT_VERSION),
+				 errhint("Please REINDEX it.")));
+
+	if (meta->dim < 1 || meta->dim > VK_MAX_DIM)
+		damage = "The number of dimensions is out of range.";
+	else if (meta->metric > VK_METRIC_COSINE)
+		damage = "The metric is unknown.";
+	else if (meta->format >= VK_FORMATS)
+		damage = "The format of scan codes is unknown.";
+	else if (meta->refine_bits != 0 && meta->refine_bits != 4 &&
+			 meta->refine_bits != 8)
+		damage = "The number of bits of refine codes is unknown.";
+	else if (meta->flat > 1 || meta->element != VK_ELEMENT_F32 ||
+			 meta->attributes != 0)
+		damage = "The layout of blocks is unknown.";
+	else if (meta->maps < 1 || meta->maps > VK_META_MAPS ||
+			 meta->slots < VK_SLOT_FIRST_LIST || meta->slots > VK_MAX_SLOTS ||
+			 meta->lists > meta->slots - VK_SLOT_FIRST_LIST ||
+			 meta->open_slot >= meta->slots)
+		damage = "The numbers of lists and slots do not fit together.";
+
+	if (damage != NULL)
+		vk_corrupt(index, VK_META_BLOCK, damage);
+}
+
+/*
+ * vk_meta_read -- copy of the meta page's contents, checked
+ */
+void
+vk_meta_read(Relation index, VkMeta *meta)
+{
+	Buffer		buffer = vk_read_page(index, VK_META_BLOCK, VK_PAGE_META,
+									  BUFFER_LOCK_SHARE);
+
+	*meta = *vk_page_meta(BufferGetPage(buffer));
+	UnlockReleaseBuffer(buffer);
+	vk_meta_check(index, meta);
+}
+
+/*
+ * vk_first_head -- line of the first block head on a page, 0 for none
+ *
+ * From here vk_next_head leads to last_head in equal steps, and every head's
+ * lines lie on the page: both are checked.
+ */
+int
+vk_first_head(Relation index, const VkIndex *layout, Buffer buffer)
+{
+	VkPageHead *head = vk_page_head(BufferGetPage(buffer));
+	int			first = head->first_head;
+	int			last = head->last_head;
+
+	if (first == 0 && last == 0)
+		return 0;
+	if (unlikely(first == 0 || last < first ||
+				 (last - first) % layout->block_lines != 0 ||
+				 last + layout->head_lines - 1 > VK_PAGE_LINES))
+		vk_corrupt(index, BufferGetBlockNumber(buffer),
+				   psprintf("Block heads at lines %d to %d do not fit the page.",
+							first, last));
+	return first;
+}

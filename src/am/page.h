@@ -1,0 +1,243 @@
+/*-------------------------------------------------------------------------
+ *
+ * page.h
+ *	  On-disk format, version 1, of both access methods.
+ *
+ * NOTES
+ *	  This header holds the format and nothing else.  A page is 8,192 bytes: a
+ *	  64-byte head (PageHeaderData, VkPageHead) and 127 lines of 64 bytes,
+ *	  numbered 1..127 (line n starts at byte 64 n).  There is no special space:
+ *	  pd_lower = pd_upper = pd_special = BLCKSZ, so that full-page images keep
+ *	  everything.
+ *
+ *	  Fork layout: block 0 meta, block 1 first map page, block 2 first
+ *	  directory page; the others in any order.
+ *
+ *	  Block page								Lines of a block
+ *	  OFFSET SIZE DESCRIPTION					LINES		DESCRIPTION
+ *		   0   24 page header					1.5			TIDs, 16 x 6 bytes
+ *		  24   40 VkPageHead					0.5			VkBlockHead
+ *		  64 8128 lines of blocks				2			annotation: vkflat 128
+ *													bytes; vkivf 96 and 32 bytes
+ *													of null masks
+ *												a			attribute values
+ *												c			scan code lines
+ *
+ *	  All head lines (all but the code) of a block lie on one page; where fewer
+ *	  lines are left, the block begins at line 1 of the next page.  Code lines
+ *	  run on: from the end of one page to line 1 of the next, and the next
+ *	  block follows the last of them.
+ *
+ *	  Refine page: payload of 8,128 bytes from line 1 on, a piece of the list's
+ *	  byte stream of refine codes; row i of the list at byte i * refine_size,
+ *	  which may be cut by a page end.
+ *
+ *	  Rest page: heap TIDs, 6 bytes each, from line 1 on; count in the head.
+ *
+ * IDENTIFICATION
+ *	  src/am/page.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef VK_PAGE_H
+#define VK_PAGE_H
+
+#include "postgres.h"
+
+#include "storage/block.h"
+#include "storage/bufpage.h"
+#include "storage/itemptr.h"
+
+#include "quant/quant.h"
+
+#define VK_PAGE_LINES		127
+#define VK_PAGE_HEAD_SIZE	64
+#define VK_PAYLOAD_SIZE		(VK_PAGE_LINES * VK_LINE_SIZE)	/* 8128 */
+
+#define VK_META_BLOCK		0
+#define VK_MAP_BLOCK		1
+#define VK_DIRECTORY_BLOCK	2
+
+/* page kinds (VkPageHead.kind) */
+#define VK_PAGE_META		0x5601
+#define VK_PAGE_MAP			0x5602
+#define VK_PAGE_DIRECTORY	0x5603
+#define VK_PAGE_BLOCK		0x5604
+#define VK_PAGE_REFINE		0x5605
+#define VK_PAGE_REST		0x5606
+#define VK_PAGE_MEAN		0x5607
+#define VK_PAGE_FREE		0x5608
+
+/* page flags */
+#define VK_PAGE_FULL		0x0001	/* the next block head is on a later page */
+#define VK_PAGE_CLOSED		0x0002	/* the list takes no more rows */
+
+/*
+ * OFFSET SIZE	(from byte 24 of the page)
+ *		0	2	kind
+ *		2	2	flags
+ *		4	4	slot of the list this page belongs to
+ *		8	8	birth epoch of that list
+ *	   16	4	next page of the chain, InvalidBlockNumber at its end
+ *	   20	4	position in the chain, from 0
+ *	   24	4	refine page on which the code of the first row begun here starts
+ *	   28	4	position of that refine page in its chain
+ *	   32	2	its byte offset in that page's payload
+ *	   34	1	line of the first block head on this page, 0 = none
+ *	   35	1	line of the last one
+ *	   36	2	entries (rest, map and mean pages)
+ *	   38	2	zero
+ */
+typedef struct VkPageHead
+{
+	uint16		kind;
+	uint16		flags;
+	uint32		slot;
+	uint64		born;
+	BlockNumber next;
+	uint32		position;
+	BlockNumber refine_page;
+	uint32		refine_position;
+	uint16		refine_offset;
+	uint8		first_head;
+	uint8		last_head;
+	uint16		count;
+	uint16		zero;
+} VkPageHead;
+
+StaticAssertDecl(sizeof(VkPageHead) == 40, "VkPageHead must be 40 bytes");
+StaticAssertDecl(sizeof(PageHeaderData) == 24, "page header must be 24 bytes");
+
+/*
+ * OFFSET SIZE	(32 bytes, after the TIDs)
+ *		0	2	live: bit per lane, cleared by vacuum
+ *		2	1	count: lanes in use; lanes at or past it are garbage
+ *		3	1	flags, zero
+ *		4	4	scale: what annotation norms are relative to (vkivf)
+ *		8  24	zero
+ */
+typedef struct VkBlockHead
+{
+	uint16		live;
+	uint8		count;
+	uint8		flags;
+	float4		scale;
+	uint8		zero[24];
+} VkBlockHead;
+
+typedef struct VkBlockTop		/* the first two lines of a block */
+{
+	ItemPointerData tids[VK_LANES];
+	VkBlockHead head;
+} VkBlockTop;
+
+StaticAssertDecl(sizeof(VkBlockHead) == 32, "VkBlockHead must be 32 bytes");
+StaticAssertDecl(sizeof(VkBlockTop) == 2 * VK_LINE_SIZE, "block top must be two lines");
+StaticAssertDecl(sizeof(VkFlatAnnotation) == 128, "vkflat annotation must be 128 bytes");
+StaticAssertDecl(sizeof(VkListAnnotation) == 96, "vkivf annotation must be 96 bytes");
+
+#define VK_BLOCK_HEAD_LINES		4	/* without attribute lines */
+
+/*
+ * Directory slot: one line.  Slot s is line 1 + s mod 127 of directory page
+ * s div 127.
+ */
+typedef struct VkSlot
+{
+	BlockNumber head;			/* InvalidBlockNumber: no page yet */
+	BlockNumber tail;			/* hint: the last page known; step right */
+	uint64		born;			/* epoch; 0: slot unused */
+	uint64		retired;		/* epoch, 0 = not */
+	uint64		retire_xid;		/* full XID, 0 = not stamped */
+	uint32		live;			/* as of the last build or vacuum */
+	uint32		dead;
+	uint32		flags;
+	BlockNumber extent_start;	/* block pages built contiguous */
+	uint32		extent_length;
+	BlockNumber refine_head;
+	BlockNumber refine_tail;	/* hint, like tail */
+	BlockNumber summary;
+} VkSlot;
+
+StaticAssertDecl(sizeof(VkSlot) == VK_LINE_SIZE, "VkSlot must be one line");
+
+/* VkSlot.flags */
+#define VK_SLOT_SEGMENT			0x0001	/* no centroid: every scan visits it */
+
+/* fixed slots */
+#define VK_SLOT_CENTERS		0	/* centre list: "TID" is the slot number */
+#define VK_SLOT_REST_NAN	1	/* rows whose distance is NaN */
+#define VK_SLOT_REST_NULL	2	/* NULL rows */
+#define VK_SLOT_FIRST_LIST	3
+
+#define VK_MAP_ENTRIES		(VK_PAYLOAD_SIZE / sizeof(BlockNumber))	/* 2032 */
+#define VK_META_MAPS		64
+#define VK_MAX_SLOTS		(VK_META_MAPS * VK_MAP_ENTRIES * VK_PAGE_LINES)
+
+#define VK_REST_ENTRIES		(VK_PAYLOAD_SIZE / sizeof(ItemPointerData))	/* 1354 */
+
+#define VK_MAGIC			0x564B4958	/* "VKIX" */
+/*
+ * Format versions: 1 (1.0.0) first release.
+ */
+#define VK_FORMAT_VERSION	1
+
+/* meta page, from byte 64 */
+typedef struct VkMeta
+{
+	uint32		magic;
+	uint32		version;
+	uint16		dim;
+	uint8		metric;			/* VkMetric */
+	uint8		format;			/* VkFormat of scan codes */
+	uint8		refine_bits;	/* 0, 4, 8 */
+	uint8		flat;			/* 1: vkflat annotation, no lists */
+	uint8		element;		/* VkElement of the column's type */
+	uint8		attributes;		/* attribute columns, 0 */
+	uint64		seed;			/* of the rotation and of k-means */
+	uint64		epoch;			/* POSTGRES.md, protocol 3 */
+	uint32		op_in_progress;
+	uint32		slots;			/* directory slots in use, fixed ones included */
+	uint32		lists;			/* centroids; 0: segments only */
+	uint32		open_slot;		/* segment that takes appends; 0 = none yet */
+	float8		build_rows;		/* live rows at build */
+	float8		live_rows;		/* as of the last build or vacuum */
+	float8		dead_rows;
+	BlockNumber mean_head;		/* InvalidBlockNumber: the mean is zero */
+	uint32		maps;
+	BlockNumber map[VK_META_MAPS];
+	VkCurve		curve;
+	float8		curve_rows;		/* live rows when it was measured */
+} VkMeta;
+
+/* element types of indexed columns (VkMeta.element) */
+typedef enum VkElement
+{
+	VK_ELEMENT_F32 = 1
+} VkElement;
+
+static inline VkPageHead *
+vk_page_head(Page page)
+{
+	return (VkPageHead *) ((char *) page + SizeOfPageHeaderData);
+}
+
+static inline void *
+vk_page_line(Page page, int line)
+{
+	return (char *) page + line * VK_LINE_SIZE;
+}
+
+static inline void *
+vk_page_payload(Page page)
+{
+	return (char *) page + VK_PAGE_HEAD_SIZE;
+}
+
+static inline VkMeta *
+vk_page_meta(Page page)
+{
+	return (VkMeta *) vk_page_payload(page);
+}
+
+#endif							/* VK_PAGE_H */

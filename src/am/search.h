@@ -1,0 +1,120 @@
+/*-------------------------------------------------------------------------
+ *
+ * search.h
+ *	  From a query to candidates: what the files of a scan share.
+ *
+ * IDENTIFICATION
+ *	  src/am/search.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef VK_SEARCH_H
+#define VK_SEARCH_H
+
+#include "am/am.h"
+
+#include "utils/snapshot.h"
+
+/* A list that this round has begun */
+typedef struct VkVisit
+{
+	uint32		slot;
+	uint64		born;
+	double		rows_before;	/* live rows of the lists begun before it */
+} VkVisit;
+
+/*
+ * VkCandidate.slot is the number of its visit; this bit says that the bounds
+ * are final: those of the refine code (or there is none), or exact.
+ */
+#define VK_REFINED		0x80000000U
+
+/* what one round of a scan asks for */
+typedef struct VkRound
+{
+	int64		wanted;			/* candidates that matter */
+	double		budget;			/* live rows to scan; infinity: all lists */
+	int64		probes;			/* lists to visit instead, 0 = by budget */
+	bool		proven;			/* proven bounds (else statistical) */
+
+	/* true for rows that are not to come again; NULL: none */
+	bool		(*skip) (void *arg, uint64 tid);
+
+	/*
+	 * Called, with no lock held, when candidates do not fit any more: must
+	 * bring candidates->count to at most half of the capacity.
+	 */
+	void		(*tighten) (void *arg, VkCandidates *candidates);
+	void	   *arg;
+	int64		max_candidates; /* entries that memory allows */
+} VkRound;
+
+/*
+ * Visit lists until the round's work is done.  The candidates are all rows
+ * seen whose lower bound is not above the threshold; *exhaustive tells whether
+ * every list was visited.
+ */
+extern VkCandidates *vk_search_collect(VkSearch *search, const VkRound *round,
+									   bool *exhaustive);
+
+/* the MVCC snapshot that reads are for (old-snapshot tests); NULL: none */
+extern void vk_search_snapshot(VkSearch *search, Snapshot snapshot);
+
+/* no bound holds for this query: every row must be fetched */
+extern bool vk_search_wild(const VkSearch *search);
+
+/* ---- list_scan.c ---- */
+
+/* lanes that one page can add at most: blocks of 5 lines, and a carried one */
+#define VK_PAGE_LANES	((VK_PAGE_LINES / 5 + 2) * VK_LANES)
+
+typedef uint32_t (*VkListBound) (const VkBoundQuery *, const VkListAnnotation *,
+								 float, const VkDots *, float, VkScores *);
+
+/* One chain being scanned */
+typedef struct VkListScan
+{
+	/* the same for all lists of a search */
+	Relation	index;
+	const VkIndex *vk;
+	Snapshot	snapshot;		/* for old-snapshot tests; NULL: none */
+	VkScanStats *stats;
+	MemoryContext context;		/* candidates grow in it */
+	uint8	   *refine;			/* room for one refine code */
+	VkScores	scores;			/* of the block at hand */
+
+	/* this list */
+	const VkCoder *coder;
+	const VkQueryCode *code;
+	VkCandidates *out;
+	VkListBound list_bound;		/* NULL: flat annotation */
+	const VkRound *round;		/* skip and tighten; NULL: neither */
+	uint32		visit;			/* goes into VkCandidate.slot */
+	uint32		slot;
+	uint64		born;
+	bool		proven;			/* for refine bounds */
+	int64		live;			/* live lanes scored */
+} VkListScan;
+
+extern void vk_candidates_reserve(MemoryContext context, VkCandidates *candidates,
+								  int64 capacity);
+/* score every live row of one chain of blocks into scan->out */
+extern void vk_list_scan(VkListScan *scan, const VkSlot *slot);
+/*
+ * Refine the candidates that the list just scanned has left, in batches: the
+ * bounds of one batch tighten the threshold for the next.
+ */
+extern void vk_list_refine(VkListScan *scan);
+
+/* ---- tids.c ---- */
+
+typedef void (*VkTidCallback) (void *arg, uint64 tid);
+
+/* hand every live TID of all lists to the callback, no lock being held */
+extern void vk_list_tids(Relation index, const VkIndex *vk, const VkMeta *meta,
+						 VkTidCallback callback, void *arg);
+/* the same for one of the rest lists (VK_SLOT_REST_...) */
+extern void vk_rest_tids(Relation index, const VkIndex *vk, const VkMeta *meta,
+						 uint32 slot, VkTidCallback callback, void *arg);
+
+#endif							/* VK_SEARCH_H */

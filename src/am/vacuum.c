@@ -1,0 +1,370 @@
+/*-------------------------------------------------------------------------
+ *
+ * vacuum.c
+ *	  Clearing dead rows: ambulkdelete and amvacuumcleanup.
+ *
+ * NOTES
+ *	  A pass holds the upkeep lock, so no list comes, goes or is rewritten
+ *	  while it runs; only inserts go on, and those only append.  A dead row
+ *	  loses its bit in its block's live mask; the lane stays, and no row ever
+ *	  moves, so a scan that read the block before misses nothing.
+ *
+ *	  The validation phase of CREATE INDEX CONCURRENTLY comes here too, with a
+ *	  callback that collects TIDs: each TID is shown to the callback once,
+ *	  unless the callback claimed one of the same rest page.
+ *
+ *	  Refine pages and retired lists are not read.
+ *
+ * IDENTIFICATION
+ *	  src/am/vacuum.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+#include "vk_compat.h"
+
+#include "commands/vacuum.h"
+#include "miscadmin.h"
+#include "port/pg_bitutils.h"
+#include "storage/indexfsm.h"
+#include "storage/lmgr.h"
+
+#include "am/am.h"
+
+/* blocks that may begin on one page: they have a line of code at least */
+#define PAGE_BLOCKS		(VK_PAGE_LINES / (VK_BLOCK_HEAD_LINES + 1) + 1)
+
+typedef struct VacuumPass
+{
+	/* unchanging state */
+	Relation	index;
+	const VkIndex *layout;
+	VkMeta		meta;
+	IndexBulkDeleteCallback callback;
+	void	   *callback_state;
+	IndexBulkDeleteResult *stats;
+
+	/* mutable state: rows of all lists so far, rest lists apart */
+	double		live;
+	double		dead;
+} VacuumPass;
+
+/* what a pass found in the lists of one directory page */
+typedef struct SlotCounts
+{
+	bool		seen;
+	uint64		born;
+	uint32		live;
+	uint32		dead;
+} SlotCounts;
+
+static bool
+row_is_dead(VacuumPass *pass, ItemPointer tid)
+{
+	return pass->callback(tid, pass->callback_state);
+}
+
+/*
+ * find_dead -- ask the callback about the rows of all blocks on a page
+ *
+ * The page is share-locked.  dead[i] gets the dead lanes of its i-th block;
+ * the result tells whether there are any.
+ */
+static bool
+find_dead(VacuumPass *pass, Buffer buffer, uint16 *dead, SlotCounts *counts)
+{
+	Page		page = BufferGetPage(buffer);
+	bool		found = false;
+	int			line = vk_first_head(pass->index, pass->layout, buffer);
+
+	for (int i = 0; line != 0; i++, line = vk_next_head(pass->layout, page, line))
+	{
+		VkBlockTop *top = vk_block_top(page, line);
+		int			count = Min(top->head.count, VK_LANES);
+		uint32		live = top->head.live & ((1U << count) - 1);
+		int			kept;
+
+		dead[i] = 0;
+		for (uint32 lanes = live; lanes != 0; lanes &= lanes - 1)
+		{
+			int			lane = pg_rightmost_one_pos32(lanes);
+
+			if (row_is_dead(pass, &top->tids[lane]))
+				dead[i] |= 1 << lane;
+		}
+		found |= dead[i] != 0;
+		kept = pg_popcount32(live & ~(uint32) dead[i]);
+		counts->live += kept;
+		counts->dead += count - kept;
+	}
+	return found;
+}
+
+/*
+ * clear_dead -- take the dead lanes out of the live masks of a page
+ *
+ * Between the locks inserts may have added lanes and blocks, but those that
+ * were there are where they were.
+ */
+static void
+clear_dead(VacuumPass *pass, Buffer buffer, const uint16 *dead)
+{
+	GenericXLogState *state = GenericXLogStart(pass->index);
+	Page		page = GenericXLogRegisterBuffer(state, buffer, 0);
+	int			line = vk_page_head(page)->first_head;
+
+	for (int i = 0; i < PAGE_BLOCKS && line != 0; i++)
+	{
+		VkBlockTop *top = vk_block_top(page, line);
+
+		pass->stats->tuples_removed += pg_popcount32(top->head.live & dead[i]);
+		top->head.live &= ~dead[i];
+		line = vk_next_head(pass->layout, page, line);
+	}
+	GenericXLogFinish(state);
+}
+
+/*
+ * vacuum_list -- one chain of blocks
+ */
+static void
+vacuum_list(VacuumPass *pass, uint32 number, const VkSlot *slot,
+			SlotCounts *counts)
+{
+	BlockNumber block = slot->head;
+	uint16		dead[PAGE_BLOCKS];
+
+	for (uint32 position = 0; BlockNumberIsValid(block); position++)
+	{
+		Buffer		buffer;
+
+		VK_VACUUM_DELAY_POINT();
+		buffer = vk_read_chain_page(pass->index, block, VK_PAGE_BLOCK, number,
+									slot->born, position, BUFFER_LOCK_SHARE);
+		memset(dead, 0, sizeof(dead));
+		if (find_dead(pass, buffer, dead, counts))
+		{
+			LockBuffer(buffer, BUFFER_LOCK_UNLOCK);
+			LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
+			vk_check_chain_page(pass->index, buffer, VK_PAGE_BLOCK, number,
+								slot->born, position);
+			clear_dead(pass, buffer, dead);
+		}
+		block = vk_page_head(BufferGetPage(buffer))->next;
+		UnlockReleaseBuffer(buffer);
+	}
+}
+
+/*
+ * find_dead_rest -- does a rest page hold dead rows?
+ */
+static bool
+find_dead_rest(VacuumPass *pass, Page page)
+{
+	ItemPointerData *tids = vk_page_payload(page);
+	int			count = Min(vk_page_head(page)->count, VK_REST_ENTRIES);
+	bool		found = false;
+
+	for (int i = 0; i < count; i++)
+		found |= row_is_dead(pass, &tids[i]);
+	return found;
+}
+
+/*
+ * clear_dead_rest -- take the dead rows out of a rest page
+ */
+static void
+clear_dead_rest(VacuumPass *pass, Buffer buffer)
+{
+	GenericXLogState *state = GenericXLogStart(pass->index);
+	Page		page = GenericXLogRegisterBuffer(state, buffer, 0);
+	VkPageHead *head = vk_page_head(page);
+	ItemPointerData *tids = vk_page_payload(page);
+	int			count = Min(head->count, VK_REST_ENTRIES);
+	int			kept = 0;
+
+	for (int i = 0; i < count; i++)
+		if (!row_is_dead(pass, &tids[i]))
+			tids[kept++] = tids[i];
+	memset(&tids[kept], 0, (count - kept) * sizeof(ItemPointerData));
+	head->count = kept;
+	pass->stats->tuples_removed += count - kept;
+	GenericXLogFinish(state);
+}
+
+/*
+ * vacuum_rest -- one rest list
+ */
+static void
+vacuum_rest(VacuumPass *pass, uint32 number, const VkSlot *slot,
+			SlotCounts *counts)
+{
+	BlockNumber block = slot->head;
+
+	for (uint32 position = 0; BlockNumberIsValid(block); position++)
+	{
+		Buffer		buffer;
+		Page		page;
+
+		VK_VACUUM_DELAY_POINT();
+		buffer = vk_read_chain_page(pass->index, block, VK_PAGE_REST, number,
+									slot->born, position, BUFFER_LOCK_SHARE);
+		page = BufferGetPage(buffer);
+		if (find_dead_rest(pass, page))
+		{
+			LockBuffer(buffer, BUFFER_LOCK_UNLOCK);
+			LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
+			vk_check_chain_page(pass->index, buffer, VK_PAGE_REST, number,
+								slot->born, position);
+			clear_dead_rest(pass, buffer);
+		}
+		counts->live += vk_page_head(page)->count;
+		block = vk_page_head(page)->next;
+		UnlockReleaseBuffer(buffer);
+	}
+}
+
+/*
+ * write_counts -- store what a pass found in the slots of one directory page
+ */
+static void
+write_counts(VacuumPass *pass, uint32 first, const SlotCounts *counts)
+{
+	VkSlot	   *slot;
+	Buffer		buffer = vk_slot_lock(pass->index, &pass->meta, first,
+									  BUFFER_LOCK_EXCLUSIVE, &slot);
+	GenericXLogState *state = GenericXLogStart(pass->index);
+	Page		page = GenericXLogRegisterBuffer(state, buffer, 0);
+	bool		changed = false;
+
+	for (int i = 0; i < VK_PAGE_LINES; i++)
+	{
+		slot = vk_slot_on_page(page, first + i);
+		if (!counts[i].seen || slot->born != counts[i].born ||
+			(slot->live == counts[i].live && slot->dead == counts[i].dead))
+			continue;
+		slot->live = counts[i].live;
+		slot->dead = counts[i].dead;
+		changed = true;
+	}
+
+	if (changed)
+		GenericXLogFinish(state);
+	else
+		GenericXLogAbort(state);
+	UnlockReleaseBuffer(buffer);
+}
+
+/*
+ * vacuum_directory_page -- the lists of one directory page, rest lists too
+ */
+static void
+vacuum_directory_page(VacuumPass *pass, uint32 first)
+{
+	SlotCounts	counts[VK_PAGE_LINES] = {{0}};
+
+	for (int i = 0; i < VK_PAGE_LINES; i++)
+	{
+		uint32		number = first + i;
+		VkSlot		slot;
+
+		if (number == VK_SLOT_CENTERS || number >= pass->meta.slots)
+			continue;
+		vk_slot_read(pass->index, &pass->meta, number, &slot);
+		if (!vk_slot_visible(&slot, pass->meta.epoch))
+			continue;
+
+		counts[i].seen = true;
+		counts[i].born = slot.born;
+		if (number < VK_SLOT_FIRST_LIST)
+			vacuum_rest(pass, number, &slot, &counts[i]);
+		else
+		{
+			vacuum_list(pass, number, &slot, &counts[i]);
+			pass->live += counts[i].live;
+			pass->dead += counts[i].dead;
+		}
+		pass->stats->num_index_tuples += counts[i].live;
+	}
+	write_counts(pass, first, counts);
+}
+
+/*
+ * write_totals -- store what a pass found in all lists
+ */
+static void
+write_totals(VacuumPass *pass)
+{
+	Buffer		buffer = vk_read_page(pass->index, VK_META_BLOCK, VK_PAGE_META,
+									  BUFFER_LOCK_EXCLUSIVE);
+	GenericXLogState *state = GenericXLogStart(pass->index);
+	VkMeta	   *meta = vk_page_meta(GenericXLogRegisterBuffer(state, buffer, 0));
+
+	if (meta->live_rows != pass->live || meta->dead_rows != pass->dead)
+	{
+		meta->live_rows = pass->live;
+		meta->dead_rows = pass->dead;
+		GenericXLogFinish(state);
+	}
+	else
+		GenericXLogAbort(state);
+	UnlockReleaseBuffer(buffer);
+}
+
+/*
+ * vk_bulkdelete -- ambulkdelete
+ */
+IndexBulkDeleteResult *
+vk_bulkdelete(IndexVacuumInfo *info, IndexBulkDeleteResult *stats,
+			  IndexBulkDeleteCallback callback, void *state)
+{
+	VacuumPass	pass = {0};
+
+	if (stats == NULL)
+		stats = palloc0(sizeof(IndexBulkDeleteResult));
+
+	LockPage(info->index, VK_META_BLOCK, ExclusiveLock);
+
+	pass.index = info->index;
+	pass.layout = vk_index_copy(info->index, CurrentMemoryContext);
+	vk_meta_read(info->index, &pass.meta);
+	pass.callback = callback;
+	pass.callback_state = state;
+	pass.stats = stats;
+	stats->num_index_tuples = 0;
+
+	for (uint32 first = 0; first < pass.meta.slots; first += VK_PAGE_LINES)
+		vacuum_directory_page(&pass, first);
+	write_totals(&pass);
+
+	UnlockPage(info->index, VK_META_BLOCK, ExclusiveLock);
+
+	stats->num_pages = RelationGetNumberOfBlocks(info->index);
+	stats->estimated_count = false;
+	return stats;
+}
+
+/*
+ * vk_vacuumcleanup -- amvacuumcleanup
+ */
+IndexBulkDeleteResult *
+vk_vacuumcleanup(IndexVacuumInfo *info, IndexBulkDeleteResult *stats)
+{
+	if (info->analyze_only)
+		return stats;
+
+	if (stats == NULL)
+	{
+		VkMeta		meta;
+
+		/* inserts do not keep the count up to date */
+		vk_meta_read(info->index, &meta);
+		stats = palloc0(sizeof(IndexBulkDeleteResult));
+		stats->num_index_tuples = meta.live_rows;
+		stats->estimated_count = true;
+	}
+
+	IndexFreeSpaceMapVacuum(info->index);
+	stats->num_pages = RelationGetNumberOfBlocks(info->index);
+	return stats;
+}

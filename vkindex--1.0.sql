@@ -1,0 +1,553 @@
+-- complain if script is sourced in psql, rather than via CREATE EXTENSION
+\echo Use "CREATE EXTENSION vkindex" to load this file. \quit
+
+-- type f32vec
+
+CREATE TYPE f32vec;
+
+CREATE FUNCTION f32vec_in(cstring, oid, integer) RETURNS f32vec
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+
+COMMENT ON FUNCTION f32vec_in(cstring, oid, integer) IS 'I/O';
+
+CREATE FUNCTION f32vec_out(f32vec) RETURNS cstring
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+
+COMMENT ON FUNCTION f32vec_out(f32vec) IS 'I/O';
+
+CREATE FUNCTION f32vec_typmod_in(cstring[]) RETURNS integer
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+
+COMMENT ON FUNCTION f32vec_typmod_in(cstring[]) IS 'I/O typmod';
+
+CREATE FUNCTION f32vec_recv(internal, oid, integer) RETURNS f32vec
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+
+COMMENT ON FUNCTION f32vec_recv(internal, oid, integer) IS 'I/O';
+
+CREATE FUNCTION f32vec_send(f32vec) RETURNS bytea
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+
+COMMENT ON FUNCTION f32vec_send(f32vec) IS 'I/O';
+
+CREATE TYPE f32vec (
+	INPUT     = f32vec_in,
+	OUTPUT    = f32vec_out,
+	TYPMOD_IN = f32vec_typmod_in,
+	RECEIVE   = f32vec_recv,
+	SEND      = f32vec_send,
+	STORAGE   = external
+);
+
+COMMENT ON TYPE f32vec IS 'single-precision vector';
+
+-- f32vec functions
+--
+-- COST 10 marks work on every element: about ten times an integer comparison.
+
+CREATE FUNCTION l2_distance(f32vec, f32vec) RETURNS double precision
+	AS 'MODULE_PATHNAME', 'f32vec_l2_distance' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
+
+COMMENT ON FUNCTION l2_distance(f32vec, f32vec) IS 'Euclidean distance';
+
+CREATE FUNCTION inner_product(f32vec, f32vec) RETURNS double precision
+	AS 'MODULE_PATHNAME', 'f32vec_inner_product' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
+
+COMMENT ON FUNCTION inner_product(f32vec, f32vec) IS 'inner product';
+
+CREATE FUNCTION cosine_distance(f32vec, f32vec) RETURNS double precision
+	AS 'MODULE_PATHNAME', 'f32vec_cosine_distance' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
+
+COMMENT ON FUNCTION cosine_distance(f32vec, f32vec) IS 'cosine distance';
+
+CREATE FUNCTION l1_distance(f32vec, f32vec) RETURNS double precision
+	AS 'MODULE_PATHNAME', 'f32vec_l1_distance' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
+
+COMMENT ON FUNCTION l1_distance(f32vec, f32vec) IS 'taxicab distance';
+
+CREATE FUNCTION vector_dims(f32vec) RETURNS integer
+	AS 'MODULE_PATHNAME', 'f32vec_dims' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+
+COMMENT ON FUNCTION vector_dims(f32vec) IS 'number of dimensions';
+
+CREATE FUNCTION vector_norm(f32vec) RETURNS double precision
+	AS 'MODULE_PATHNAME', 'f32vec_norm' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
+
+COMMENT ON FUNCTION vector_norm(f32vec) IS 'Euclidean norm';
+
+CREATE FUNCTION l2_normalize(f32vec) RETURNS f32vec
+	AS 'MODULE_PATHNAME', 'f32vec_l2_normalize' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
+
+COMMENT ON FUNCTION l2_normalize(f32vec) IS 'normalize with Euclidean norm';
+
+CREATE FUNCTION binary_quantize(f32vec) RETURNS bit
+	AS 'MODULE_PATHNAME', 'f32vec_binary_quantize' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
+
+COMMENT ON FUNCTION binary_quantize(f32vec) IS 'binary quantize';
+
+CREATE FUNCTION subvector(f32vec, integer, integer) RETURNS f32vec
+	AS 'MODULE_PATHNAME', 'f32vec_subvector' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
+
+COMMENT ON FUNCTION subvector(f32vec, integer, integer) IS 'subvector';
+
+-- f32vec private functions
+
+CREATE FUNCTION f32vec_add(f32vec, f32vec) RETURNS f32vec
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
+
+COMMENT ON FUNCTION f32vec_add(f32vec, f32vec) IS 'implementation of + operator';
+
+CREATE FUNCTION f32vec_sub(f32vec, f32vec) RETURNS f32vec
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
+
+COMMENT ON FUNCTION f32vec_sub(f32vec, f32vec) IS 'implementation of - operator';
+
+CREATE FUNCTION f32vec_mul(f32vec, f32vec) RETURNS f32vec
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
+
+COMMENT ON FUNCTION f32vec_mul(f32vec, f32vec) IS 'implementation of * operator';
+
+CREATE FUNCTION f32vec_concat(f32vec, f32vec) RETURNS f32vec
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
+
+COMMENT ON FUNCTION f32vec_concat(f32vec, f32vec) IS 'implementation of || operator';
+
+CREATE FUNCTION f32vec_lt(f32vec, f32vec) RETURNS boolean
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+
+COMMENT ON FUNCTION f32vec_lt(f32vec, f32vec) IS 'implementation of < operator';
+
+CREATE FUNCTION f32vec_le(f32vec, f32vec) RETURNS boolean
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+
+COMMENT ON FUNCTION f32vec_le(f32vec, f32vec) IS 'implementation of <= operator';
+
+CREATE FUNCTION f32vec_eq(f32vec, f32vec) RETURNS boolean
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+
+COMMENT ON FUNCTION f32vec_eq(f32vec, f32vec) IS 'implementation of = operator';
+
+CREATE FUNCTION f32vec_ne(f32vec, f32vec) RETURNS boolean
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+
+COMMENT ON FUNCTION f32vec_ne(f32vec, f32vec) IS 'implementation of <> operator';
+
+CREATE FUNCTION f32vec_ge(f32vec, f32vec) RETURNS boolean
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+
+COMMENT ON FUNCTION f32vec_ge(f32vec, f32vec) IS 'implementation of >= operator';
+
+CREATE FUNCTION f32vec_gt(f32vec, f32vec) RETURNS boolean
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+
+COMMENT ON FUNCTION f32vec_gt(f32vec, f32vec) IS 'implementation of > operator';
+
+CREATE FUNCTION f32vec_cmp(f32vec, f32vec) RETURNS integer
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+
+COMMENT ON FUNCTION f32vec_cmp(f32vec, f32vec) IS 'less-equal-greater';
+
+CREATE FUNCTION f32vec_l2_squared_distance(f32vec, f32vec) RETURNS double precision
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
+
+COMMENT ON FUNCTION f32vec_l2_squared_distance(f32vec, f32vec) IS 'squared Euclidean distance';
+
+CREATE FUNCTION f32vec_negative_inner_product(f32vec, f32vec) RETURNS double precision
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
+
+COMMENT ON FUNCTION f32vec_negative_inner_product(f32vec, f32vec) IS 'negative inner product';
+
+CREATE FUNCTION f32vec_accum(double precision[], f32vec) RETURNS double precision[]
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
+
+COMMENT ON FUNCTION f32vec_accum(double precision[], f32vec) IS 'aggregate transition function';
+
+CREATE FUNCTION f32vec_combine(double precision[], double precision[]) RETURNS double precision[]
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
+
+COMMENT ON FUNCTION f32vec_combine(double precision[], double precision[]) IS 'aggregate combine function';
+
+CREATE FUNCTION f32vec_avg(double precision[]) RETURNS f32vec
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
+
+COMMENT ON FUNCTION f32vec_avg(double precision[]) IS 'aggregate final function';
+
+-- f32vec aggregates
+
+CREATE AGGREGATE avg(f32vec) (
+	SFUNC = f32vec_accum,
+	STYPE = double precision[],
+	FINALFUNC = f32vec_avg,
+	COMBINEFUNC = f32vec_combine,
+	INITCOND = '{0}',
+	PARALLEL = SAFE
+);
+
+COMMENT ON AGGREGATE avg(f32vec) IS 'the average (arithmetic mean) as f32vec of all f32vec values';
+
+CREATE AGGREGATE sum(f32vec) (
+	SFUNC = f32vec_add,
+	STYPE = f32vec,
+	COMBINEFUNC = f32vec_add,
+	PARALLEL = SAFE
+);
+
+COMMENT ON AGGREGATE sum(f32vec) IS 'sum as f32vec across all f32vec input values';
+
+-- f32vec casts
+
+CREATE FUNCTION f32vec(f32vec, integer, boolean) RETURNS f32vec
+	AS 'MODULE_PATHNAME', 'f32vec_enforce_typmod' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+
+COMMENT ON FUNCTION f32vec(f32vec, integer, boolean) IS 'adjust f32vec to typmod';
+
+CREATE FUNCTION array_to_f32vec(integer[], integer, boolean) RETURNS f32vec
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
+
+COMMENT ON FUNCTION array_to_f32vec(integer[], integer, boolean) IS 'convert int4 array to f32vec';
+
+CREATE FUNCTION array_to_f32vec(real[], integer, boolean) RETURNS f32vec
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
+
+COMMENT ON FUNCTION array_to_f32vec(real[], integer, boolean) IS 'convert float4 array to f32vec';
+
+CREATE FUNCTION array_to_f32vec(double precision[], integer, boolean) RETURNS f32vec
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
+
+COMMENT ON FUNCTION array_to_f32vec(double precision[], integer, boolean) IS 'convert float8 array to f32vec';
+
+CREATE FUNCTION array_to_f32vec(numeric[], integer, boolean) RETURNS f32vec
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
+
+COMMENT ON FUNCTION array_to_f32vec(numeric[], integer, boolean) IS 'convert numeric array to f32vec';
+
+CREATE FUNCTION f32vec_to_int4(f32vec, integer, boolean) RETURNS integer[]
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
+
+COMMENT ON FUNCTION f32vec_to_int4(f32vec, integer, boolean) IS 'convert f32vec to int4 array';
+
+CREATE FUNCTION f32vec_to_float4(f32vec, integer, boolean) RETURNS real[]
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
+
+COMMENT ON FUNCTION f32vec_to_float4(f32vec, integer, boolean) IS 'convert f32vec to float4 array';
+
+CREATE FUNCTION f32vec_to_float8(f32vec, integer, boolean) RETURNS double precision[]
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
+
+COMMENT ON FUNCTION f32vec_to_float8(f32vec, integer, boolean) IS 'convert f32vec to float8 array';
+
+CREATE FUNCTION f32vec_to_numeric(f32vec, integer, boolean) RETURNS numeric[]
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
+
+COMMENT ON FUNCTION f32vec_to_numeric(f32vec, integer, boolean) IS 'convert f32vec to numeric array';
+
+CREATE CAST (f32vec AS f32vec)
+	WITH FUNCTION f32vec(f32vec, integer, boolean) AS IMPLICIT;
+
+COMMENT ON CAST (f32vec AS f32vec) IS 'checks the number of dimensions';
+
+CREATE CAST (integer[] AS f32vec)
+	WITH FUNCTION array_to_f32vec(integer[], integer, boolean) AS ASSIGNMENT;
+
+COMMENT ON CAST (integer[] AS f32vec) IS 'elements rounded to single precision';
+
+CREATE CAST (real[] AS f32vec)
+	WITH FUNCTION array_to_f32vec(real[], integer, boolean) AS ASSIGNMENT;
+
+COMMENT ON CAST (real[] AS f32vec) IS 'elements as they are';
+
+CREATE CAST (double precision[] AS f32vec)
+	WITH FUNCTION array_to_f32vec(double precision[], integer, boolean) AS ASSIGNMENT;
+
+COMMENT ON CAST (double precision[] AS f32vec) IS 'elements rounded to single precision';
+
+CREATE CAST (numeric[] AS f32vec)
+	WITH FUNCTION array_to_f32vec(numeric[], integer, boolean) AS ASSIGNMENT;
+
+COMMENT ON CAST (numeric[] AS f32vec) IS 'elements rounded to single precision';
+
+CREATE CAST (f32vec AS integer[])
+	WITH FUNCTION f32vec_to_int4(f32vec, integer, boolean);
+
+COMMENT ON CAST (f32vec AS integer[]) IS 'elements rounded to integers';
+
+CREATE CAST (f32vec AS real[])
+	WITH FUNCTION f32vec_to_float4(f32vec, integer, boolean) AS IMPLICIT;
+
+COMMENT ON CAST (f32vec AS real[]) IS 'elements as they are';
+
+CREATE CAST (f32vec AS double precision[])
+	WITH FUNCTION f32vec_to_float8(f32vec, integer, boolean) AS ASSIGNMENT;
+
+COMMENT ON CAST (f32vec AS double precision[]) IS 'elements as they are';
+
+CREATE CAST (f32vec AS numeric[])
+	WITH FUNCTION f32vec_to_numeric(f32vec, integer, boolean);
+
+COMMENT ON CAST (f32vec AS numeric[]) IS 'elements rounded to 6 significant digits';
+
+-- f32vec operators
+
+CREATE OPERATOR <-> (
+	LEFTARG = f32vec, RIGHTARG = f32vec, PROCEDURE = l2_distance,
+	COMMUTATOR = <->
+);
+
+COMMENT ON OPERATOR <-> (f32vec, f32vec) IS 'Euclidean distance';
+
+CREATE OPERATOR <#> (
+	LEFTARG = f32vec, RIGHTARG = f32vec, PROCEDURE = f32vec_negative_inner_product,
+	COMMUTATOR = <#>
+);
+
+COMMENT ON OPERATOR <#> (f32vec, f32vec) IS 'negative inner product';
+
+CREATE OPERATOR <=> (
+	LEFTARG = f32vec, RIGHTARG = f32vec, PROCEDURE = cosine_distance,
+	COMMUTATOR = <=>
+);
+
+COMMENT ON OPERATOR <=> (f32vec, f32vec) IS 'cosine distance';
+
+CREATE OPERATOR <+> (
+	LEFTARG = f32vec, RIGHTARG = f32vec, PROCEDURE = l1_distance,
+	COMMUTATOR = <+>
+);
+
+COMMENT ON OPERATOR <+> (f32vec, f32vec) IS 'taxicab distance';
+
+CREATE OPERATOR + (
+	LEFTARG = f32vec, RIGHTARG = f32vec, PROCEDURE = f32vec_add,
+	COMMUTATOR = +
+);
+
+COMMENT ON OPERATOR + (f32vec, f32vec) IS 'add';
+
+CREATE OPERATOR - (
+	LEFTARG = f32vec, RIGHTARG = f32vec, PROCEDURE = f32vec_sub
+);
+
+COMMENT ON OPERATOR - (f32vec, f32vec) IS 'subtract';
+
+CREATE OPERATOR * (
+	LEFTARG = f32vec, RIGHTARG = f32vec, PROCEDURE = f32vec_mul,
+	COMMUTATOR = *
+);
+
+COMMENT ON OPERATOR * (f32vec, f32vec) IS 'multiply';
+
+CREATE OPERATOR || (
+	LEFTARG = f32vec, RIGHTARG = f32vec, PROCEDURE = f32vec_concat
+);
+
+COMMENT ON OPERATOR || (f32vec, f32vec) IS 'concatenate';
+
+CREATE OPERATOR < (
+	LEFTARG = f32vec, RIGHTARG = f32vec, PROCEDURE = f32vec_lt,
+	COMMUTATOR = > , NEGATOR = >=,
+	RESTRICT = scalarltsel, JOIN = scalarltjoinsel
+);
+
+COMMENT ON OPERATOR < (f32vec, f32vec) IS 'less than';
+
+CREATE OPERATOR <= (
+	LEFTARG = f32vec, RIGHTARG = f32vec, PROCEDURE = f32vec_le,
+	COMMUTATOR = >= , NEGATOR = >,
+	RESTRICT = scalarlesel, JOIN = scalarlejoinsel
+);
+
+COMMENT ON OPERATOR <= (f32vec, f32vec) IS 'less than or equal';
+
+CREATE OPERATOR = (
+	LEFTARG = f32vec, RIGHTARG = f32vec, PROCEDURE = f32vec_eq,
+	COMMUTATOR = = , NEGATOR = <>,
+	RESTRICT = eqsel, JOIN = eqjoinsel,
+	MERGES
+);
+
+COMMENT ON OPERATOR = (f32vec, f32vec) IS 'equal';
+
+CREATE OPERATOR <> (
+	LEFTARG = f32vec, RIGHTARG = f32vec, PROCEDURE = f32vec_ne,
+	COMMUTATOR = <> , NEGATOR = =,
+	RESTRICT = neqsel, JOIN = neqjoinsel
+);
+
+COMMENT ON OPERATOR <> (f32vec, f32vec) IS 'not equal';
+
+CREATE OPERATOR >= (
+	LEFTARG = f32vec, RIGHTARG = f32vec, PROCEDURE = f32vec_ge,
+	COMMUTATOR = <= , NEGATOR = <,
+	RESTRICT = scalargesel, JOIN = scalargejoinsel
+);
+
+COMMENT ON OPERATOR >= (f32vec, f32vec) IS 'greater than or equal';
+
+CREATE OPERATOR > (
+	LEFTARG = f32vec, RIGHTARG = f32vec, PROCEDURE = f32vec_gt,
+	COMMUTATOR = < , NEGATOR = <=,
+	RESTRICT = scalargtsel, JOIN = scalargtjoinsel
+);
+
+COMMENT ON OPERATOR > (f32vec, f32vec) IS 'greater than';
+
+-- f32vec btree operator class
+
+CREATE OPERATOR FAMILY f32vec_ops USING btree;
+
+COMMENT ON OPERATOR FAMILY f32vec_ops USING btree IS 'comparison of f32vec';
+
+CREATE OPERATOR CLASS f32vec_ops
+	DEFAULT FOR TYPE f32vec USING btree FAMILY f32vec_ops AS
+	OPERATOR 1 < ,
+	OPERATOR 2 <= ,
+	OPERATOR 3 = ,
+	OPERATOR 4 >= ,
+	OPERATOR 5 > ,
+	FUNCTION 1 f32vec_cmp(f32vec, f32vec);
+
+COMMENT ON OPERATOR CLASS f32vec_ops USING btree IS 'comparison of f32vec';
+
+-- access methods
+
+CREATE FUNCTION vkflat_handler(internal) RETURNS index_am_handler
+	AS 'MODULE_PATHNAME' LANGUAGE C STRICT;
+
+COMMENT ON FUNCTION vkflat_handler(internal) IS 'vkflat index access method handler';
+
+CREATE FUNCTION vkivf_handler(internal) RETURNS index_am_handler
+	AS 'MODULE_PATHNAME' LANGUAGE C STRICT;
+
+COMMENT ON FUNCTION vkivf_handler(internal) IS 'vkivf index access method handler';
+
+CREATE ACCESS METHOD vkflat TYPE INDEX HANDLER vkflat_handler;
+
+COMMENT ON ACCESS METHOD vkflat IS 'exact nearest neighbors by scanning compact codes';
+
+CREATE ACCESS METHOD vkivf TYPE INDEX HANDLER vkivf_handler;
+
+COMMENT ON ACCESS METHOD vkivf IS 'nearest neighbors at a declared recall by inverted lists';
+
+-- operator classes of f32vec
+
+CREATE FUNCTION f32vec_l2_support(internal) RETURNS internal
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+
+COMMENT ON FUNCTION f32vec_l2_support(internal) IS 'operator class support of vkflat and vkivf';
+
+CREATE FUNCTION f32vec_ip_support(internal) RETURNS internal
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+
+COMMENT ON FUNCTION f32vec_ip_support(internal) IS 'operator class support of vkflat and vkivf';
+
+CREATE FUNCTION f32vec_cosine_support(internal) RETURNS internal
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+
+COMMENT ON FUNCTION f32vec_cosine_support(internal) IS 'operator class support of vkflat and vkivf';
+
+CREATE OPERATOR FAMILY f32vec_l2_ops USING vkflat;
+CREATE OPERATOR FAMILY f32vec_ip_ops USING vkflat;
+CREATE OPERATOR FAMILY f32vec_cosine_ops USING vkflat;
+CREATE OPERATOR FAMILY f32vec_l2_ops USING vkivf;
+CREATE OPERATOR FAMILY f32vec_ip_ops USING vkivf;
+CREATE OPERATOR FAMILY f32vec_cosine_ops USING vkivf;
+
+COMMENT ON OPERATOR FAMILY f32vec_l2_ops USING vkflat IS 'Euclidean distance';
+COMMENT ON OPERATOR FAMILY f32vec_ip_ops USING vkflat IS 'negative inner product';
+COMMENT ON OPERATOR FAMILY f32vec_cosine_ops USING vkflat IS 'cosine distance';
+COMMENT ON OPERATOR FAMILY f32vec_l2_ops USING vkivf IS 'Euclidean distance';
+COMMENT ON OPERATOR FAMILY f32vec_ip_ops USING vkivf IS 'negative inner product';
+COMMENT ON OPERATOR FAMILY f32vec_cosine_ops USING vkivf IS 'cosine distance';
+
+CREATE OPERATOR CLASS f32vec_l2_ops
+	DEFAULT FOR TYPE f32vec USING vkflat FAMILY f32vec_l2_ops AS
+	OPERATOR 1 <-> (f32vec, f32vec) FOR ORDER BY float_ops,
+	FUNCTION 1 f32vec_l2_support(internal);
+
+COMMENT ON OPERATOR CLASS f32vec_l2_ops USING vkflat IS 'Euclidean distance';
+
+CREATE OPERATOR CLASS f32vec_ip_ops
+	FOR TYPE f32vec USING vkflat FAMILY f32vec_ip_ops AS
+	OPERATOR 1 <#> (f32vec, f32vec) FOR ORDER BY float_ops,
+	FUNCTION 1 f32vec_ip_support(internal);
+
+COMMENT ON OPERATOR CLASS f32vec_ip_ops USING vkflat IS 'negative inner product';
+
+CREATE OPERATOR CLASS f32vec_cosine_ops
+	FOR TYPE f32vec USING vkflat FAMILY f32vec_cosine_ops AS
+	OPERATOR 1 <=> (f32vec, f32vec) FOR ORDER BY float_ops,
+	FUNCTION 1 f32vec_cosine_support(internal);
+
+COMMENT ON OPERATOR CLASS f32vec_cosine_ops USING vkflat IS 'cosine distance';
+
+CREATE OPERATOR CLASS f32vec_l2_ops
+	DEFAULT FOR TYPE f32vec USING vkivf FAMILY f32vec_l2_ops AS
+	OPERATOR 1 <-> (f32vec, f32vec) FOR ORDER BY float_ops,
+	FUNCTION 1 f32vec_l2_support(internal);
+
+COMMENT ON OPERATOR CLASS f32vec_l2_ops USING vkivf IS 'Euclidean distance';
+
+CREATE OPERATOR CLASS f32vec_ip_ops
+	FOR TYPE f32vec USING vkivf FAMILY f32vec_ip_ops AS
+	OPERATOR 1 <#> (f32vec, f32vec) FOR ORDER BY float_ops,
+	FUNCTION 1 f32vec_ip_support(internal);
+
+COMMENT ON OPERATOR CLASS f32vec_ip_ops USING vkivf IS 'negative inner product';
+
+CREATE OPERATOR CLASS f32vec_cosine_ops
+	FOR TYPE f32vec USING vkivf FAMILY f32vec_cosine_ops AS
+	OPERATOR 1 <=> (f32vec, f32vec) FOR ORDER BY float_ops,
+	FUNCTION 1 f32vec_cosine_support(internal);
+
+COMMENT ON OPERATOR CLASS f32vec_cosine_ops USING vkivf IS 'cosine distance';
+
+-- inspection
+
+CREATE FUNCTION vk_check(index regclass, heapallindexed boolean DEFAULT false)
+	RETURNS void
+	AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED;
+
+COMMENT ON FUNCTION vk_check(regclass, boolean) IS 'verify the structure of an index, and that it holds every row of its table';
+
+REVOKE ALL ON FUNCTION vk_check(regclass, boolean) FROM PUBLIC;
+
+CREATE FUNCTION vk_stats(index regclass,
+	OUT method text, OUT metric text, OUT dimensions integer,
+	OUT rows bigint, OUT dead_rows bigint, OUT rest_rows bigint,
+	OUT lists integer, OUT bits integer, OUT refine_bits integer,
+	OUT list_min bigint, OUT list_avg double precision,
+	OUT list_p99 bigint, OUT list_max bigint,
+	OUT pages bigint, OUT bytes bigint, OUT seed bigint, OUT epoch bigint,
+	OUT budget_rows double precision)
+	RETURNS record
+	AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE STRICT PARALLEL SAFE;
+
+COMMENT ON FUNCTION vk_stats(regclass) IS 'shape and size of an index; budget_rows is what a search for 10 rows scans at the current vkindex.target_recall';
+
+CREATE FUNCTION vk_last_scan(
+	OUT index regclass, OUT isa text, OUT wanted bigint, OUT emitted bigint,
+	OUT rounds bigint, OUT exhaustive boolean, OUT budget_rows double precision,
+	OUT lists bigint, OUT pages bigint, OUT scanned bigint, OUT refined bigint,
+	OUT fetched bigint, OUT rank_us double precision,
+	OUT scan_us double precision, OUT fetch_us double precision)
+	RETURNS record
+	AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL RESTRICTED;
+
+COMMENT ON FUNCTION vk_last_scan() IS 'what the last index scan of this session did';
+
+CREATE FUNCTION vk_simd(OUT kernel text, OUT isa text, OUT available text[])
+	RETURNS SETOF record
+	AS 'MODULE_PATHNAME' LANGUAGE C STABLE PARALLEL SAFE ROWS 32;
+
+COMMENT ON FUNCTION vk_simd() IS 'instruction set in use, and those available, of each distance kernel';
+
+CREATE FUNCTION vk_centroids(index regclass) RETURNS SETOF f32vec
+	AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE STRICT PARALLEL SAFE;
+
+COMMENT ON FUNCTION vk_centroids(regclass) IS 'centroids of the lists of an index';
+
+CREATE FUNCTION vk_recall(index regclass, k integer DEFAULT 10, samples integer DEFAULT 100)
+	RETURNS double precision
+	AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
+
+COMMENT ON FUNCTION vk_recall(regclass, integer, integer) IS 'recall of an index against exact search, measured with sampled rows at the current settings';
