@@ -24,11 +24,22 @@ use Test::More;
 our @EXPORT = qw(
   start_node
   load_vectors
+  make_indexes
   random_queries
   answer
   same_as_sequential
   index_is_sound
+  table_is_sound
+  make_comparison
+  start_sql
+  finish_sql
+  wait_for_phase
+  no_crash_in_log
 );
+
+# The three indexes that make_indexes puts on a table, each with an operator of
+# its own, so that the operator of a query says which index answers it.
+our %operator_of = (flat => '<->', ivf => '<=>', ip => '<#>');
 
 # start_node($name, conf => "...", extension => 0, init params...)
 #
@@ -54,8 +65,48 @@ jit = off
 $conf
 CONF
 	$node->start;
-	$node->safe_psql('postgres', 'CREATE EXTENSION vkindex') if $extension;
+	make_extension($node) if $extension;
 	return $node;
+}
+
+# The extension, and functions that tests use in SQL.  wait_for_phase looks from
+# within the server, since a phase may take less than the start of a psql.
+sub make_extension
+{
+	my ($node) = @_;
+
+	$node->safe_psql('postgres', <<'SQL');
+CREATE EXTENSION vkindex;
+
+CREATE FUNCTION random_vector(dims integer) RETURNS f32vec LANGUAGE sql VOLATILE AS
+$$ SELECT array_agg((random() * 2 - 1)::real)::f32vec FROM generate_series(1, dims) $$;
+
+CREATE FUNCTION wait_for_phase(command text, wanted text, cancel boolean DEFAULT false)
+RETURNS integer LANGUAGE plpgsql AS $$
+DECLARE
+	started timestamptz := clock_timestamp();
+	seen boolean := false;
+	current record;
+BEGIN
+	LOOP
+		PERFORM pg_stat_clear_snapshot();
+		EXECUTE format('SELECT pid, phase FROM pg_stat_progress_%s', command) INTO current;
+		IF current.phase LIKE wanted THEN
+			IF cancel THEN
+				PERFORM pg_cancel_backend(current.pid);
+			END IF;
+			RETURN current.pid;
+		END IF;
+		seen := seen OR current.phase IS NOT NULL;
+		EXIT WHEN seen AND current.phase IS NULL;
+		EXIT WHEN clock_timestamp() > started + CASE WHEN seen THEN interval '30 s'
+			ELSE interval '5 s' END;
+		PERFORM pg_sleep(0.0002);
+	END LOOP;
+	RETURN NULL;
+END $$;
+SQL
+	return;
 }
 
 # load_vectors($node, $table, rows => N, dims => N, seed => 0.5, first => 1,
@@ -80,6 +131,22 @@ INSERT INTO $table
 SELECT i, (SELECT array_agg((random() * 2 - 1 + (i + j) * 0)::real)
            FROM generate_series(1, $params{dims}) j)::f32vec
 FROM generate_series($first, $last) i;
+SQL
+	return;
+}
+
+# make_indexes($node, $table): <table>_flat, <table>_ivf and <table>_ip; few
+# lists are enough to make small tables inverted
+sub make_indexes
+{
+	my ($node, $table) = @_;
+
+	$node->safe_psql('postgres', <<"SQL");
+CREATE INDEX ${table}_flat ON $table USING vkflat (embedding f32vec_l2_ops);
+CREATE INDEX ${table}_ivf ON $table USING vkivf (embedding f32vec_cosine_ops)
+	WITH (lists = 10);
+CREATE INDEX ${table}_ip ON $table USING vkivf (embedding f32vec_ip_ops)
+	WITH (lists = 5, bits = 1, refine = 4, calibrate = 0);
 SQL
 	return;
 }
@@ -175,6 +242,118 @@ sub index_is_sound
 
 	is($rc, 0, $name) or diag("$stdout\n$stderr");
 	return $rc == 0;
+}
+
+# table_is_sound($node, $table, \@queries, $limit, $name): both checks for the
+# three indexes of make_indexes
+sub table_is_sound
+{
+	my ($node, $table, $queries, $limit, $name) = @_;
+
+	foreach my $index (sort keys %operator_of)
+	{
+		index_is_sound($node, "${table}_$index", "$name: $index is sound");
+		same_as_sequential($node, $table, $operator_of{$index}, $queries, $limit,
+			"$name: $index answers as the sequential plan");
+	}
+	return;
+}
+
+# make_comparison($node, $function, $table, $operator, $limit)
+#
+# Creates $function(f32vec), which raises an error unless the index gives the
+# distances of the sequential plan, and no row twice.  Its functions are STABLE,
+# so that both plans see the snapshot of the calling statement, whatever other
+# sessions do meanwhile.
+sub make_comparison
+{
+	my ($node, $function, $table, $operator, $limit) = @_;
+
+	# what both plans have in common
+	my $nearest = <<"SQL";
+RETURNS TABLE (id bigint, distance float8) LANGUAGE plpgsql STABLE
+SET vkindex.target_recall = 1
+%s
+AS \$\$ BEGIN RETURN QUERY
+	SELECT t.id, t.embedding $operator q FROM $table t
+	ORDER BY t.embedding $operator q LIMIT $limit;
+END \$\$;
+SQL
+
+	$node->safe_psql(
+		'postgres',
+		"CREATE FUNCTION ${function}_index(q f32vec) "
+		  . sprintf($nearest, 'SET enable_seqscan = off SET enable_sort = off')
+		  . "CREATE FUNCTION ${function}_table(q f32vec) "
+		  . sprintf($nearest, 'SET enable_indexscan = off')
+		  . <<"SQL");
+CREATE FUNCTION $function(q f32vec) RETURNS void LANGUAGE plpgsql STABLE AS \$\$
+DECLARE
+	by_index text;
+	by_table text;
+	ids bigint;
+	emitted bigint;
+BEGIN
+	SELECT string_agg(distance::text, ' ' ORDER BY n), count(DISTINCT id), count(*)
+	INTO by_index, ids, emitted FROM ${function}_index(q) WITH ORDINALITY r(id, distance, n);
+	SELECT string_agg(distance::text, ' ' ORDER BY n)
+	INTO by_table FROM ${function}_table(q) WITH ORDINALITY r(id, distance, n);
+	IF by_index IS DISTINCT FROM by_table THEN
+		RAISE EXCEPTION '$function: index gives %, table %, for %', by_index, by_table, q;
+	END IF;
+	IF ids <> emitted THEN
+		RAISE EXCEPTION '$function: % rows, but % different ones', emitted, ids;
+	END IF;
+END \$\$;
+SQL
+	return;
+}
+
+# start_sql($node, $sql): a psql that runs a script while the test goes on
+sub start_sql
+{
+	my ($node, $sql) = @_;
+	my %session = (sql => $sql, stdout => '', stderr => '');
+
+	$session{run} = IPC::Run::start(
+		[
+			'psql', '-XAtq', '-v', 'VERBOSITY=verbose', '-d', $node->connstr('postgres'),
+			'-f', '-'
+		],
+		'<', \$session{sql}, '>', \$session{stdout}, '2>', \$session{stderr});
+	return \%session;
+}
+
+# finish_sql($session, ...): waits for the end of each; returns what they said
+# on stderr
+sub finish_sql
+{
+	IPC::Run::finish($_->{run}) foreach @_;
+	return join('', map { $_->{stderr} } @_);
+}
+
+# wait_for_phase($node, $command, $phase)
+#
+# Waits until a backend is in a phase (LIKE pattern) that
+# pg_stat_progress_<command> shows; returns its process, or undef where none
+# comes.  SQL function wait_for_phase(command, phase, cancel => true) cancels it.
+sub wait_for_phase
+{
+	my ($node, $command, $phase) = @_;
+	my $found = $node->safe_psql('postgres', "SELECT wait_for_phase('$command', '$phase')");
+
+	return $found eq '' ? undef : $found;
+}
+
+# no_crash_in_log($node, $name): no process died
+sub no_crash_in_log
+{
+	my ($node, $name) = @_;
+	my @found = grep { /terminated by signal|PANIC:|TRAP:|stuck spinlock/ }
+	  split(/\n/, slurp_file($node->logfile));
+
+	is(join("\n", @found), '', $name);
+	return;
 }
 
 1;

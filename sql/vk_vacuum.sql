@@ -1,0 +1,91 @@
+--
+-- deleted rows, vacuum, and rows in the place of others
+--
+\getenv top PG_ABS_SRCDIR
+\set helpers :top /sql/include/helpers.psql
+\set ECHO none
+\i :helpers
+\set ECHO all
+CREATE TABLE t (id int, v f32vec(24)) WITH (autovacuum_enabled = off);
+INSERT INTO t SELECT n, CASE n % 20 WHEN 0 THEN NULL WHEN 1 THEN flat_vec(0, 24) ELSE vec(n, 24) END FROM generate_series(1, 2000) n;
+CREATE INDEX t_flat ON t USING vkflat (v f32vec_l2_ops) WITH (bits = 4);
+CREATE INDEX t_ivf ON t USING vkivf (v f32vec_cosine_ops) WITH (lists = 16, bits = 2);
+
+CREATE VIEW counts AS
+	SELECT 't_flat' AS index, rows, dead_rows, rest_rows, lists FROM vk_stats('t_flat')
+	UNION ALL SELECT 't_ivf', rows, dead_rows, rest_rows, lists FROM vk_stats('t_ivf');
+CREATE FUNCTION good() RETURNS boolean
+LANGUAGE sql AS $$
+	SELECT bool_and(same('t', 'l2', vec(n, 24), 10) AND same('t', 'cosine', vec(n, 24), 10)) AND
+		same('t', 'l2', vec(-1, 24), NULL) AND same('t', 'cosine', vec(-1, 24), NULL) AND sound('t_flat') AND sound('t_ivf')
+	FROM unnest(ARRAY[-1, -2, -3, 5, 105, 1999, 2500]) n
+$$;
+TABLE counts;
+SELECT good();
+
+-- dead rows are passed over before vacuum, and gone after it
+DELETE FROM t WHERE id % 3 = 0;
+SELECT good();
+TABLE counts;
+VACUUM t;
+TABLE counts;
+SELECT good();
+
+-- new rows in the places of the dead ones
+CREATE TABLE size AS SELECT pg_relation_size('t') AS bytes;
+INSERT INTO t SELECT n, CASE n % 20 WHEN 0 THEN NULL WHEN 1 THEN flat_vec(0, 24) ELSE vec(n, 24) END FROM generate_series(2001, 2600) n;
+SELECT pg_relation_size('t') = bytes AS reused FROM size;
+SELECT good();
+VACUUM t;
+TABLE counts;
+SELECT good();
+
+-- updates that stay on their page, and such that change the vector
+UPDATE t SET id = id WHERE id < 500;
+UPDATE t SET v = vec(id + 10000, 24) WHERE id % 5 = 2;
+SELECT good();
+VACUUM (PARALLEL 2) t;
+SELECT good();
+-- a vacuum that does not go to the indexes, and one that has nothing to do
+DELETE FROM t WHERE id % 100 = 7;
+VACUUM (INDEX_CLEANUP off) t;
+SELECT good();
+VACUUM t;
+VACUUM t;
+SELECT good();
+VACUUM (FREEZE, ANALYZE) t;
+SELECT good();
+
+-- changes that never were
+BEGIN;
+INSERT INTO t SELECT n, vec(n, 24) FROM generate_series(3001, 3100) n;
+UPDATE t SET v = vec(id + 20000, 24) WHERE id % 2 = 0;
+SELECT good();
+ROLLBACK;
+SELECT good();
+VACUUM t;
+SELECT good();
+
+-- everything goes, and comes back
+DELETE FROM t;
+SELECT good();
+VACUUM t;
+TABLE counts;
+SELECT good();
+INSERT INTO t SELECT n, CASE n % 20 WHEN 0 THEN NULL WHEN 1 THEN flat_vec(0, 24) ELSE vec(n, 24) END FROM generate_series(1, 300) n;
+SELECT good();
+VACUUM t;
+TABLE counts;
+VACUUM FULL t;
+TABLE counts;
+SELECT good();
+-- rows in another order
+CREATE INDEX t_id ON t ((-id));
+CLUSTER t USING t_id;
+SELECT good();
+TRUNCATE t;
+TABLE counts;
+SELECT good();
+
+SET client_min_messages = warning;
+DROP SCHEMA vk_test CASCADE;

@@ -1,0 +1,235 @@
+# An error or a cancel in any phase of a build, an insert, a scan or a vacuum
+# leaves nothing behind: no files, locks, pins or memory; the session goes on
+# and the indexes are sound.
+
+use strict;
+use warnings FATAL => 'all';
+
+use PostgreSQL::Test::Utils;
+use Test::More;
+use VkTest;
+
+my $dims = 64;
+my @queries = random_queries(2, $dims, 41);
+my $node = start_node('cancel');
+
+sub sql
+{
+	return $node->safe_psql('postgres', shift);
+}
+
+# Relation files of the database that belong to no relation (a checkpoint
+# removes those of relations that are gone), and temporary files.
+sub stray_files
+{
+	sql('CHECKPOINT');
+	my %known = map { $_ => 1 } split /\n/,
+	  sql('SELECT pg_relation_filenode(oid) FROM pg_class WHERE pg_relation_filenode(oid) IS NOT NULL');
+	my $directory =
+	  $node->data_dir . '/base/' . sql('SELECT oid FROM pg_database WHERE datname = current_database()');
+	my @files = grep { /^(t?[0-9_]+)/ } slurp_dir($directory);
+	my @stray = grep { my ($number) = /^(?:t[0-9]+_)?([0-9]+)/; !$known{$number} } @files;
+	my $temporary = $node->data_dir . '/base/pgsql_tmp';
+
+	push @stray, grep { !/^\./ } slurp_dir($temporary) if -d $temporary;
+	return join(' ', @stray);
+}
+
+sub nothing_left
+{
+	my ($name) = @_;
+
+	is(stray_files(), '', "$name: no file is left");
+	is( sql(q{SELECT count(*) FROM pg_locks WHERE pid <> pg_backend_pid()
+		AND locktype IN ('relation', 'page', 'extend', 'tuple', 'object')}),
+		0, "$name: no lock is left");
+	is(sql('SELECT COALESCE(sum(pinning_backends), 0) FROM pg_buffercache'),
+		0, "$name: no pin is left");
+	return;
+}
+
+sql('CREATE EXTENSION pg_buffercache');
+load_vectors($node, 't', rows => 30000, dims => $dims);
+sql('ALTER TABLE t SET (autovacuum_enabled = off)');
+
+# ---- builds, canceled in each phase
+
+# A session that lives on over all cancels
+my $session = $node->background_psql('postgres', on_error_stop => 0);
+$session->query_safe('SET maintenance_work_mem = \'16MB\'');
+
+my %build = (
+	flat => 'CREATE INDEX t_new ON t USING vkflat (embedding f32vec_l2_ops) '
+	  . 'WITH (bits = 2, refine = 8)',
+	ivf => 'CREATE INDEX t_new ON t USING vkivf (embedding f32vec_cosine_ops) '
+	  . 'WITH (lists = 400, bits = 2, refine = 4)');
+my %phases = (
+	flat => [ 'sampling table', 'assigning rows', 'writing index' ],
+	ivf => [
+		'sampling table',
+		'computing centroids',
+		'assigning rows',
+		'writing index',
+		'calibrating recall'
+	]);
+
+foreach my $method (sort keys %build)
+{
+	foreach my $phase (@{ $phases{$method} })
+	{
+		my $name = "cancel of $method while $phase";
+
+		# a phase may be over before the cancel arrives: some attempts
+		foreach my $attempt (1 .. 5)
+		{
+			my $hunter =
+			  start_sql($node, "SELECT wait_for_phase('create_index', '%: $phase', true)");
+
+			$session->{stderr} = '';
+			$session->query($build{$method});
+			finish_sql($hunter);
+			last if $session->{stderr} ne '';
+			$session->query_safe('DROP INDEX t_new');
+		}
+		like($session->{stderr}, qr/canceling statement due to user request/, $name);
+		$session->{stderr} = '';
+		is(sql("SELECT count(*) FROM pg_class WHERE relname = 't_new'"),
+			0, "$name: no index is left");
+		nothing_left($name);
+		is( $session->query(
+				q{SELECT count(*) FROM pg_backend_memory_contexts WHERE name ILIKE '%vkindex%'}),
+			0,
+			"$name: no memory is left");
+	}
+
+	# at any other point of time
+	my $canceled = 0;
+	foreach my $timeout (map { 2**$_ } 0 .. 9)
+	{
+		$session->{stderr} = '';
+		$session->query("SET statement_timeout = $timeout; $build{$method}; RESET statement_timeout");
+		$session->query('RESET statement_timeout');
+		$canceled++ if $session->{stderr} =~ /statement timeout/;
+		$session->{stderr} = '';
+		$session->query_safe(
+			'SET client_min_messages = error; DROP INDEX IF EXISTS t_new; RESET client_min_messages');
+	}
+	cmp_ok($canceled, '>', 2, "$method: timeouts cancel the build");
+	nothing_left("timeouts in builds of $method");
+}
+
+# CONCURRENTLY leaves an invalid index, as with every method, which goes as usual
+my $hunter = start_sql($node, q{SELECT wait_for_phase('create_index', '%assigning rows', true)});
+$session->query('CREATE INDEX CONCURRENTLY t_new ON t USING vkivf (embedding f32vec_l2_ops) WITH (lists = 400)');
+finish_sql($hunter);
+like($session->{stderr}, qr/canceling statement/, 'cancel of CREATE INDEX CONCURRENTLY');
+$session->{stderr} = '';
+is(sql("SELECT indisvalid FROM pg_index WHERE indexrelid = 't_new'::regclass"),
+	'f', 'the index is invalid');
+$session->query_safe('REINDEX INDEX CONCURRENTLY t_new');
+index_is_sound($node, 't_new', 'REINDEX CONCURRENTLY repairs it');
+$session->query_safe('DROP INDEX t_new');
+nothing_left('cancel of CREATE INDEX CONCURRENTLY');
+
+# an error of the data in the middle of a build
+sql(<<"SQL");
+CREATE TABLE bad (id bigint, embedding real[]);
+INSERT INTO bad SELECT id, embedding::real[] FROM t LIMIT 5000;
+INSERT INTO bad VALUES (0, '{1,2,3}');
+SQL
+foreach my $method ('vkflat', 'vkivf')
+{
+	my ($rc, $stdout, $stderr) = $node->psql('postgres',
+		"CREATE INDEX ON bad USING $method ((embedding::f32vec($dims)))");
+
+	like($stderr, qr/expected $dims dimensions, not 3/, "$method: error of a row during a build");
+}
+nothing_left('error during a build');
+
+# ---- inserts, scans, vacuum
+
+sql('DELETE FROM t WHERE id > 8000');
+sql('VACUUM t');
+make_indexes($node, 't');
+
+my $canceled = 0;
+foreach my $timeout (5, 10, 20, 40, 80, 160)
+{
+	my (undef, undef, $stderr) = $node->psql('postgres',
+		"SET statement_timeout = $timeout; INSERT INTO t SELECT 100000 + i, random_vector($dims) "
+		  . 'FROM generate_series(1, 20000) i');
+	$canceled++ if $stderr =~ /statement timeout/;
+}
+is($canceled, 6, 'timeouts cancel inserts');
+nothing_left('timeouts in inserts');
+table_is_sound($node, 't', \@queries, 50, 'after canceled inserts');
+
+my %scan = (
+	'nearest rows' => 'SELECT id FROM t ORDER BY embedding %s (SELECT random_vector(64)) LIMIT 10',
+	'all rows' => 'SELECT count(*) FROM (SELECT id FROM t ORDER BY embedding %s (SELECT random_vector(64))) s',
+	'nested loop' => 'SELECT count(*) FROM (SELECT random_vector(64) AS q FROM generate_series(1, 500)) g, '
+	  . 'LATERAL (SELECT id FROM t ORDER BY embedding %s g.q LIMIT 7) s');
+
+$session->query_safe('SET enable_seqscan = off');
+foreach my $kind (sort keys %scan)
+{
+	my $errors = 0;
+
+	foreach my $timeout (1 .. 12)
+	{
+		foreach my $index (sort keys %VkTest::operator_of)
+		{
+			my $query = sprintf($scan{$kind}, $VkTest::operator_of{$index});
+
+			$session->{stderr} = '';
+			$session->query("SET statement_timeout = $timeout");
+			$session->query($query);
+			$session->query('SET statement_timeout = 0');
+			$errors++ if $session->{stderr} =~ /statement timeout/;
+		}
+	}
+	$session->{stderr} = '';
+	cmp_ok($errors, '>', 0, "$kind: timeouts cancel scans") if $kind ne 'nearest rows';
+	nothing_left("timeouts in scans for $kind");
+	is( $session->query(
+			q{SELECT count(*) FROM pg_backend_memory_contexts WHERE name ILIKE '%vkindex%'}),
+		0,
+		"timeouts in scans for $kind: no memory is left");
+}
+
+# an error of the executor in the middle of a scan, with the scan open
+$session->query_safe('BEGIN');
+$session->query_safe("DECLARE c CURSOR FOR SELECT id FROM t ORDER BY embedding <=> '$queries[0]'");
+$session->query_safe('FETCH 3 FROM c');
+$session->query('SELECT 1 / 0');
+$session->{stderr} = '';
+$session->query_safe('ROLLBACK');
+nothing_left('error while a cursor is open');
+
+foreach my $round (1 .. 4)
+{
+	sql("DELETE FROM t WHERE id % 5 = $round");
+	my $watcher = start_sql($node, q{SELECT wait_for_phase('vacuum', 'vacuuming indexes', true)});
+
+	$session->query_safe('SET vacuum_cost_delay = \'1ms\'; SET vacuum_cost_limit = 20');
+	$session->query('VACUUM t');
+	finish_sql($watcher);
+	like($session->{stderr}, qr/canceling statement/, "cancel in vacuum, round $round");
+	$session->{stderr} = '';
+}
+$session->query_safe('RESET vacuum_cost_delay');
+nothing_left('cancel in vacuum');
+table_is_sound($node, 't', \@queries, 50, 'after canceled vacuums');
+$session->query_safe('VACUUM t');
+table_is_sound($node, 't', \@queries, 50, 'after a vacuum that ended');
+
+# vk_check itself gives way
+my (undef, undef, $stderr) =
+  $node->psql('postgres', "SET statement_timeout = 1; SELECT vk_check('t_ivf', true)");
+like($stderr, qr/statement timeout/, 'timeout in vk_check');
+nothing_left('timeout in vk_check');
+
+$session->quit;
+no_crash_in_log($node, 'no process died');
+$node->stop;
+done_testing();

@@ -1,0 +1,393 @@
+# Damaged index files: every query, insert, vacuum and check of them answers or
+# raises "index corrupted" and names the block; none of them crashes or goes on
+# for ever; vk_check finds the damage; REINDEX repairs it.
+
+use strict;
+use warnings FATAL => 'all';
+
+use PostgreSQL::Test::Utils;
+use Test::More;
+use VkTest;
+
+my $dims = 40;
+my ($query) = random_queries(1, $dims, 3);
+my $page_size = 8192;
+my %kind = (
+	meta => 0x5601,
+	map => 0x5602,
+	directory => 0x5603,
+	block => 0x5604,
+	refine => 0x5605,
+	rest => 0x5606,
+	mean => 0x5607);
+
+# byte offsets of page.h: in the page head, on the meta page, in a slot
+my %head = (
+	pd_lower => [ 12, 'S' ],
+	kind => [ 24, 'S' ],
+	flags => [ 26, 'S' ],
+	slot => [ 28, 'L' ],
+	born => [ 32, 'Q' ],
+	next => [ 40, 'L' ],
+	position => [ 44, 'L' ],
+	refine_page => [ 48, 'L' ],
+	refine_position => [ 52, 'L' ],
+	refine_offset => [ 56, 'S' ],
+	first_head => [ 58, 'C' ],
+	last_head => [ 59, 'C' ],
+	count => [ 60, 'S' ]);
+my %meta = (
+	magic => [ 64, 'L' ],
+	version => [ 68, 'L' ],
+	dim => [ 72, 'S' ],
+	metric => [ 74, 'C' ],
+	format => [ 75, 'C' ],
+	refine_bits => [ 76, 'C' ],
+	flat => [ 77, 'C' ],
+	slots => [ 100, 'L' ],
+	lists => [ 104, 'L' ],
+	open_slot => [ 108, 'L' ],
+	mean_head => [ 136, 'L' ],
+	maps => [ 140, 'L' ],
+	map => [ 144, 'L' ]);
+my %slot = (head => 0, tail => 4, born => 8, retired => 16, refine_head => 52);
+
+# ---- index files as arrays of pages
+
+my @pages;
+
+sub put
+{
+	my ($block, $field, $value) = @_;
+
+	substr($pages[$block], $field->[0], length(pack($field->[1], 0))) = pack($field->[1], $value);
+	return;
+}
+
+sub get
+{
+	my ($block, $field) = @_;
+	return unpack($field->[1], substr($pages[$block], $field->[0], 8));
+}
+
+# block number of page n of a kind, in the order of the file
+sub page_of
+{
+	my ($name, $n) = @_;
+	my @found = grep { get($_, $head{kind}) == $kind{$name} } 0 .. $#pages;
+
+	die "no page $n of kind $name" if $n > $#found;
+	return $found[$n];
+}
+
+# pages of the first list, in the order of the chain
+sub list_page
+{
+	my ($n) = @_;
+	my $block = get(page_of('directory', 0), slot_field(3, 'head'));
+
+	$block = get($block, $head{next}) while $n-- > 0;
+	return $block;
+}
+
+sub slot_field
+{
+	my ($number, $name) = @_;
+	my $type = $name =~ /born|retired/ ? 'Q' : 'L';
+
+	return [ 64 + 64 * $number + $slot{$name}, $type ];
+}
+
+# in the first block that begins on a page: its TIDs, its head
+sub block_field
+{
+	my ($block, $offset, $type) = @_;
+	return [ 64 * get($block, $head{first_head}) + $offset, $type ];
+}
+
+sub zero
+{
+	$pages[ $_[0] ] = "\0" x $page_size;
+	return;
+}
+
+my $nowhere = 1_000_000;
+
+# name => [ damage, methods that have such a page ]
+my %damage = (
+	'empty file' => sub { @pages = () },
+	'truncated file' => sub { splice @pages, 4 },
+	'zeroed meta page' => sub { zero(0) },
+	'meta page of another kind' => sub { put(0, $head{kind}, $kind{block}) },
+	'wrong magic' => sub { put(0, $meta{magic}, 0x12345678) },
+	'format version from the future' => sub { put(0, $meta{version}, 99) },
+	'no dimensions' => sub { put(0, $meta{dim}, 0) },
+	'other dimensions' => sub { put(0, $meta{dim}, 41) },
+	'too many dimensions' => sub { put(0, $meta{dim}, 65535) },
+	'unknown metric' => sub { put(0, $meta{metric}, 77) },
+	'unknown format' => sub { put(0, $meta{format}, 200) },
+	'unknown refine code' => sub { put(0, $meta{refine_bits}, 5) },
+	'too many slots' => sub { put(0, $meta{slots}, 0xFFFFFFFF) },
+	'slots without directory' => sub { put(0, $meta{slots}, 1000) },
+	'too many lists' => sub { put(0, $meta{lists}, 500) },
+	'open slot without list' => sub { put(0, $meta{open_slot}, 1) },
+	'no map' => sub { put(0, $meta{maps}, 0) },
+	'map past the end' => sub { put(0, $meta{map}, $nowhere) },
+	'map of another kind' => sub { put(0, $meta{map}, 2) },
+	'mean past the end' => sub { put(0, $meta{mean_head}, $nowhere) },
+	'zeroed mean page' => sub { zero(page_of('mean', 0)) },
+	'mean of the wrong size' => sub { put(page_of('mean', 0), $head{count}, 3) },
+	'zeroed map page' => sub { zero(1) },
+	'directory page past the end' => sub { put(1, [ 64, 'L' ], $nowhere) },
+	'zeroed directory page' => sub { zero(2) },
+	'directory page of another kind' => sub { put(2, $head{kind}, $kind{map}) },
+	'slot past the end' => sub { put(2, slot_field(3, 'head'), $nowhere) },
+	'slot of a page of another kind' => sub { put(2, slot_field(3, 'head'), 0) },
+	'slot of a page in mid-chain' => sub { put(2, slot_field(3, 'head'), list_page(1)) },
+	'slot with another birth epoch' => sub { put(2, slot_field(3, 'born'), 0xFFFF) },
+	'tail past the end' => sub { put(2, slot_field(3, 'tail'), $nowhere) },
+	'tail of another kind' => sub { put(2, slot_field(3, 'tail'), 0) },
+	'rest slot past the end' => sub { put(2, slot_field(2, 'head'), $nowhere) },
+	'block page of another kind' => sub { put(list_page(1), $head{kind}, $kind{refine}) },
+	'zeroed block page' => sub { zero(list_page(1)) },
+	'zeroed first block page' => sub { zero(list_page(0)) },
+	'page header of another kind' => sub { put(list_page(0), $head{pd_lower}, 24) },
+	'chain that loops' => sub { put(list_page(1), $head{next}, list_page(0)) },
+	'page that follows itself' => sub { put(list_page(0), $head{next}, list_page(0)) },
+	'chain past the end' => sub { put(list_page(0), $head{next}, $nowhere) },
+	'chain cut short' => sub { put(list_page(0), $head{next}, 0xFFFFFFFF) },
+	'wrong position' => sub { put(list_page(1), $head{position}, 7) },
+	'wrong slot' => sub { put(list_page(1), $head{slot}, 4) },
+	'wrong birth epoch' => sub { put(list_page(1), $head{born}, 5) },
+	'first head past the page' => sub { put(list_page(0), $head{first_head}, 200) },
+	'last head past the page' => sub { put(list_page(0), $head{last_head}, 255) },
+	'last head before the first' => sub {
+		put(list_page(0), $head{first_head}, 20);
+		put(list_page(0), $head{last_head}, 1);
+	},
+	'heads out of step' => sub {
+		put(list_page(0), $head{last_head}, get(list_page(0), $head{last_head}) - 1);
+	},
+	'no last head' => sub { put(list_page(0), $head{last_head}, 0) },
+	'255 lanes' => sub { put(list_page(0), block_field(list_page(0), 98, 'C'), 255) },
+	'17 lanes' => sub { put(list_page(1), block_field(list_page(1), 98, 'C'), 17) },
+	'no lanes' => sub { put(list_page(0), block_field(list_page(0), 98, 'C'), 0) },
+	'row past the end of the table' => sub {
+		put(list_page(0), block_field(list_page(0), 2, 'S'), 60000);
+	},
+	'row far past the end of the table' => sub {
+		put(list_page(0), block_field(list_page(0), 6, 'S'), 60000);
+	},
+	'row number zero' => sub { put(list_page(0), block_field(list_page(0), 4, 'S'), 0) },
+	'row number too large' => sub { put(list_page(0), block_field(list_page(0), 4, 'S'), 60000) },
+	'row twice' => sub {
+		my $page = list_page(0);
+		my $first = block_field($page, 0, 'C')->[0];
+
+		substr($pages[$page], $first + 6, 6) = substr($pages[$page], $first, 6);
+	},
+	'row not alive' => sub { put(list_page(0), block_field(list_page(0), 96, 'S'), 0xFFFE) },
+	'zeroed refine page' => sub { zero(page_of('refine', 0)) },
+	'refine pages of another kind' => sub {
+		foreach my $block (0 .. $#pages)
+		{
+			put($block, $head{kind}, $kind{block}) if get($block, $head{kind}) == $kind{refine};
+		}
+	},
+	'refine page past the end' => sub { put(list_page(0), $head{refine_page}, $nowhere) },
+	'refine page that does not exist' => sub {
+		put(list_page(0), $head{refine_page}, 0xFFFFFFFF);
+	},
+	'refine offset past the page' => sub { put(list_page(0), $head{refine_offset}, 9000) },
+	'refine position elsewhere' => sub { put(list_page(0), $head{refine_position}, 3) },
+	'zeroed rest page' => sub { zero(page_of('rest', 0)) },
+	'rest page with too many rows' => sub { put(page_of('rest', 0), $head{count}, 60000) },
+	'rest page that follows itself' => sub {
+		my $block = page_of('rest', 0);
+		put($block, $head{next}, $block);
+	});
+
+# damage to the centre list, which vkflat has not
+my %center_damage = (
+	'centre of no list' => sub {
+		my $block = get(2, slot_field(0, 'head'));
+		put($block, block_field($block, 2, 'S'), 60000);
+	},
+	'centre of a rest list' => sub {
+		my $block = get(2, slot_field(0, 'head'));
+		put($block, block_field($block, 2, 'S'), 1);
+	},
+	'centre twice' => sub {
+		my $block = get(2, slot_field(0, 'head'));
+		put($block, block_field($block, 8, 'S'), 3);
+	},
+	'zeroed centre page' => sub { zero(get(2, slot_field(0, 'head'))) },
+	'255 centres' => sub {
+		my $block = get(2, slot_field(0, 'head'));
+		put($block, block_field($block, 98, 'C'), 255);
+	},
+	'centre list past the end' => sub { put(2, slot_field(0, 'head'), $nowhere) });
+
+# Random bytes anywhere but in what the server itself checks.  Flipped bits of
+# codes are the business of checksums, so vk_check may find nothing.
+my $random_cases = 24;
+
+sub damage_at_random
+{
+	my ($seed) = @_;
+
+	srand($seed);
+	foreach (0 .. rand(6))
+	{
+		my $block = int(rand(@pages));
+		my $first = rand() < 0.5 ? 24 + int(rand(40)) : 64 + int(rand($page_size - 64 - 16));
+
+		substr($pages[$block], $first + $_, 1) = chr(int(rand(256))) foreach 0 .. rand(16);
+	}
+	return;
+}
+
+# ---- one table and index for each case, all damaged while the server is down
+
+my $node = start_node('damaged', conf => "ignore_checksum_failure = on\n");
+
+load_vectors($node, 'base', rows => 900, dims => $dims);
+$node->safe_psql('postgres', <<"SQL");
+INSERT INTO base SELECT 1000 + i, NULL FROM generate_series(1, 5) i;
+INSERT INTO base SELECT 2000 + i, array_fill(0::real, ARRAY[$dims])::f32vec FROM generate_series(1, 5) i;
+SQL
+
+my %index = (
+	flat => 'USING vkflat (embedding f32vec_l2_ops) WITH (bits = 2, refine = 8)',
+	ivf => 'USING vkivf (embedding f32vec_cosine_ops) '
+	  . 'WITH (lists = 2, bits = 2, refine = 8, calibrate = 100)');
+my %operator = (flat => '<->', ivf => '<=>');
+my @cases;
+my $create = '';
+
+foreach my $method ('flat', 'ivf')
+{
+	my %all = $method eq 'ivf' ? (%damage, %center_damage) : %damage;
+
+	push @cases, { method => $method, name => $_, damage => $all{$_}, found => 1 } foreach sort keys %all;
+	foreach my $seed (1 .. $random_cases)
+	{
+		push @cases,
+		  {
+			method => $method,
+			name => "random bytes $seed",
+			damage => sub { damage_at_random($seed) },
+			found => 0
+		  };
+	}
+}
+foreach my $n (0 .. $#cases)
+{
+	$cases[$n]{table} = "t$n";
+	$create .= "CREATE TABLE t$n AS SELECT * FROM base;\n"
+	  . "ALTER TABLE t$n ALTER embedding TYPE f32vec($dims);\n"
+	  . "CREATE INDEX t${n}_vk ON t$n $index{$cases[$n]{method}};\n";
+}
+$node->safe_psql('postgres', $create);
+
+my %file = map { split /\|/ } split /\n/, $node->safe_psql('postgres',
+	q{SELECT relname, pg_relation_filepath(oid) FROM pg_class WHERE relname LIKE 't%\_vk'});
+$node->stop;
+
+foreach my $case (@cases)
+{
+	my $path = $node->data_dir . '/' . $file{"$case->{table}_vk"};
+	my $bytes = slurp_file($path);
+
+	@pages = unpack("(a$page_size)*", $bytes);
+	$case->{damage}->();
+	die "nothing damaged: $case->{name}" if join('', @pages) eq $bytes;
+	open my $handle, '>:raw', $path or die "could not open $path: $!";
+	print $handle join('', @pages);
+	close $handle or die "could not write $path: $!";
+}
+$node->start;
+
+# ---- what each statement says
+
+my $corrupted = qr/ERROR:  XX002: .*(?:block \d+|version mismatch|not a vkindex index|block number)/;
+
+# what vk_check says of rows has their place in the table instead of a block
+my $row_error = qr/ERROR:  XX002: row \(\d+,\d+\) of table/;
+
+# a row past the end of the table is found missing by the server itself
+my $no_row = qr/ERROR:  XX00[01]: could not (?:read block|open file)/;
+
+# the column has other dimensions than the index says
+my $other_dimensions = qr/ERROR:  22000: (?:different vector|expected 41) dimensions/;
+
+sub try_damaged
+{
+	my ($case) = @_;
+	my ($table, $operator) = ($case->{table}, $operator{ $case->{method} });
+	my $nearest = "SELECT id FROM $table ORDER BY embedding $operator '$query'";
+	my @statements = (
+		[ 'plan', "EXPLAIN $nearest LIMIT 10" ],
+		[ 'nearest rows', "SELECT count(*) FROM ($nearest LIMIT 10) s" ],
+		[ 'all rows', "SELECT count(*) FROM ($nearest) s" ],
+		[ 'vk_stats', "SELECT count(*) FROM vk_stats('${table}_vk')" ],
+		[ 'vk_centroids', "SELECT count(*) FROM vk_centroids('${table}_vk')" ],
+		[ 'vk_check', "SELECT vk_check('${table}_vk', true)" ],
+		[
+			'inserts',
+			"INSERT INTO $table SELECT 5000 + i, random_vector($dims) FROM generate_series(1, 40) i"
+		],
+		[ 'insert of NULL', "INSERT INTO $table VALUES (6000, NULL)" ],
+		[ 'delete', "DELETE FROM $table WHERE id % 2 = 0" ],
+		[ 'vacuum', "VACUUM $table" ],
+		[ 'nearest rows afterwards', "SELECT count(*) FROM ($nearest LIMIT 10) s" ]);
+	my $session = start_sql($node,
+		"SET statement_timeout = '10s';\nSET enable_seqscan = off;\n"
+		  . join('', map { "\\warn statement $_->[0]\n$_->[1];\n" } @statements));
+	my $stderr = finish_sql($session);
+	my @wrong;
+	my $found = 0;
+
+	foreach my $part (split /^statement /m, $stderr)
+	{
+		my ($statement, $said) = split /\n/, $part, 2;
+
+		next unless defined $statement;
+		next unless ($said // '') =~ /^(?:psql:<stdin>:\d+: )?(ERROR|FATAL|PANIC|WARNING:  terminating|server closed)/m;
+		$found = 1 if $statement eq 'vk_check' && $said =~ /$corrupted|$row_error/;
+		next if $said =~ $corrupted && $statement ne 'plan';
+		next if $said =~ $row_error && $statement eq 'vk_check';
+		next if $said =~ $other_dimensions && $case->{name} eq 'other dimensions';
+		next if $said =~ $no_row && $statement =~ /rows/;
+		push @wrong, "$statement: $said";
+	}
+	push @wrong, 'vk_check found nothing' if $case->{found} && !$found;
+	push @wrong, 'session ended early' unless $stderr =~ /statement nearest rows afterwards/;
+	return @wrong;
+}
+
+foreach my $case (@cases)
+{
+	my @wrong = try_damaged($case);
+
+	ok(!@wrong, "$case->{method}: $case->{name}") or diag(join("\n", @wrong));
+	last if $node->poll_query_until('postgres', 'SELECT true') != 1;
+}
+
+# ---- the message of a future version, and the repair
+
+my ($future) = grep { $_->{name} eq 'format version from the future' } @cases;
+my (undef, undef, $stderr) =
+  $node->psql('postgres', "SELECT vk_check('$future->{table}_vk')");
+like($stderr, qr/version mismatch in index "$future->{table}_vk": file version 99, current version 1/,
+	'a future version is named');
+like($stderr, qr/HINT:  Please REINDEX it\./, 'with a hint');
+
+my $repair = join('', map { "REINDEX INDEX $_->{table}_vk;\n" } @cases);
+is(finish_sql(start_sql($node, $repair)), '', 'REINDEX works on each');
+my $check = join('', map { "SELECT vk_check('$_->{table}_vk', true);\n" } @cases);
+is(finish_sql(start_sql($node, $check)), '', 'and repairs it');
+
+no_crash_in_log($node, 'no process died');
+$node->stop;
+done_testing();

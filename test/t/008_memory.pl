@@ -1,0 +1,109 @@
+# The private memory of a backend does not grow with the number of its queries.
+
+use strict;
+use warnings FATAL => 'all';
+
+use PostgreSQL::Test::Utils;
+use Test::More;
+use VkTest;
+
+plan skip_all => 'needs /proc/<pid>/status' unless -r '/proc/self/status';
+
+my $dims = 96;
+my $node = start_node('memory');
+
+load_vectors($node, 't', rows => 3000, dims => $dims);
+$node->safe_psql('postgres',
+	'INSERT INTO t VALUES (0, NULL), '
+	  . "(-1, array_fill(0::real, ARRAY[$dims])::f32vec)");
+make_indexes($node, 't');
+
+# queries of many kinds, each a statement and transaction of its own
+sub mixed_queries
+{
+	my ($number) = @_;
+	my @limits = (1, 10, 100, 1000);
+	my @targets = (0.5, 0.95, 1);
+	my $sql = "SET enable_seqscan = off;\nPREPARE p(f32vec) AS "
+	  . "SELECT id FROM t ORDER BY embedding <=> \$1 LIMIT 5;\n";
+
+	foreach my $i (1 .. $number)
+	{
+		my $operator = (sort values %VkTest::operator_of)[ $i % 3 ];
+		my $limit = $limits[ $i % 4 ];
+
+		$sql .= "SET vkindex.target_recall = $targets[$i % 3];\n" if $i % 50 == 0;
+		if ($i % 101 == 0)
+		{
+			$sql .= "SELECT count(*) FROM (SELECT FROM t ORDER BY embedding $operator random_vector($dims)) s;\n";
+		}
+		elsif ($i % 37 == 0)
+		{
+			$sql .= "BEGIN; DECLARE c CURSOR FOR SELECT id FROM t "
+			  . "ORDER BY embedding $operator random_vector($dims); FETCH 20 FROM c; ROLLBACK;\n";
+		}
+		elsif ($i % 41 == 0)
+		{
+			$sql .= "SELECT id FROM t ORDER BY embedding $operator '[1]' LIMIT 3;\n";
+		}
+		elsif ($i % 7 == 0)
+		{
+			$sql .= "EXECUTE p((SELECT random_vector($dims)));\n";
+		}
+		else
+		{
+			$sql .= "SELECT id FROM t ORDER BY embedding $operator "
+			  . "(SELECT random_vector($dims)) LIMIT $limit;\n";
+		}
+	}
+	return $sql . "DEALLOCATE p;\n";
+}
+
+sub anonymous_kilobytes
+{
+	my ($pid) = @_;
+	my ($kilobytes) = slurp_file("/proc/$pid/status") =~ /^RssAnon:\s+(\d+) kB/m;
+
+	return $kilobytes;
+}
+
+my $session = $node->background_psql('postgres', on_error_stop => 0);
+my $pid = $session->query_safe('SELECT pg_backend_pid()');
+my $file = $node->basedir . '/queries.sql';
+my @used;
+
+append_to_file($file, mixed_queries(700));
+foreach my $round (1 .. 4)
+{
+	$session->query("\\o /dev/null\n\\i $file\n\\o");
+	$session->{stderr} = '';
+	push @used, anonymous_kilobytes($pid);
+}
+note("RssAnon after each 700 queries: @used kB");
+cmp_ok($used[3] - $used[0], '<', 1024, 'queries leave less than 1 MB behind');
+
+# inserts and deletes of one session
+$session->query_safe("INSERT INTO t SELECT 10000 + i, random_vector($dims) FROM generate_series(1, 500) i");
+my $before = anonymous_kilobytes($pid);
+foreach my $round (1 .. 20)
+{
+	$session->query_safe(
+		"INSERT INTO t SELECT 10000 + i, random_vector($dims) FROM generate_series(1, 200) i");
+}
+cmp_ok(anonymous_kilobytes($pid) - $before, '<', 1024, 'inserts leave less than 1 MB behind');
+
+# one statement with many rows does not gather memory either
+$before = anonymous_kilobytes($pid);
+$session->query_safe("INSERT INTO t SELECT 20000 + i, random_vector($dims) FROM generate_series(1, 5000) i");
+cmp_ok(anonymous_kilobytes($pid) - $before, '<', 4096, 'an insert of many rows stays small');
+
+is( $session->query_safe(
+		q{SELECT count(*) FROM pg_backend_memory_contexts WHERE name ILIKE '%vkindex%'}),
+	0,
+	'no memory context is left');
+$session->quit;
+
+table_is_sound($node, 't', [ random_queries(2, $dims, 5) ], 50, 'at the end');
+no_crash_in_log($node, 'no process died');
+$node->stop;
+done_testing();
