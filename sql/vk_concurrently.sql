@@ -13,7 +13,7 @@ DELETE FROM t WHERE id % 9 = 0;
 CREATE INDEX CONCURRENTLY t_flat ON t USING vkflat (v);
 CREATE INDEX CONCURRENTLY t_ivf ON t USING vkivf (v f32vec_cosine_ops) WITH (lists = 20);
 CREATE INDEX CONCURRENTLY t_part ON t USING vkflat (v f32vec_ip_ops) WITH (bits = 8) WHERE id < 1000;
-SELECT indexrelid::regclass, indisvalid, indisready, sound(indexrelid) FROM pg_index WHERE indrelid = 't'::regclass ORDER BY 1::text;
+SELECT indexrelid::regclass, indisvalid, indisready, sound(indexrelid) FROM pg_index WHERE indrelid = 't'::regclass ORDER BY indexrelid::regclass::text COLLATE "C";
 SELECT same('t', 'l2', vec(-1, 24), 40), same('t', 'l2', vec(-1, 24), NULL), same('t', 'cosine', vec(-1, 24), 40),
 	same('t', 'ip', vec(-1, 24), 40, 1, 'id < 1000');
 
@@ -21,12 +21,12 @@ UPDATE t SET v = vec(id + 5000, 24) WHERE id % 4 = 0;
 INSERT INTO t SELECT n, vec(n, 24) FROM generate_series(2501, 2700) n;
 REINDEX INDEX CONCURRENTLY t_flat;
 REINDEX TABLE CONCURRENTLY t;
-SELECT indexrelid::regclass, indisvalid, indisready, sound(indexrelid) FROM pg_index WHERE indrelid = 't'::regclass ORDER BY 1::text;
+SELECT indexrelid::regclass, indisvalid, indisready, sound(indexrelid) FROM pg_index WHERE indrelid = 't'::regclass ORDER BY indexrelid::regclass::text COLLATE "C";
 SELECT same('t', 'l2', vec(-1, 24), 40), same('t', 'l2', vec(-1, 24), NULL), same('t', 'cosine', vec(-1, 24), 40),
 	same('t', 'ip', vec(-1, 24), 40, 1, 'id < 1000');
 REINDEX INDEX t_ivf;
 REINDEX TABLE t;
-SELECT indexrelid::regclass, indisvalid, indisready, sound(indexrelid) FROM pg_index WHERE indrelid = 't'::regclass ORDER BY 1::text;
+SELECT indexrelid::regclass, indisvalid, indisready, sound(indexrelid) FROM pg_index WHERE indrelid = 't'::regclass ORDER BY indexrelid::regclass::text COLLATE "C";
 SELECT same('t', 'l2', vec(-1, 24), 40), same('t', 'cosine', vec(-1, 24), 40), same('t', 'ip', vec(-1, 24), 40, 1, 'id < 1000');
 
 -- on an empty table

@@ -134,7 +134,7 @@ DROP ROLE vk_test_role;
 -- none of this has left anything behind
 SELECT sound('t_flat'), sound('t_ivf');
 SELECT id, v <-> '[1,2,3]' AS d FROM t WHERE v IS NOT NULL ORDER BY v <-> '[1,2,3]' LIMIT 3;
-SELECT indexrelid::regclass FROM pg_index WHERE indrelid = 't'::regclass ORDER BY 1::text;
+SELECT indexrelid::regclass FROM pg_index WHERE indrelid = 't'::regclass ORDER BY indexrelid::regclass::text COLLATE "C";
 
 SET client_min_messages = warning;
 DROP SCHEMA vk_test CASCADE;

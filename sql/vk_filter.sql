@@ -8,16 +8,16 @@
 \set ECHO all
 CREATE TABLE t (id int, v f32vec(24), tag int);
 INSERT INTO t SELECT n, CASE WHEN n % 40 > 0 THEN vec(n % 30, 24) + vec(n, 24, 0.3) END, n % 250 FROM generate_series(1, 5000) n;
-CREATE FUNCTION compare(metric text) RETURNS TABLE (condition text, passing bigint, exact boolean, found text)
+CREATE FUNCTION compare(metric text) RETURNS TABLE (condition text, passing bigint, is_exact boolean, found_at text)
 LANGUAGE plpgsql AS $$
 BEGIN
 	FOREACH condition IN ARRAY ARRAY['tag = 7', 'tag = 80', 'id = 4321', 'id % 2 = 0', 'tag IN (3, 4) AND id > 2500', 'id < 0', 'v IS NULL',
 			'v IS NOT NULL AND tag = 13', 'random() < 0'] LOOP
 		EXECUTE format('SELECT count(*) FROM t WHERE %s', condition) INTO passing;
-		exact := (SELECT bool_and(same('t', metric, vec(n, 24), k, 1, condition))
+		is_exact := (SELECT bool_and(same('t', metric, vec(n, 24), k, 1, condition))
 				  FROM generate_series(1, 3) n, unnest(ARRAY[1, 10, 30]) k);
 		-- ten rows where there are ten, whatever the target
-		found := (SELECT string_agg(coalesce(cardinality(ids), 0)::text, ' ')
+		found_at := (SELECT string_agg(coalesce(cardinality(ids), 0)::text, ' ')
 				  FROM unnest(ARRAY[0.5, 0.95]) target, nearest(true, 't', metric, vec(2, 24), 10, target, condition));
 		RETURN NEXT;
 	END LOOP;

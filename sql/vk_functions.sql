@@ -30,7 +30,7 @@ RESET vkindex.target_recall;
 -- a row more, a row less
 INSERT INTO t VALUES (6001, vec(6001, 48));
 DELETE FROM t WHERE id = 7;
-VACUUM t;
+VACUUM (INDEX_CLEANUP on) t;
 SELECT rows, dead_rows, rest_rows FROM unnest(ARRAY['t_flat', 't_ivf', 't_automatic']) name, vk_stats(name::regclass) s;
 
 -- vk_centroids: rows
@@ -57,7 +57,7 @@ SHOW enable_indexscan;
 -- vk_last_scan
 SELECT same('t', 'l2', vec(-1, 48), 10);
 SELECT index, wanted, emitted, exhaustive, lists, scanned, fetched >= 10 AND fetched < 500 AS few_fetched, rounds > 0 AS rounds,
-	pages > 0 AS pages, rank_us >= 0 AND scan_us > 0 AND refine_us >= 0 AS times FROM vk_last_scan();
+	pages > 0 AS pages, rank_us >= 0 AND scan_us > 0 AND fetch_us >= 0 AS times FROM vk_last_scan();
 SELECT cardinality(ids) FROM nearest(true, 't', 'cosine', vec(-1, 48), 10, 0.95);
 SELECT index, wanted, emitted, exhaustive, lists BETWEEN 1 AND 39 AS lists, scanned BETWEEN 10 AND 5000 AS scanned,
 	refined > 0 AS refined, budget_rows > 0 AS budget FROM vk_last_scan();

@@ -28,7 +28,7 @@ CREATE INDEX t_idx ON t USING vkflat (v f32vec_ip_ops) WITH (bits = 1, refine = 
 SELECT * FROM compare('ip', ARRAY[10, 500]);
 DROP INDEX t_idx;
 SET maintenance_work_mem = '1MB';
-CREATE INDEX t_idx ON t USING vkivf (v f32vec_cosine_ops) WITH (bits = 1, refine = 4, lists = 50);
+CREATE INDEX t_idx ON t USING vkivf (v f32vec_cosine_ops) WITH (bits = 1, refine = 4, lists = 50, calibrate = 100);
 RESET maintenance_work_mem;
 SELECT * FROM compare('cosine', ARRAY[1, 10, 100, 3000, NULL]);
 SELECT sound('t_idx');

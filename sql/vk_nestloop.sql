@@ -16,7 +16,7 @@ CREATE FUNCTION expected(query f32vec, k bigint) RETURNS int[]
 LANGUAGE sql AS $$
 	SELECT array_agg(id) FROM (SELECT id FROM t ORDER BY l2_distance(v, query), id LIMIT k) s
 $$;
-CREATE TABLE answers AS SELECT id, expected(v, 5) AS five, expected(v, k) AS some FROM q;
+CREATE TABLE answers AS SELECT id, expected(v, 5) AS five, expected(v, k) AS as_many FROM q;
 
 CREATE INDEX t_idx ON t USING vkflat (v);
 SET enable_seqscan = off;
@@ -31,7 +31,7 @@ SELECT count(*) FROM answers a JOIN
 EXPLAIN (COSTS OFF) SELECT q.id, s.id FROM q, LATERAL (SELECT id FROM t ORDER BY t.v <-> q.v LIMIT q.k) s;
 SELECT count(*) FROM answers a JOIN
 	(SELECT q.id, array_agg(s.id) AS ids FROM q, LATERAL (SELECT id FROM t ORDER BY t.v <-> q.v LIMIT q.k) s GROUP BY q.id) b
-	ON a.id = b.id AND some = ids;
+	ON a.id = b.id AND as_many = ids;
 
 -- in the target list
 EXPLAIN (COSTS OFF) SELECT q.id, ARRAY(SELECT id FROM t ORDER BY t.v <-> q.v LIMIT 5) FROM q;
@@ -61,7 +61,7 @@ SELECT count(*) FROM answers a JOIN
 	ON a.id = b.id AND five = ids;
 SELECT count(*) FROM answers a JOIN
 	(SELECT q.id, array_agg(s.id) AS ids FROM q, LATERAL (SELECT id FROM t ORDER BY t.v <-> q.v LIMIT q.k) s GROUP BY q.id) b
-	ON a.id = b.id AND some = ids;
+	ON a.id = b.id AND as_many = ids;
 -- locked, and changed by way of the index
 BEGIN;
 SELECT array_agg(id) = (SELECT five FROM answers WHERE id = 3) AS locked

@@ -6,12 +6,13 @@
 \set ECHO none
 \i :helpers
 \set ECHO all
-CREATE TABLE t (id int, v f32vec(24)) WITH (autovacuum_enabled = off);
+-- (a temporary table: its dead rows are not kept for anybody else)
+CREATE TEMP TABLE t (id int, v f32vec(24));
 INSERT INTO t SELECT n, CASE n % 20 WHEN 0 THEN NULL WHEN 1 THEN flat_vec(0, 24) ELSE vec(n, 24) END FROM generate_series(1, 2000) n;
 CREATE INDEX t_flat ON t USING vkflat (v f32vec_l2_ops) WITH (bits = 4);
 CREATE INDEX t_ivf ON t USING vkivf (v f32vec_cosine_ops) WITH (lists = 16, bits = 2);
 
-CREATE VIEW counts AS
+CREATE TEMP VIEW counts AS
 	SELECT 't_flat' AS index, rows, dead_rows, rest_rows, lists FROM vk_stats('t_flat')
 	UNION ALL SELECT 't_ivf', rows, dead_rows, rest_rows, lists FROM vk_stats('t_ivf');
 CREATE FUNCTION good() RETURNS boolean
@@ -32,12 +33,45 @@ TABLE counts;
 SELECT good();
 
 -- new rows in the places of the dead ones
-CREATE TABLE size AS SELECT pg_relation_size('t') AS bytes;
+CREATE TEMP TABLE size AS SELECT pg_relation_size('t') AS bytes;
 INSERT INTO t SELECT n, CASE n % 20 WHEN 0 THEN NULL WHEN 1 THEN flat_vec(0, 24) ELSE vec(n, 24) END FROM generate_series(2001, 2600) n;
 SELECT pg_relation_size('t') = bytes AS reused FROM size;
 SELECT good();
 VACUUM t;
 TABLE counts;
+SELECT good();
+
+-- everything goes, and comes back
+DELETE FROM t;
+SELECT good();
+VACUUM t;
+SELECT index, rows, dead_rows > 0 AS dead, rest_rows, lists FROM counts;
+SELECT good();
+INSERT INTO t SELECT n, CASE n % 20 WHEN 0 THEN NULL WHEN 1 THEN flat_vec(0, 24) ELSE vec(n, 24) END FROM generate_series(1, 300) n;
+SELECT good();
+VACUUM t;
+SELECT index, rows, dead_rows > 0 AS dead, rest_rows, lists FROM counts;
+VACUUM FULL t;
+TABLE counts;
+SELECT good();
+-- rows in another order
+CREATE INDEX t_id ON t ((-id));
+CLUSTER t USING t_id;
+SELECT good();
+TRUNCATE t;
+TABLE counts;
+SELECT good();
+
+-- the same, of a table that others can see
+DROP VIEW counts;
+DROP TABLE t;
+CREATE TABLE t (id int, v f32vec(24)) WITH (autovacuum_enabled = off);
+INSERT INTO t SELECT n, CASE n % 20 WHEN 0 THEN NULL WHEN 1 THEN flat_vec(0, 24) ELSE vec(n, 24) END FROM generate_series(1, 2000) n;
+CREATE INDEX t_flat ON t USING vkflat (v f32vec_l2_ops) WITH (bits = 4);
+CREATE INDEX t_ivf ON t USING vkivf (v f32vec_cosine_ops) WITH (lists = 16, bits = 2);
+DELETE FROM t WHERE id % 3 = 0;
+VACUUM t;
+INSERT INTO t SELECT n, vec(n, 24) FROM generate_series(2001, 2600) n;
 SELECT good();
 
 -- updates that stay on their page, and such that change the vector
@@ -65,27 +99,5 @@ ROLLBACK;
 SELECT good();
 VACUUM t;
 SELECT good();
-
--- everything goes, and comes back
-DELETE FROM t;
-SELECT good();
-VACUUM t;
-TABLE counts;
-SELECT good();
-INSERT INTO t SELECT n, CASE n % 20 WHEN 0 THEN NULL WHEN 1 THEN flat_vec(0, 24) ELSE vec(n, 24) END FROM generate_series(1, 300) n;
-SELECT good();
-VACUUM t;
-TABLE counts;
-VACUUM FULL t;
-TABLE counts;
-SELECT good();
--- rows in another order
-CREATE INDEX t_id ON t ((-id));
-CLUSTER t USING t_id;
-SELECT good();
-TRUNCATE t;
-TABLE counts;
-SELECT good();
-
 SET client_min_messages = warning;
 DROP SCHEMA vk_test CASCADE;

@@ -44,6 +44,15 @@
 #define vk_test_old_snapshot(snapshot, relation, page) ((void) 0)
 #endif
 
+/* 16 renamed what identifies a relation's file */
+#if PG_VERSION_NUM >= 160000
+#define VK_FILE_LOCATOR(relation)	((relation)->rd_locator)
+#define VK_FILE_NUMBER(relation)	((relation)->rd_locator.relNumber)
+#else
+#define VK_FILE_LOCATOR(relation)	((relation)->rd_node)
+#define VK_FILE_NUMBER(relation)	((relation)->rd_node.relNode)
+#endif
+
 /* 19 wants a static IndexAmRoutine, the others one that they may free */
 #if PG_VERSION_NUM >= 190000
 #define VK_RETURN_ROUTINE(routine)	PG_RETURN_POINTER(&(routine))

@@ -172,6 +172,27 @@ vk_slot_on_page(Page page, uint32 number)
 /* make a new open segment in place of one that is full (0 = none yet); does
  * nothing where another inserter has done it; read meta again afterwards */
 extern void vk_segment_open(Relation index, uint32 full);
+
+/*
+ * Directory pages never move, so who reads many slots may remember where they
+ * are: a few block numbers, by directory page, direct-mapped.
+ */
+#define VK_DIRECTORY_CACHE	256
+
+typedef struct VkDirectory
+{
+	struct
+	{
+		uint32		page;		/* number of the directory page, plus 1 */
+		BlockNumber block;
+	}			known[VK_DIRECTORY_CACHE];
+} VkDirectory;
+
+/* vk_slot_read through such a memory, zeroed at first */
+extern void vk_directory_slot(Relation index, const VkMeta *meta,
+							  VkDirectory *directory, uint32 number,
+							  VkSlot *slot);
+
 static inline bool
 vk_slot_visible(const VkSlot *slot, uint64 epoch)
 {

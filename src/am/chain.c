@@ -164,6 +164,9 @@ vk_chain_walk(Relation index, const VkChainId *chain, Buffer from, uint32 steps)
 /*
  * Where a chain was built in one piece, the page `steps` after block is
  * block + steps.  Returns it locked, or InvalidBuffer if it is something else.
+ *
+ * It may be any page, even one that an appender has locked itself, so that
+ * appenders do not wait for it.
  */
 static Buffer
 try_contiguous(Relation index, const VkChainId *chain, BlockNumber block,
@@ -176,7 +179,15 @@ try_contiguous(Relation index, const VkChainId *chain, BlockNumber block,
 		!vk_block_exists(index, block + steps))
 		return InvalidBuffer;
 
-	buffer = vk_read_any_page(index, block + steps, mode);
+	buffer = ReadBuffer(index, block + steps);
+	if (mode == BUFFER_LOCK_SHARE)
+		LockBuffer(buffer, mode);
+	else if (!ConditionalLockBuffer(buffer))
+	{
+		ReleaseBuffer(buffer);
+		return InvalidBuffer;
+	}
+
 	page = BufferGetPage(buffer);
 	if (vk_page_is(page, chain->kind, chain->slot, chain->born) &&
 		vk_page_head(page)->position == position + steps)

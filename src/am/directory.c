@@ -91,6 +91,33 @@ vk_slot_read(Relation index, const VkMeta *meta, uint32 number, VkSlot *slot)
 }
 
 /*
+ * vk_directory_slot -- copy of a slot, its directory page being remembered
+ */
+void
+vk_directory_slot(Relation index, const VkMeta *meta, VkDirectory *directory,
+				  uint32 number, VkSlot *slot)
+{
+	uint32		page = number / VK_PAGE_LINES;
+	Buffer		buffer;
+
+	if (directory->known[page % VK_DIRECTORY_CACHE].page == page + 1)
+		buffer = vk_read_page(index,
+							  directory->known[page % VK_DIRECTORY_CACHE].block,
+							  VK_PAGE_DIRECTORY, BUFFER_LOCK_SHARE);
+	else
+	{
+		VkSlot	   *stored;
+
+		buffer = vk_slot_lock(index, meta, number, BUFFER_LOCK_SHARE, &stored);
+		directory->known[page % VK_DIRECTORY_CACHE].page = page + 1;
+		directory->known[page % VK_DIRECTORY_CACHE].block =
+			BufferGetBlockNumber(buffer);
+	}
+	*slot = *vk_slot_on_page(BufferGetPage(buffer), number);
+	UnlockReleaseBuffer(buffer);
+}
+
+/*
  * vk_slot_init -- the contents of a slot whose list has no page yet
  */
 void

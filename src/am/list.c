@@ -201,6 +201,33 @@ lock_home(VkAppend *append, const VkSlot *slot)
 }
 
 /*
+ * Mark the pages between the home and the next block's page as full: all of
+ * their lines belong to the home's last block.  The home itself is marked only
+ * when that next block exists, for it is what stops other appenders.
+ */
+static void
+mark_continuation_full(VkAppend *append, int pages)
+{
+	VkPageHead *head = vk_page_head(BufferGetPage(append->home));
+	BlockNumber next = head->next;
+	uint32		position = head->position;
+	VkRecord	record = {append->index, .limit = MAX_GENERIC_XLOG_PAGES};
+
+	for (int i = 1; i < pages; i++)
+	{
+		Buffer		buffer = vk_read_chain_page(append->index, next,
+												append->chain.kind,
+												append->chain.slot,
+												append->chain.born, ++position,
+												BUFFER_LOCK_EXCLUSIVE);
+
+		next = vk_page_head(BufferGetPage(buffer))->next;
+		vk_page_head(record_add_payload(&record, buffer))->flags |= VK_PAGE_FULL;
+	}
+	record_finish(&record);
+}
+
+/*
  * Find the place for the block after the last one, and see that all of its
  * lines exist.
  */
@@ -221,6 +248,7 @@ open_block(VkAppend *append, int last_line)
 	append->line = line;
 	append->lane = 0;
 	append->opening = true;
+	mark_continuation_full(append, pages);
 	append->target = vk_chain_walk(append->index, &append->chain,
 								   append->home, pages);
 
@@ -430,7 +458,7 @@ append_row(Relation index, const VkIndex *vk, uint32 number, const VkRow *row,
 {
 	VkSlot		slot;
 	VkAppend	append;
-	VkRecord	record = {index};
+	VkRecord	record = {index, .limit = MAX_GENERIC_XLOG_PAGES - 1};
 	BlockNumber target;
 	bool		moved;
 
@@ -454,7 +482,8 @@ append_row(Relation index, const VkIndex *vk, uint32 number, const VkRow *row,
 
 	moved = append.target != append.home;
 	target = BufferGetBlockNumber(append.target);
-	record.limit = MAX_GENERIC_XLOG_PAGES - (moved ? 2 : 1);
+	if (moved)
+		record.limit--;
 
 	put_continuation(&append, &record);
 	if (vk->coder.refine_size > 0)

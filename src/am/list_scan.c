@@ -23,7 +23,7 @@
 
 #include "am/search.h"
 
-/* refine codes read between two recomputations of the threshold */
+/* refine codes read, at least, between two recomputations of the threshold */
 #define REFINE_BATCH	32
 
 /* A block whose code runs on to the next page */
@@ -220,11 +220,12 @@ static void
 make_room(VkListScan *scan)
 {
 	VkCandidates *out = scan->out;
+	int64		lanes = vk_page_lanes(scan->vk);
 	int64		most = PG_INT64_MAX;
 
-	if (out->count + VK_PAGE_LANES <= out->capacity)
+	if (out->count + lanes <= out->capacity)
 		return;
-	if (vk_candidates_prune(out) && out->count + VK_PAGE_LANES <= out->capacity)
+	if (vk_candidates_prune(out) && out->count + lanes <= out->capacity)
 		return;
 	if (scan->round != NULL && scan->round->tighten != NULL)
 		most = scan->round->max_candidates;
@@ -232,7 +233,7 @@ make_room(VkListScan *scan)
 	{
 		vk_candidates_reserve(scan->context, out,
 							  Max(Min(out->capacity * 2, most),
-							   out->count + VK_PAGE_LANES));
+							   out->count + lanes));
 		return;
 	}
 	scan->round->tighten(scan->round->arg, out);
@@ -302,13 +303,14 @@ void
 vk_list_refine(VkListScan *scan)
 {
 	VkCandidates *out = scan->out;
-	int			batch;
+	int64		most = Max(REFINE_BATCH, out->wanted / 2);
+	int64		batch;
 
 	do
 	{
 		(void) vk_candidates_prune(out);
 		batch = 0;
-		for (int64 i = 0; i < out->count && batch < REFINE_BATCH; i++)
+		for (int64 i = 0; i < out->count && batch < most; i++)
 		{
 			if (out->entries[i].slot & VK_REFINED)
 				continue;
@@ -316,5 +318,5 @@ vk_list_refine(VkListScan *scan)
 			refine_candidate(scan, &out->entries[i]);
 			batch++;
 		}
-	} while (batch == REFINE_BATCH);
+	} while (batch == most);
 }

@@ -22,8 +22,12 @@
 #include "am/am.h"
 
 #include "access/xlog.h"
+#include "pgstat.h"
 #include "storage/indexfsm.h"
 #include "storage/lmgr.h"
+
+/* pages of which a backend remembers the buffer */
+#define RECENT_PAGES	32768
 
 /*
  * vk_page_init -- format a page and its head; the caller logs it
@@ -162,6 +166,41 @@ vk_check_chain_page(Relation index, Buffer buffer, uint16 kind, uint32 slot,
 }
 
 /*
+ * Pin a page that exists.
+ *
+ * A query reads hundreds of pages, the same ones as the query before it, and
+ * finding a page in the buffer mapping table costs more than scoring its rows.
+ * So each backend remembers where it saw pages last; ReadRecentBuffer verifies
+ * that they still are there.
+ */
+static Buffer
+pin_page(Relation index, BlockNumber block)
+{
+	static struct
+	{
+		Oid			file;
+		BlockNumber block;
+		Buffer		buffer;
+	}			recent[RECENT_PAGES];
+	Oid			file = VK_FILE_NUMBER(index);
+	uint32		entry = (block + file * 0x9E3779B1U) % RECENT_PAGES;
+
+	if (recent[entry].file == file && recent[entry].block == block &&
+		ReadRecentBuffer(VK_FILE_LOCATOR(index), MAIN_FORKNUM, block,
+						 recent[entry].buffer))
+	{
+		pgstat_count_buffer_read(index);
+		pgstat_count_buffer_hit(index);
+		return recent[entry].buffer;
+	}
+
+	recent[entry].file = file;
+	recent[entry].block = block;
+	recent[entry].buffer = ReadBuffer(index, block);
+	return recent[entry].buffer;
+}
+
+/*
  * vk_read_any_page -- a page that may be of any kind, or all zeros
  *
  * Only the block number is checked.  The buffer comes back pinned and locked.
@@ -177,7 +216,7 @@ vk_read_any_page(Relation index, BlockNumber block, int mode)
 				 errmsg("index \"%s\" refers to block %u, which does not exist",
 						RelationGetRelationName(index), block),
 				 errhint("Please REINDEX it.")));
-	buffer = ReadBuffer(index, block);
+	buffer = pin_page(index, block);
 	LockBuffer(buffer, mode);
 
 	return buffer;

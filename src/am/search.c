@@ -55,7 +55,10 @@ struct VkSearch
 	int8_t	   *center_values;	/* decoded code of the list at hand */
 	uint8	   *refine;			/* one refine code */
 
+	VkDirectory directory;		/* where slots are */
+
 	/* centroids, nearest first; tid >> 16 is the slot */
+	uint64		centers_born;
 	VkCandidates ranked;
 	int64		ranked_next;
 	int64		ranked_wanted;
@@ -193,11 +196,13 @@ rank_centers(VkSearch *search, const VkCoder *coder, int64 wanted, bool refined)
 	}
 	vk_candidates_reserve(search->context, ranked,
 						  Max(Min(wanted * 4, search->meta->lists), wanted) +
-						  2 * VK_PAGE_LANES);
+						  2 * vk_page_lanes(search->vk));
 	vk_candidates_init(ranked, ranked->entries, ranked->scratch,
 					   ranked->capacity, wanted);
 
-	vk_slot_read(search->index, search->meta, VK_SLOT_CENTERS, &slot);
+	vk_directory_slot(search->index, search->meta, &search->directory,
+					  VK_SLOT_CENTERS, &slot);
+	search->centers_born = slot.born;
 	scan.coder = coder;
 	scan.code = &search->center_code;
 	scan.out = ranked;
@@ -222,17 +227,15 @@ static VkCenter
 read_center(VkSearch *search, const VkCandidate *entry)
 {
 	VkCenter	center;
-	VkSlot		slot;
 	int			dim = search->vk->coder.dim;
 
-	vk_slot_read(search->index, search->meta, VK_SLOT_CENTERS, &slot);
-	vk_refine_read(search->index, VK_SLOT_CENTERS, slot.born,
+	vk_refine_read(search->index, VK_SLOT_CENTERS, search->centers_born,
 				   (BlockNumber) (entry->location >> 32), entry->position,
 				   (uint32) entry->location, search->center_coder.refine_size,
 				   search->refine);
-	vk_refine_center(search->refine, dim, search->center_values, &center.a);
+	center.norm = vk_refine_center(search->refine, dim, search->center_values,
+								   &center.a);
 	center.code = search->center_values;
-	center.norm = vk_center_norm(search->center_values, center.a, dim);
 	return center;
 }
 
@@ -383,7 +386,8 @@ visit_ranked(VkSearch *search, const VkRound *round, float epsilon, double rows)
 		if (entry == NULL)
 			break;
 		number = (uint32) (entry->tid >> 16);
-		vk_slot_read(search->index, meta, number, &slot);
+		vk_directory_slot(search->index, meta, &search->directory, number,
+						  &slot);
 		center = read_center(search, entry);
 		rows += visit_list(search, round, epsilon, number, &slot, &center, rows);
 		visited++;
@@ -395,7 +399,7 @@ static bool
 collect(VkSearch *search, const VkRound *round, float epsilon)
 {
 	VkCandidates *candidates = &search->candidates;
-	int64		capacity = Max(round->wanted * 4, 2048);
+	int64		capacity = Max(round->wanted * 4, 1024);
 	instr_time	start;
 	instr_time	end;
 	double		rank_us = search->stats->rank_us;
@@ -406,7 +410,7 @@ collect(VkSearch *search, const VkRound *round, float epsilon)
 	if (round->max_candidates > 0)
 		capacity = Min(capacity, round->max_candidates);
 	vk_candidates_reserve(search->context, candidates,
-						  capacity + 2 * VK_PAGE_LANES);
+						  capacity + 2 * vk_page_lanes(search->vk));
 	vk_candidates_init(candidates, candidates->entries, candidates->scratch,
 					   candidates->capacity, round->wanted);
 	search->visit_count = 0;

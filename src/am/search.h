@@ -65,8 +65,12 @@ extern bool vk_search_wild(const VkSearch *search);
 
 /* ---- list_scan.c ---- */
 
-/* lanes that one page can add at most: blocks of 5 lines, and a carried one */
-#define VK_PAGE_LANES	((VK_PAGE_LINES / 5 + 2) * VK_LANES)
+/* lanes that one page can add at most: its blocks, and a carried one */
+static inline int64
+vk_page_lanes(const VkIndex *vk)
+{
+	return (VK_PAGE_LINES / vk->block_lines + 2) * VK_LANES;
+}
 
 typedef uint32_t (*VkListBound) (const VkBoundQuery *, const VkListAnnotation *,
 								 float, const VkDots *, float, VkScores *);

@@ -406,12 +406,16 @@ vk_center_norm(const int8_t *code, float a, int dim)
 	return sqrt(sum);
 }
 
-void
+double
 vk_refine_center(const uint8_t *refine, int dim, int8_t *code, float *a)
 {
+	float		norm2;
+
+	memcpy(&norm2, refine, 4);
 	memcpy(a, refine + 4, 4);
 	for (int i = 0; i < dim; i++)
 		code[i] = (int8_t) (refine[REFINE_HEAD + i] - 128);
+	return sqrt((double) norm2) * (1 + 2 * VK_UNIT);
 }
 
 void

@@ -159,10 +159,11 @@ extern double vk_center_norm(const int8_t *code, float a, int dim);
 /*
  * Refine code head (DECISIONS 16): N f32, a f32, E half (relative), 0.
  * For the centre list the refine code is 8 bits and decodes to the centre:
- * vk_refine_center reads it (code: dim int8).
+ * vk_refine_center reads it (code: dim int8) and returns the centre's norm, not
+ * below the true one.
  */
-extern void vk_refine_center(const uint8_t *refine, int dim, int8_t *code,
-							 float *a);
+extern double vk_refine_center(const uint8_t *refine, int dim, int8_t *code,
+							   float *a);
 extern void vk_refine_from_center(const int8_t *code, float a, int dim,
 								  uint8_t *refine);
 
