@@ -42,7 +42,8 @@ typedef struct VkCheck
 
 /* raises corruption with the block number; arguments as of psprintf */
 extern void vk_check_fail(VkCheck *check, BlockNumber block,
-						  const char *format,...) pg_attribute_printf(3, 4) pg_attribute_noreturn();
+						  const char *format,...)
+			__attribute__((format(printf, 3, 4))) pg_attribute_noreturn();
 /* note that a chain holds this page; no other may */
 extern void vk_check_claim(VkCheck *check, BlockNumber block);
 /* note a heap TID that is in the index */

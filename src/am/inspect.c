@@ -245,7 +245,7 @@ vk_stats(PG_FUNCTION_ARGS)
 	{
 		values[n++] = Int64GetDatum(counts.lists[0]);
 		values[n++] = Float8GetDatum((double) counts.rows / counts.list_count);
-		values[n++] = Int64GetDatum(counts.lists[(int) (0.99 * (counts.list_count - 1))]);
+		values[n++] = Int64GetDatum(counts.lists[((int64) counts.list_count * 99 + 99) / 100 - 1]);
 		values[n++] = Int64GetDatum(counts.lists[counts.list_count - 1]);
 	}
 	else

@@ -303,12 +303,14 @@ void
 vk_list_refine(VkListScan *scan)
 {
 	VkCandidates *out = scan->out;
-	int64		most = Max(REFINE_BATCH, out->wanted / 2);
+	int64		most;
 	int64		batch;
 
 	do
 	{
 		(void) vk_candidates_prune(out);
+		/* a share of them, so that pruning stays linear where nothing falls out */
+		most = Max(REFINE_BATCH, Max(out->wanted / 2, out->count / 8));
 		batch = 0;
 		for (int64 i = 0; i < out->count && batch < most; i++)
 		{

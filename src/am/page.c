@@ -331,7 +331,8 @@ vk_meta_check(Relation index, const VkMeta *meta)
 	else if (meta->maps < 1 || meta->maps > VK_META_MAPS ||
 			 meta->slots < VK_SLOT_FIRST_LIST || meta->slots > VK_MAX_SLOTS ||
 			 meta->lists > meta->slots - VK_SLOT_FIRST_LIST ||
-			 meta->open_slot >= meta->slots)
+			 meta->open_slot >= meta->slots ||
+			 (meta->open_slot != 0 && meta->open_slot < VK_SLOT_FIRST_LIST))
 		damage = "The numbers of lists and slots do not fit together.";
 
 	if (damage != NULL)

@@ -102,6 +102,7 @@ typedef struct VkScan
 	AttrNumber	attribute;		/* of the heap, 0: expression */
 	IndexFetchTableData *fetch;
 	TupleTableSlot *slot;
+	BlockNumber heap_blocks;	/* of the table, when we last looked */
 
 	/* Mutable state: one query */
 	Phase		phase;
@@ -145,6 +146,27 @@ row_value(VkScan *so, Relation index, bool *isnull)
 }
 
 /*
+ * A TID past the end of the table is damage; the table may have grown since we
+ * looked.
+ */
+static void
+check_heap_block(IndexScanDesc scan, BlockNumber block)
+{
+	VkScan	   *so = scan->opaque;
+
+	if (likely(block < so->heap_blocks))
+		return;
+	so->heap_blocks = RelationGetNumberOfBlocks(scan->heapRelation);
+	if (block >= so->heap_blocks)
+		ereport(ERROR,
+				(errcode(ERRCODE_INDEX_CORRUPTED),
+				 errmsg("index \"%s\" refers to block %u of its table, which has only %u blocks",
+						RelationGetRelationName(scan->indexRelation), block,
+						so->heap_blocks),
+				 errhint("Please REINDEX it.")));
+}
+
+/*
  * Fetch a row under the scan's snapshot.  Returns false where it is not
  * visible.  No index lock is held.
  */
@@ -162,6 +184,7 @@ fetch_distance(IndexScanDesc scan, uint64 number, double *distance)
 	MemoryContext old;
 
 	vk_tid_decode(number, &tid);
+	check_heap_block(scan, ItemPointerGetBlockNumber(&tid));
 	so->stats.fetched++;
 	if (!table_index_fetch_tuple(so->fetch, &tid, scan->xs_snapshot, so->slot,
 								 &again, &dead))

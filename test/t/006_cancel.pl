@@ -56,6 +56,7 @@ sql('ALTER TABLE t SET (autovacuum_enabled = off)');
 
 # A session that lives on over all cancels
 my $session = $node->background_psql('postgres', on_error_stop => 0);
+$session->set_query_timer_restart;
 $session->query_safe('SET maintenance_work_mem = \'16MB\'');
 
 my %build = (

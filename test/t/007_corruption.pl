@@ -353,7 +353,7 @@ sub try_damaged
 		my ($statement, $said) = split /\n/, $part, 2;
 
 		next unless defined $statement;
-		next unless ($said // '') =~ /^(?:psql:<stdin>:\d+: )?(ERROR|FATAL|PANIC|WARNING:  terminating|server closed)/m;
+		next unless ($said // '') =~ /^(?:psql:\S+:\d+: )?(ERROR|FATAL|PANIC|WARNING:  terminating|server closed)/m;
 		$found = 1 if $statement eq 'vk_check' && $said =~ /$corrupted|$row_error/;
 		next if $said =~ $corrupted && $statement ne 'plan';
 		next if $said =~ $row_error && $statement eq 'vk_check';

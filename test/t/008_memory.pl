@@ -48,7 +48,7 @@ sub mixed_queries
 		}
 		elsif ($i % 7 == 0)
 		{
-			$sql .= "EXECUTE p((SELECT random_vector($dims)));\n";
+			$sql .= "EXECUTE p(random_vector($dims));\n";
 		}
 		else
 		{
@@ -68,6 +68,7 @@ sub anonymous_kilobytes
 }
 
 my $session = $node->background_psql('postgres', on_error_stop => 0);
+$session->set_query_timer_restart;
 my $pid = $session->query_safe('SELECT pg_backend_pid()');
 my $file = $node->basedir . '/queries.sql';
 my @used;

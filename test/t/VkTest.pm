@@ -17,6 +17,8 @@ use strict;
 use warnings FATAL => 'all';
 
 use Exporter 'import';
+use File::Temp;
+use IPC::Run;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
@@ -309,18 +311,21 @@ SQL
 	return;
 }
 
-# start_sql($node, $sql): a psql that runs a script while the test goes on
+# start_sql($node, $sql): a psql that runs a script while the test goes on; it
+# reads from a file, since a pipe would have to be fed
 sub start_sql
 {
 	my ($node, $sql) = @_;
-	my %session = (sql => $sql, stdout => '', stderr => '');
+	my %session = (stdout => '', stderr => '', script => File::Temp->new);
 
+	print { $session{script} } $sql;
+	$session{script}->flush;
 	$session{run} = IPC::Run::start(
 		[
 			'psql', '-XAtq', '-v', 'VERBOSITY=verbose', '-d', $node->connstr('postgres'),
-			'-f', '-'
+			'-f', $session{script}->filename
 		],
-		'<', \$session{sql}, '>', \$session{stdout}, '2>', \$session{stderr});
+		'<', \undef, '>', \$session{stdout}, '2>', \$session{stderr});
 	return \%session;
 }
 
