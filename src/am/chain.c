@@ -101,7 +101,7 @@ link_pages(Relation index, Buffer last, int count)
 	GenericXLogState *state;
 	Page		page;
 
-	count = Min(count, lengthof(buffers));
+	count = Min(count, MAX_GENERIC_XLOG_PAGES - 1);
 	for (int i = 0; i < count; i++)
 		buffers[i] = vk_new_page(index);
 

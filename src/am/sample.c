@@ -265,7 +265,8 @@ training_rows(VkBuild *build, int lists)
 
 	if (rows < (int64) MIN_ROWS_A_LIST * lists && rows < (int64) build->rows)
 		ereport(NOTICE,
-				(errmsg("lists of index \"%s\" are made from few rows",
+				(errcode(ERRCODE_SUCCESSFUL_COMPLETION),
+				 errmsg("lists of index \"%s\" are made from few rows",
 						RelationGetRelationName(build->index)),
 				 errdetail("maintenance_work_mem holds " INT64_FORMAT " rows for %d lists.",
 						   rows, lists),

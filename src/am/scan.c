@@ -409,7 +409,7 @@ start_round(IndexScanDesc scan, int64 wanted)
 	so->stats.rounds++;
 	if (so->stats.rounds == 1)
 		so->stats.wanted = wanted;
-	so->stats.budget = round.budget;
+	so->stats.budget = Min(round.budget, so->total);
 	so->stats.exhaustive = so->exhaustive;
 	so->phase = PHASE_ROUND;
 }
@@ -784,7 +784,8 @@ vk_endscan(IndexScanDesc scan)
 	reset_query(so);
 	if (vk_log_scans && vk_last_stats.valid)
 		ereport(LOG,
-				(errmsg("scan of index \"%s\": " INT64_FORMAT " lists, " INT64_FORMAT
+				(errcode(ERRCODE_SUCCESSFUL_COMPLETION),
+				 errmsg("scan of index \"%s\": " INT64_FORMAT " lists, " INT64_FORMAT
 						" rows scored, " INT64_FORMAT " refined, " INT64_FORMAT
 						" fetched, " INT64_FORMAT " emitted, " INT64_FORMAT " rounds",
 						RelationGetRelationName(scan->indexRelation),
