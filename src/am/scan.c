@@ -26,8 +26,6 @@
 #include <math.h>
 
 #include "access/genam.h"
-#include "access/tableam.h"
-#include "catalog/index.h"
 #include "catalog/pg_operator.h"
 #include "catalog/pg_type.h"
 #include "common/hashfn.h"
@@ -36,12 +34,12 @@
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "portability/instr_time.h"
-#include "utils/builtins.h"
 #include "utils/float.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 #include "utils/tuplesort.h"
 
+#include "am/heap_reader.h"
 #include "am/search.h"
 
 /* k of a scan whose plan tells no LIMIT */
@@ -93,16 +91,10 @@ typedef struct VkScan
 	/* Unchanging state */
 	MemoryContext context;		/* of the scan */
 	MemoryContext query_context;	/* of one rescan */
-	MemoryContext row_context;	/* of one fetched row */
 	VkIndex    *vk;
 	const VkSupport *support;
 	VkSearch   *search;
-	IndexInfo  *info;			/* expression indexes: else NULL */
-	EState	   *estate;
-	AttrNumber	attribute;		/* of the heap, 0: expression */
-	IndexFetchTableData *fetch;
-	TupleTableSlot *slot;
-	BlockNumber heap_blocks;	/* of the table, when we last looked */
+	VkHeapReader *reader;
 
 	/* Mutable state: one query */
 	Phase		phase;
@@ -129,88 +121,13 @@ typedef struct VkScan
 
 /* ---- exact distances ---- */
 
-/* The vector of a fetched heap row, in row_context. */
-static Datum
-row_value(VkScan *so, Relation index, bool *isnull)
-{
-	Datum		values[INDEX_MAX_KEYS];
-	bool		isnulls[INDEX_MAX_KEYS];
-
-	if (so->attribute != 0)
-		return slot_getattr(so->slot, so->attribute, isnull);
-	ResetPerTupleExprContext(so->estate);
-	GetPerTupleExprContext(so->estate)->ecxt_scantuple = so->slot;
-	FormIndexDatum(so->info, so->slot, so->estate, values, isnulls);
-	*isnull = isnulls[0];
-	return values[0];
-}
-
-/*
- * A TID past the end of the table is damage; the table may have grown since we
- * looked.
- */
-static void
-check_heap_block(IndexScanDesc scan, BlockNumber block)
-{
-	VkScan	   *so = scan->opaque;
-
-	if (likely(block < so->heap_blocks))
-		return;
-	so->heap_blocks = RelationGetNumberOfBlocks(scan->heapRelation);
-	if (block >= so->heap_blocks)
-		ereport(ERROR,
-				(errcode(ERRCODE_INDEX_CORRUPTED),
-				 errmsg("index \"%s\" refers to block %u of its table, which has only %u blocks",
-						RelationGetRelationName(scan->indexRelation), block,
-						so->heap_blocks),
-				 errhint("Please REINDEX it.")));
-}
-
-/*
- * Fetch a row under the scan's snapshot.  Returns false where it is not
- * visible.  No index lock is held.
- */
 static bool
-fetch_distance(IndexScanDesc scan, uint64 number, double *distance)
+fetch_distance(IndexScanDesc scan, uint64 tid, double *distance)
 {
 	VkScan	   *so = scan->opaque;
-	ItemPointerData tid;
-	bool		again = false;
-	bool		dead = false;
-	bool		isnull;
-	Datum		value;
-	const float *values;
-	int			dim;
-	MemoryContext old;
 
-	vk_tid_decode(number, &tid);
-	check_heap_block(scan, ItemPointerGetBlockNumber(&tid));
 	so->stats.fetched++;
-	if (!table_index_fetch_tuple(so->fetch, &tid, scan->xs_snapshot, so->slot,
-								 &again, &dead))
-		return false;
-
-	MemoryContextReset(so->row_context);
-	old = MemoryContextSwitchTo(so->row_context);
-	value = row_value(so, scan->indexRelation, &isnull);
-	if (isnull)
-		ereport(ERROR,
-				(errcode(ERRCODE_INDEX_CORRUPTED),
-				 errmsg("index \"%s\" has a code for a null value",
-						RelationGetRelationName(scan->indexRelation)),
-				 errdetail("Heap TID is (%u,%u).",
-						   ItemPointerGetBlockNumber(&tid),
-						   ItemPointerGetOffsetNumber(&tid)),
-				 errhint("Please REINDEX it.")));
-	values = so->support->values(PointerGetDatum(PG_DETOAST_DATUM(value)), &dim);
-	if (dim != so->vk->coder.dim)
-		ereport(ERROR,
-				(errcode(ERRCODE_DATA_EXCEPTION),
-				 errmsg("different vector dimensions %d and %d",
-						dim, so->vk->coder.dim)));
-	*distance = so->support->distance(values, so->vector, dim);
-	MemoryContextSwitchTo(old);
-	return true;
+	return vk_heap_reader_distance(so->reader, tid, so->vector, distance);
 }
 
 static double
@@ -572,40 +489,13 @@ vk_beginscan(Relation index, int nkeys, int norderbys)
 	so->context = context;
 	so->query_context = AllocSetContextCreate(context, "vkindex query",
 											  ALLOCSET_DEFAULT_SIZES);
-	so->row_context = AllocSetContextCreate(context, "vkindex row",
-											ALLOCSET_DEFAULT_SIZES);
 	so->vk = vk_index_copy(index, context);
 	so->support = vk_support(index);
 	so->search = vk_search_create(index, so->vk);
-	so->attribute = index->rd_index->indkey.values[0];
+	so->reader = vk_heap_reader_create(index, so->support, so->vk->coder.dim);
 	MemoryContextSwitchTo(old);
 	scan->opaque = so;
 	return scan;
-}
-
-/* Open the heap side, which is not known in ambeginscan yet. */
-static void
-open_heap(IndexScanDesc scan)
-{
-	VkScan	   *so = scan->opaque;
-	MemoryContext old;
-
-	if (so->fetch != NULL)
-		return;
-	if (!IsMVCCSnapshot(scan->xs_snapshot))
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("index \"%s\" can be scanned with an MVCC snapshot only",
-						RelationGetRelationName(scan->indexRelation))));
-	old = MemoryContextSwitchTo(so->context);
-	so->fetch = table_index_fetch_begin(scan->heapRelation);
-	so->slot = table_slot_create(scan->heapRelation, NULL);
-	if (so->attribute == 0)
-	{
-		so->info = BuildIndexInfo(scan->indexRelation);
-		so->estate = CreateExecutorState();
-	}
-	MemoryContextSwitchTo(old);
 }
 
 /* Forget the query at hand. */
@@ -632,12 +522,7 @@ reset_query(VkScan *so)
 	so->phase = PHASE_START;
 	memset(&so->stats, 0, sizeof(so->stats));
 	MemoryContextReset(so->query_context);
-	MemoryContextReset(so->row_context);
-	if (so->fetch != NULL)
-	{
-		ExecClearTuple(so->slot);
-		table_index_fetch_reset(so->fetch);
-	}
+	vk_heap_reader_reset(so->reader);
 }
 
 void
@@ -713,7 +598,12 @@ start_scan(IndexScanDesc scan)
 	MemoryContext old;
 	int64		wanted;
 
-	open_heap(scan);
+	if (!IsMVCCSnapshot(scan->xs_snapshot))
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("index \"%s\" can be scanned with an MVCC snapshot only",
+						RelationGetRelationName(scan->indexRelation))));
+	vk_heap_reader_open(so->reader, scan->heapRelation, scan->xs_snapshot);
 	pgstat_count_index_scan(scan->indexRelation);
 	vk_meta_read(scan->indexRelation, &so->meta);
 	so->total = estimate_rows(scan->indexRelation, so->vk, &so->meta);
@@ -768,7 +658,7 @@ vk_gettuple(IndexScanDesc scan, ScanDirection direction)
 	if (so->phase == PHASE_DONE)
 		return false;
 
-	ExecClearTuple(so->slot);
+	vk_heap_reader_unpin(so->reader);
 	so->stats.emitted++;
 	vk_tid_decode(tid, &scan->xs_heaptid);
 	scan->xs_recheck = false;
@@ -792,13 +682,7 @@ vk_endscan(IndexScanDesc scan)
 						vk_last_stats.lists, vk_last_stats.rows,
 						vk_last_stats.refined, vk_last_stats.fetched,
 						vk_last_stats.emitted, vk_last_stats.rounds)));
-	if (so->fetch != NULL)
-	{
-		ExecDropSingleTupleTableSlot(so->slot);
-		table_index_fetch_end(so->fetch);
-	}
-	if (so->estate != NULL)
-		FreeExecutorState(so->estate);
+	vk_heap_reader_close(so->reader);
 	MemoryContextDelete(so->context);
 	scan->opaque = NULL;
 }

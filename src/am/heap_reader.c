@@ -1,0 +1,181 @@
+/*-------------------------------------------------------------------------
+ *
+ * heap_reader.c
+ *	  Exact distances: rows of the table, fetched under a scan's snapshot.
+ *
+ * NOTES
+ *	  Expression indexes evaluate their expression on the fetched row.
+ *
+ * IDENTIFICATION
+ *	  src/am/heap_reader.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/tableam.h"
+#include "catalog/index.h"
+#include "executor/executor.h"
+#include "utils/memutils.h"
+
+#include "am/heap_reader.h"
+
+struct VkHeapReader
+{
+	MemoryContext context;
+	MemoryContext row_context;	/* of one fetched row */
+	Relation	index;
+	const VkSupport *support;
+	int			dim;
+	AttrNumber	attribute;		/* of the heap, 0: expression */
+
+	/* once open */
+	Relation	heap;
+	Snapshot	snapshot;
+	IndexFetchTableData *fetch;
+	TupleTableSlot *slot;
+	IndexInfo  *info;			/* expression indexes: else NULL */
+	EState	   *estate;
+	BlockNumber heap_blocks;	/* when we last looked */
+};
+
+VkHeapReader *
+vk_heap_reader_create(Relation index, const VkSupport *support, int dim)
+{
+	VkHeapReader *reader = palloc0(sizeof(VkHeapReader));
+
+	reader->context = CurrentMemoryContext;
+	reader->row_context = AllocSetContextCreate(CurrentMemoryContext,
+												"vkindex row",
+												ALLOCSET_DEFAULT_SIZES);
+	reader->index = index;
+	reader->support = support;
+	reader->dim = dim;
+	reader->attribute = index->rd_index->indkey.values[0];
+	return reader;
+}
+
+void
+vk_heap_reader_open(VkHeapReader *reader, Relation heap, Snapshot snapshot)
+{
+	MemoryContext old;
+
+	reader->snapshot = snapshot;
+	if (reader->fetch != NULL)
+		return;
+	old = MemoryContextSwitchTo(reader->context);
+	reader->heap = heap;
+	reader->fetch = table_index_fetch_begin(heap);
+	reader->slot = table_slot_create(heap, NULL);
+	if (reader->attribute == 0)
+	{
+		reader->info = BuildIndexInfo(reader->index);
+		reader->estate = CreateExecutorState();
+	}
+	MemoryContextSwitchTo(old);
+}
+
+/* The vector of the fetched row, in row_context. */
+static Datum
+row_value(VkHeapReader *reader, bool *isnull)
+{
+	Datum		values[INDEX_MAX_KEYS];
+	bool		isnulls[INDEX_MAX_KEYS];
+
+	if (reader->attribute != 0)
+		return slot_getattr(reader->slot, reader->attribute, isnull);
+	ResetPerTupleExprContext(reader->estate);
+	GetPerTupleExprContext(reader->estate)->ecxt_scantuple = reader->slot;
+	FormIndexDatum(reader->info, reader->slot, reader->estate, values, isnulls);
+	*isnull = isnulls[0];
+	return values[0];
+}
+
+/*
+ * A TID past the end of the table is damage; the table may have grown since we
+ * looked.
+ */
+static void
+check_heap_block(VkHeapReader *reader, BlockNumber block)
+{
+	if (likely(block < reader->heap_blocks))
+		return;
+	reader->heap_blocks = RelationGetNumberOfBlocks(reader->heap);
+	if (block >= reader->heap_blocks)
+		ereport(ERROR,
+				(errcode(ERRCODE_INDEX_CORRUPTED),
+				 errmsg("index \"%s\" refers to block %u of its table, which has only %u blocks",
+						RelationGetRelationName(reader->index), block,
+						reader->heap_blocks),
+				 errhint("Please REINDEX it.")));
+}
+
+bool
+vk_heap_reader_distance(VkHeapReader *reader, uint64 number,
+						const float *vector, double *distance)
+{
+	ItemPointerData tid;
+	bool		again = false;
+	bool		dead = false;
+	bool		isnull;
+	Datum		value;
+	const float *values;
+	int			dim;
+	MemoryContext old;
+
+	vk_tid_decode(number, &tid);
+	check_heap_block(reader, ItemPointerGetBlockNumber(&tid));
+	if (!table_index_fetch_tuple(reader->fetch, &tid, reader->snapshot,
+								 reader->slot, &again, &dead))
+		return false;
+
+	MemoryContextReset(reader->row_context);
+	old = MemoryContextSwitchTo(reader->row_context);
+	value = row_value(reader, &isnull);
+	if (isnull)
+		ereport(ERROR,
+				(errcode(ERRCODE_INDEX_CORRUPTED),
+				 errmsg("index \"%s\" has a code for a null value",
+						RelationGetRelationName(reader->index)),
+				 errdetail("Heap TID is (%u,%u).",
+						   ItemPointerGetBlockNumber(&tid),
+						   ItemPointerGetOffsetNumber(&tid)),
+				 errhint("Please REINDEX it.")));
+	values = reader->support->values(PointerGetDatum(PG_DETOAST_DATUM(value)), &dim);
+	if (dim != reader->dim)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_EXCEPTION),
+				 errmsg("different vector dimensions %d and %d",
+						dim, reader->dim)));
+	*distance = reader->support->distance(values, vector, dim);
+	MemoryContextSwitchTo(old);
+	return true;
+}
+
+void
+vk_heap_reader_unpin(VkHeapReader *reader)
+{
+	ExecClearTuple(reader->slot);
+}
+
+void
+vk_heap_reader_reset(VkHeapReader *reader)
+{
+	MemoryContextReset(reader->row_context);
+	if (reader->fetch == NULL)
+		return;
+	ExecClearTuple(reader->slot);
+	table_index_fetch_reset(reader->fetch);
+}
+
+void
+vk_heap_reader_close(VkHeapReader *reader)
+{
+	if (reader->fetch != NULL)
+	{
+		ExecDropSingleTupleTableSlot(reader->slot);
+		table_index_fetch_end(reader->fetch);
+	}
+	if (reader->estate != NULL)
+		FreeExecutorState(reader->estate);
+}
