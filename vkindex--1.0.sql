@@ -45,23 +45,32 @@ COMMENT ON TYPE f32vec IS 'single-precision vector';
 --
 -- COST 10 marks work on every element: about ten times an integer comparison.
 
+CREATE FUNCTION f32vec_distance_support(internal) RETURNS internal
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+
+COMMENT ON FUNCTION f32vec_distance_support(internal) IS 'planner support of distance functions';
+
 CREATE FUNCTION l2_distance(f32vec, f32vec) RETURNS double precision
-	AS 'MODULE_PATHNAME', 'f32vec_l2_distance' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
+	AS 'MODULE_PATHNAME', 'f32vec_l2_distance' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10
+	SUPPORT f32vec_distance_support;
 
 COMMENT ON FUNCTION l2_distance(f32vec, f32vec) IS 'Euclidean distance';
 
 CREATE FUNCTION inner_product(f32vec, f32vec) RETURNS double precision
-	AS 'MODULE_PATHNAME', 'f32vec_inner_product' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
+	AS 'MODULE_PATHNAME', 'f32vec_inner_product' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10
+	SUPPORT f32vec_distance_support;
 
 COMMENT ON FUNCTION inner_product(f32vec, f32vec) IS 'inner product';
 
 CREATE FUNCTION cosine_distance(f32vec, f32vec) RETURNS double precision
-	AS 'MODULE_PATHNAME', 'f32vec_cosine_distance' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
+	AS 'MODULE_PATHNAME', 'f32vec_cosine_distance' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10
+	SUPPORT f32vec_distance_support;
 
 COMMENT ON FUNCTION cosine_distance(f32vec, f32vec) IS 'cosine distance';
 
 CREATE FUNCTION l1_distance(f32vec, f32vec) RETURNS double precision
-	AS 'MODULE_PATHNAME', 'f32vec_l1_distance' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
+	AS 'MODULE_PATHNAME', 'f32vec_l1_distance' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10
+	SUPPORT f32vec_distance_support;
 
 COMMENT ON FUNCTION l1_distance(f32vec, f32vec) IS 'taxicab distance';
 
@@ -153,7 +162,8 @@ CREATE FUNCTION f32vec_l2_squared_distance(f32vec, f32vec) RETURNS double precis
 COMMENT ON FUNCTION f32vec_l2_squared_distance(f32vec, f32vec) IS 'squared Euclidean distance';
 
 CREATE FUNCTION f32vec_negative_inner_product(f32vec, f32vec) RETURNS double precision
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10
+	SUPPORT f32vec_distance_support;
 
 COMMENT ON FUNCTION f32vec_negative_inner_product(f32vec, f32vec) IS 'negative inner product';
 

@@ -37,9 +37,9 @@ END
 $$;
 
 SELECT dim, c.* FROM (VALUES (1, 200), (2, 200), (3, 200), (17, 200), (31, 100), (32, 100), (33, 100), (257, 100), (513, 100),
-		(768, 100), (1536, 60), (2000, 60)) d(dim, rows), compare(dim, rows) c
+		(768, 100), (1536, 48), (2000, 48)) d(dim, rows), compare(dim, rows) c
 ORDER BY dim;
-SELECT dim, c.* FROM (VALUES (4096, 40), (16000, 20)) d(dim, rows), compare(dim, rows) c
+SELECT dim, c.* FROM (VALUES (4096, 32), (16000, 18)) d(dim, rows), compare(dim, rows) c
 ORDER BY dim;
 
 -- one block of 16,000 dimensions takes many pages

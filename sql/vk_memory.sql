@@ -7,7 +7,7 @@
 \i :helpers
 \set ECHO all
 CREATE TABLE t (id int, v f32vec(32));
-INSERT INTO t SELECT n, vec(1, 32) + vec(n, 32, 0.0005) FROM generate_series(1, 20000) n;
+INSERT INTO t SELECT n, vec(1, 32) + vec(n, 32, 0.0005) FROM generate_series(1, 12000) n;
 
 CREATE FUNCTION compare(metric text, k int[]) RETURNS TABLE (memory text, equal bigint, of bigint)
 LANGUAGE plpgsql AS $$
@@ -38,10 +38,10 @@ SELECT k, cardinality(ids) AS rows, (SELECT count(DISTINCT id) FROM unnest(ids) 
 FROM unnest(ARRAY[1, 100, 5000, 30000]) k, nearest(true, 't', 'cosine', vec(2, 32), k, 0.9);
 
 -- nearly all of it dead, or not yet alive
-DELETE FROM t WHERE id % 1000 > 0;
+DELETE FROM t WHERE id % 600 > 0;
 SELECT same('t', 'cosine', vec(1, 32), 10), same('t', 'cosine', vec(1, 32), NULL);
 BEGIN;
-INSERT INTO t SELECT n, vec(1, 32) + vec(n, 32, 0.0001) FROM generate_series(20001, 26000) n;
+INSERT INTO t SELECT n, vec(1, 32) + vec(n, 32, 0.0001) FROM generate_series(12001, 18000) n;
 ROLLBACK;
 SELECT same('t', 'cosine', vec(1, 32), 10), same('t', 'cosine', vec(1, 32), NULL);
 VACUUM t;

@@ -7,20 +7,20 @@
 \i :helpers
 \set ECHO all
 
--- 8,000 rows in 100 clusters
+-- 6,000 rows in 100 clusters
 CREATE TABLE t (id int, v f32vec(48));
-INSERT INTO t SELECT n, vec(n % 100, 48) + vec(1000 + n, 48, 0.4) FROM generate_series(1, 8000) n;
+INSERT INTO t SELECT n, vec(n % 100, 48) + vec(1000 + n, 48, 0.4) FROM generate_series(1, 6000) n;
 
 CREATE FUNCTION mean_recall(metric text, k int, target float8) RETURNS float8
 LANGUAGE sql AS $$
-	SELECT avg(recall('t', metric, vec(n, 48) + vec(-1 - n, 48, 0.4), k, target)) FROM generate_series(0, 39) n
+	SELECT avg(recall('t', metric, vec(n, 48) + vec(-1 - n, 48, 0.4), k, target)) FROM generate_series(0, 24) n
 $$;
 
 CREATE INDEX t_l2 ON t USING vkivf (v);
 CREATE INDEX t_ip ON t USING vkivf (v f32vec_ip_ops);
 CREATE INDEX t_cosine ON t USING vkivf (v f32vec_cosine_ops);
 
--- the bounds leave room for 40 queries
+-- the bounds leave room for 25 queries
 SELECT metric, k, mean_recall(metric, k, 0.95) >= 0.90 AS at_95, mean_recall(metric, k, 0.99) >= 0.96 AS at_99,
 	mean_recall(metric, k, 1) = 1 AS at_1
 FROM unnest(ARRAY['l2', 'ip', 'cosine']) metric, unnest(ARRAY[1, 10, 100]) k
@@ -45,10 +45,10 @@ SELECT rows_scored(0.5) <= rows_scored(0.95) AS half, rows_scored(0.95) < rows_s
 -- lists by number: one is not enough for everything, all of them are
 SET vkindex.probes = 1;
 SELECT avg(recall('t', 'l2', vec(n, 48) + vec(-1 - n, 48, 0.4), 100, 0.95)) < 1 AS one
-FROM generate_series(0, 39) n;
+FROM generate_series(0, 24) n;
 SET vkindex.probes = 1000000;
 SELECT avg(recall('t', 'l2', vec(n, 48) + vec(-1 - n, 48, 0.4), 100, 0.95)) = 1 AS every_one
-FROM generate_series(0, 39) n;
+FROM generate_series(0, 24) n;
 RESET vkindex.probes;
 
 -- no calibration: a guess that is still fair

@@ -36,12 +36,19 @@ my %crash = (
 		my ($pid) = @_;
 		my $offset = -s $node->logfile;
 
-		$pid = sql('SELECT pg_backend_pid() FROM pg_sleep(0)') unless defined $pid;
-		kill 'KILL', $pid;
+		# another one where it has ended already
+		kill 'KILL', idle_backend() unless defined $pid && kill 'KILL', $pid;
 		$node->wait_for_log(qr/all server processes terminated; reinitializing/, $offset);
 		$node->poll_query_until('postgres', 'SELECT true')
 		  or die 'server did not come back';
 	});
+
+sub idle_backend
+{
+	start_sql($node, 'SELECT pg_sleep(60)');
+	$node->poll_query_until('postgres', q{SELECT count(*) > 0 FROM pg_stat_activity WHERE wait_event = 'PgSleep'});
+	return sql(q{SELECT pid FROM pg_stat_activity WHERE wait_event = 'PgSleep'});
+}
 
 sub writer
 {
@@ -135,7 +142,7 @@ VACUUM t;
 SQL
 		my $pid = wait_for_phase($node, 'vacuum', $phase);
 		ok(defined $pid, "$name: the phase was met");
-		usleep(20_000);
+		usleep(5_000);
 		$crash{$how}->($pid);
 		finish_sql($session);
 		table_is_sound($node, 't', \@queries, 50, $name);
