@@ -99,6 +99,9 @@ take_block(VkListScan *scan, const VkBlockTop *top,
 	else
 		lanes = vk_kernels->bound_flat(&scan->code->bound, annotation, dots,
 									   out->threshold, &scan->scores);
+	/* what the kernel drops lies beyond the threshold of the moment */
+	if (scan->proven && (live & ~lanes) != 0)
+		out->dropped = Min(out->dropped, out->threshold);
 	for (lanes &= live; lanes != 0; lanes &= lanes - 1)
 	{
 		int			lane = pg_rightmost_one_pos32(lanes);

@@ -184,6 +184,7 @@ pin_page(Relation index, BlockNumber block)
 	}			recent[RECENT_PAGES];
 	Oid			file = VK_FILE_NUMBER(index);
 	uint32		entry = (block + file * 0x9E3779B1U) % RECENT_PAGES;
+	Buffer		buffer;
 
 	if (recent[entry].file == file && recent[entry].block == block &&
 		ReadRecentBuffer(VK_FILE_LOCATOR(index), MAIN_FORKNUM, block,
@@ -194,10 +195,11 @@ pin_page(Relation index, BlockNumber block)
 		return recent[entry].buffer;
 	}
 
+	buffer = ReadBuffer(index, block);	/* may fail, so nothing is noted yet */
 	recent[entry].file = file;
 	recent[entry].block = block;
-	recent[entry].buffer = ReadBuffer(index, block);
-	return recent[entry].buffer;
+	recent[entry].buffer = buffer;
+	return buffer;
 }
 
 /*

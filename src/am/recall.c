@@ -111,8 +111,10 @@ describe_target(Oid index_oid, SearchTarget *target)
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("index \"%s\" is not valid",
 						RelationGetRelationName(index))));
-	target->table = quote_qualified_identifier(get_namespace_name(get_rel_namespace(table)),
-											   get_rel_name(table));
+	/* tables that inherit from it have indexes of their own */
+	target->table = psprintf("ONLY %s",
+							 quote_qualified_identifier(get_namespace_name(get_rel_namespace(table)),
+														get_rel_name(table)));
 	column = TextDatumGetCString(DirectFunctionCall3(pg_get_indexdef_ext,
 															 ObjectIdGetDatum(index_oid),
 															 Int32GetDatum(1),
@@ -207,7 +209,7 @@ search_both(Oid index, const char *sql, const SearchTarget *target,
 static SPITupleTable *
 sample_queries(const SearchTarget *target, int samples, uint64 *count)
 {
-	char	   *sql = psprintf("SELECT %s FROM %s WHERE ctid = ANY (ARRAY("
+	char	   *sql = psprintf("SELECT %s FROM %s WHERE ctid OPERATOR(pg_catalog.=) ANY (ARRAY("
 							   "SELECT ctid FROM %s WHERE (%s) AND (%s) IS NOT NULL "
 							   "ORDER BY pg_catalog.random() LIMIT %d))",
 							   target->column, target->table, target->table,

@@ -571,6 +571,7 @@ vk_avx512_fill(VkKernels *kernels, uint64_t cpu_features)
 	kernels->row[1] = row_b8;
 	kernels->tile_i8 = tile_i8;
 	kernels->tile_f32 = tile_f32;
+	kernels->nearest = template_nearest;
 	kernels->bound_flat = template_bound_flat;
 	kernels->bound_list = template_bound_list;
 	kernels->bound_list_proven = template_bound_list_proven;

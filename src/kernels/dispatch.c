@@ -43,7 +43,7 @@ const char *const vk_slot_names[] = {
 	"scan_b1", "scan_b2", "scan_b4", "scan_b8",
 	"scan_f16", "scan_f32",
 	"pack_row_b4", "pack_row_b8", "row_b4", "row_b8",
-	"tile_i8", "tile_f32",
+	"tile_i8", "tile_f32", "nearest",
 	"bound_flat", "bound_list", "bound_list_proven",
 	"hadamard", "subtract_code", "subtract", "quantize_i8", "code_trial",
 	"code_error2", "half_to_float", "float_to_half",

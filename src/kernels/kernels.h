@@ -211,6 +211,17 @@ typedef struct VkKernels
 							 const float *b, size_t b_stride, int n,
 							 int dim, float *out);
 
+	/*
+	 * The nearest of count centroids to one row, from a row of tile_i8's
+	 * matrix: distance_j = norms2[j] - (dots[j] - correction) * (twice_scale *
+	 * scales[j]) (|c|^2 - 2 <x,c>).  *distance and *nearest (first + j) are
+	 * renewed where one is smaller; ties go to the lower number.
+	 */
+	void		(*nearest) (const int32_t *dots, const float *scales,
+							const float *norms2, int count, int32_t correction,
+							float twice_scale, int32_t first, float *distance,
+							int32_t *nearest);
+
 	/* ---- bounds: annotation + dots of one block -> [lower, upper] ---- */
 	/*
 	 * Each fills all 16 lanes and returns the mask of lanes whose lower bound

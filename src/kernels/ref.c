@@ -258,6 +258,7 @@ const VkKernels vk_ref_kernels = {
 	.row = {row_b4, row_b8},
 	.tile_i8 = tile_i8,
 	.tile_f32 = tile_f32,
+	.nearest = template_nearest,
 	.bound_flat = template_bound_flat,
 	.bound_list = template_bound_list,
 	.bound_list_proven = template_bound_list_proven,

@@ -27,6 +27,7 @@
 #include "kernels.h"
 
 #define SUM_LANES	32			/* lanes of the canonical sum */
+#define NEAREST_RUN	64			/* centroids that template_nearest looks at together */
 
 /* x87 NaNs differ in sign between CPUs, and a zero sum has no sign to keep */
 static inline float
@@ -344,6 +345,42 @@ code_error_span(const float *y, int first, int dim, VkFormat format, float a,
 
 		error2[i % SUM_LANES] += diff * diff;
 	}
+}
+
+/*
+ * The first loop only asks whether any centroid of a run is an improvement,
+ * which few runs have: that vectorises where the search for the place of a
+ * minimum does not.
+ */
+static void
+template_nearest(const int32_t *restrict dots, const float *restrict scales,
+				 const float *restrict norms2, int count, int32_t correction,
+				 float twice_scale, int32_t first, float *restrict distance,
+				 int32_t *restrict nearest)
+{
+	float		best = *distance;
+	float		distances[NEAREST_RUN];
+
+	for (int run = 0; run < count; run += NEAREST_RUN)
+	{
+		const int	n = count - run < NEAREST_RUN ? count - run : NEAREST_RUN;
+		int			improved = 0;
+
+		for (int i = 0; i < n; i++)
+		{
+			distances[i] = norms2[run + i] -
+				(float) (dots[run + i] - correction) *
+				(twice_scale * scales[run + i]);
+			improved |= distances[i] < best;
+		}
+		for (int i = 0; improved && i < n; i++)
+			if (distances[i] < best)
+			{
+				best = distances[i];
+				*nearest = first + run + i;
+			}
+	}
+	*distance = best;
 }
 
 static inline double

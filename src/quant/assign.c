@@ -19,7 +19,6 @@
 #include "quant/quant.h"
 
 #define CHUNK_BLOCKS	16		/* blocks of centroids a tile */
-#define RUN				64		/* centroids looked at together */
 
 static size_t
 aligned(size_t size)
@@ -121,49 +120,6 @@ typedef struct Nearest
 	int32_t		list;
 } Nearest;
 
-/*
- * Distances of one row to a run of centroids.  The loop only asks whether any
- * of them is an improvement, which few runs have: that vectorises where the
- * search for the place of a minimum does not.
- */
-static void
-nearest_in_run(const int32_t *restrict dots, const float *restrict scales,
-			   const float *restrict norms2, int count, int32_t correction,
-			   float twice_scale, int first_list, Nearest *nearest)
-{
-	const float best = nearest->distance;
-	float		distances[RUN];
-	int			improved = 0;
-
-	for (int i = 0; i < count; i++)
-	{
-		distances[i] = norms2[i] -
-			(float) (dots[i] - correction) * (twice_scale * scales[i]);
-		improved |= distances[i] < best;
-	}
-	if (!improved)
-		return;
-	for (int i = 0; i < count; i++)
-		if (distances[i] < nearest->distance)
-		{
-			nearest->distance = distances[i];
-			nearest->list = first_list + i;
-		}
-}
-
-/* all runs of one row in a tile of centroids */
-static void
-nearest_in_tile(const VkAssigner *assigner, int first, int count,
-				const int32_t *dots, int32_t correction, float scale,
-				Nearest *nearest)
-{
-	for (int run = 0; run < count; run += RUN)
-		nearest_in_run(dots + run, assigner->scales + first + run,
-					   assigner->norms2 + first + run,
-					   count - run < RUN ? count - run : RUN, correction,
-					   2 * scale, first + run, nearest);
-}
-
 static int32_t
 code_sum(const int8_t *code, int dim)
 {
@@ -198,9 +154,11 @@ vk_assign(VkAssigner *assigner, const int8_t *codes, size_t stride,
 							assigner->block_stride, blocks, assigner->dim,
 							assigner->dots);
 		for (int i = 0; i < m; i++)
-			nearest_in_tile(assigner, first, blocks * VK_LANES,
-							assigner->dots + (size_t) i * blocks * VK_LANES,
-							corrections[i], scales[i], &nearest[i]);
+			vk_kernels->nearest(assigner->dots + (size_t) i * blocks * VK_LANES,
+								assigner->scales + first,
+								assigner->norms2 + first, blocks * VK_LANES,
+								corrections[i], 2 * scales[i], first,
+								&nearest[i].distance, &nearest[i].list);
 	}
 	for (int i = 0; i < m; i++)
 		list[i] = nearest[i].list;

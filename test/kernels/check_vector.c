@@ -63,6 +63,42 @@ check_hadamard(VkCheckRun *run, int pattern)
 	}
 }
 
+/* dots in a small range, so that there are ties */
+static void
+check_nearest(VkCheckRun *run)
+{
+	for (int count = 0; count <= 200; count++)
+	{
+		int32_t    *dots = vk_buffer(0, count * sizeof(int32_t), vk_random_below(run, 2), 4);
+		float	   *scales = vk_buffer(1, count * sizeof(float), vk_random_below(run, 2), 4);
+		float	   *norms2 = vk_buffer(2, count * sizeof(float), vk_random_below(run, 2), 4);
+		int32_t		correction = (int32_t) vk_random_below(run, 100);
+		float		distance = INFINITY;
+		int32_t		nearest = -1;
+		float		want = INFINITY;
+		int32_t		want_nearest = -1;
+
+		for (int i = 0; i < count; i++)
+		{
+			float		got;
+
+			dots[i] = (int32_t) vk_random_below(run, 50);
+			scales[i] = 0.25f * (float) (1 + vk_random_below(run, 3));
+			norms2[i] = (float) vk_random_below(run, 20);
+			got = norms2[i] - (float) (dots[i] - correction) * (1.5f * scales[i]);
+			if (got < want)
+			{
+				want = got;
+				want_nearest = 1000 + i;
+			}
+		}
+		run->kernels->nearest(dots, scales, norms2, count, correction, 1.5f, 1000,
+							  &distance, &nearest);
+		vk_check(run, vk_same_f32(distance, want) && nearest == want_nearest,
+				 "nearest of %d: %d, not %d", count, nearest, want_nearest);
+	}
+}
+
 static void
 check_quantize(VkCheckRun *run, const Vectors *v, int pattern)
 {
@@ -213,6 +249,7 @@ void
 vk_check_vectors(VkCheckRun *run)
 {
 	check_halves(run);
+	check_nearest(run);
 	for (int pattern = 0; pattern < VK_PATTERNS; pattern++)
 	{
 		check_hadamard(run, pattern);
