@@ -14,6 +14,7 @@
  *-------------------------------------------------------------------------
  */
 #include <stdio.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -255,6 +256,22 @@ run_error(Arena *arena)
 											 VK_FORMAT_B4, 0.1f, arena->packed);
 }
 
+/* one row of a tile against dim centroids */
+static void
+run_nearest(Arena *arena)
+{
+	for (long row = 0; row < arena->rows; row++)
+	{
+		float		distance = INFINITY;
+		int32_t		nearest = 0;
+
+		arena->k->nearest((const int32_t *) float_row(arena, row),
+						  float_row(arena, 0), float_row(arena, 0), arena->dim,
+						  0, 1.0f, 0, &distance, &nearest);
+		arena->sink += distance;
+	}
+}
+
 static void
 run_half(Arena *arena)
 {
@@ -287,6 +304,7 @@ static const Bench benches[] = {
 	{"row_b8", run_row, 8, 1, 1},
 	{"tile_i8", run_tile_i8, 8, TILE_M, 0},
 	{"tile_f32", run_tile_f32, 32, TILE_M, 0},
+	{"nearest", run_nearest, 32, 1, 0},
 	{"bound_flat", run_bound, 0, 0, 0},
 	{"bound_list", run_bound, 0, 0, 1},
 	{"bound_list_proven", run_bound, 0, 0, 2},
