@@ -100,7 +100,7 @@ SELECT array_fill(0, ARRAY[16000])::f32vec || '[1]';
 SELECT p.oid::regprocedure
 FROM pg_proc p
 WHERE ('f32vec'::regtype = p.prorettype OR 'f32vec'::regtype = ANY (p.proargtypes)
-	   OR p.proname ~ '^f32vec')
+	   OR p.proname ~ '^f32vec') AND p.proname !~ '^vk_'
 	AND (p.provolatile <> 'i' OR p.proparallel <> 's' OR p.proisstrict <> (p.prokind = 'f')
 		 OR obj_description(p.oid, 'pg_proc') IS NULL);
 SELECT o.oid::regoperator

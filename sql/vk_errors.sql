@@ -115,6 +115,7 @@ SELECT id FROM t ORDER BY v <-> '[1,2,3]' LIMIT 1;
 \echo :SQLSTATE
 SELECT * FROM vk_centroids('t_ivf');
 \echo :SQLSTATE
+\set SHOW_CONTEXT never
 SELECT * FROM vk_recall('t_ivf', 1, 1);
 \echo :SQLSTATE
 SELECT * FROM vk_check('t_ivf', true);

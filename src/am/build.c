@@ -57,6 +57,7 @@ typedef struct BuildScan
 	VkCenter   *centers;		/* by list */
 	int64	   *counts;			/* rows by list */
 	double		rows;			/* entries made */
+	double		coded;			/* those that are not in a rest list */
 
 	/* the batch */
 	int			batched;
@@ -258,6 +259,8 @@ flush_batch(BuildScan *scan)
 			segment_row(scan, i);
 	}
 	scan->batched = 0;
+	pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_DONE,
+								 (int64) scan->rows);
 }
 
 static void
@@ -288,6 +291,7 @@ build_row(Relation index, ItemPointer tid, Datum *values, bool *isnull,
 						&scan->scales[i]);
 		scan->tids[i] = *tid;
 		scan->batched++;
+		scan->coded++;
 	}
 	MemoryContextSwitchTo(old);
 
@@ -379,6 +383,9 @@ scan_heap(VkBuild *build, BuildScan *scan)
 		segment_init(scan);
 
 	pgstat_progress_update_param(PROGRESS_CREATEIDX_SUBPHASE, VK_PHASE_ASSIGN);
+	pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_TOTAL,
+								 (int64) build->rows);
+	pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_DONE, 0);
 	tuples = table_index_build_scan(build->heap, build->index, build->info,
 									build->lists > 0, true, build_row, scan,
 									NULL);
@@ -587,7 +594,7 @@ build_lists(VkBuild *build, double *entries)
 
 	tuples = scan_heap(build, &scan);
 	write_lists(&scan);
-	build->meta.build_rows = build->meta.live_rows = scan.rows;
+	build->meta.build_rows = build->meta.live_rows = scan.coded;
 	vk_writer_finish(&build->writer, &build->meta);
 
 	*entries = scan.rows;

@@ -6,7 +6,10 @@
  * NOTES
  *	  The table is read by an ordinary query.  The server runs an index build
  *	  with the rights of the table's owner and under security restrictions, so
- *	  this grants nothing to whoever says CREATE INDEX or REINDEX.
+ *	  this grants nothing to whoever says CREATE INDEX or REINDEX.  The name is
+ *	  looked up in the search path of the moment, which may find somebody
+ *	  else's table: so it must be one whose reading runs no code of its owner,
+ *	  neither a view nor under row security.
  *
  *	  The option outlives the table: where that is gone, or has no column that
  *	  fits, a warning is given and k-means takes its place, so that REINDEX and
@@ -23,6 +26,7 @@
 
 #include "access/relation.h"
 #include "catalog/namespace.h"
+#include "catalog/pg_class_d.h"
 #include "catalog/pg_type_d.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
@@ -30,6 +34,7 @@
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/regproc.h"
+#include "utils/rls.h"
 #include "utils/snapmgr.h"
 #include "utils/varlena.h"
 
@@ -44,6 +49,17 @@ warn_unusable(VkBuild *build, const char *name, const char *why)
 					RelationGetRelationName(build->index), name),
 			 errdetail_internal("%s", why),
 			 errhint("Centroids are computed from the rows instead.")));
+}
+
+/* can the table be read without running code that belongs to its owner? */
+static bool
+runs_no_code(Relation table)
+{
+	char		kind = table->rd_rel->relkind;
+
+	return (kind == RELKIND_RELATION || kind == RELKIND_PARTITIONED_TABLE ||
+			kind == RELKIND_MATVIEW) &&
+		check_enable_rls(RelationGetRelid(table), InvalidOid, true) != RLS_ENABLED;
 }
 
 /*
@@ -66,6 +82,13 @@ centers_query(VkBuild *build, const char *name)
 	}
 
 	table = relation_open(table_oid, NoLock);
+	if (!runs_no_code(table))
+	{
+		relation_close(table, NoLock);
+		warn_unusable(build, name, "It is not a table, or row-level security applies to it.");
+		return NULL;
+	}
+
 	for (int i = 0; i < RelationGetDescr(table)->natts && query == NULL; i++)
 	{
 		Form_pg_attribute column = TupleDescAttr(RelationGetDescr(table), i);

@@ -47,8 +47,13 @@ vk_index_open(Oid index_oid, LOCKMODE mode)
 {
 	Relation	index = index_open(index_oid, mode);
 
-	if (index->rd_rel->relkind != RELKIND_INDEX ||
-		index->rd_indam->amgettuple != vk_gettuple)
+	if (index->rd_rel->relkind == RELKIND_PARTITIONED_INDEX)
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("index \"%s\" is partitioned",
+						RelationGetRelationName(index)),
+				 errhint("Name the index of a partition.")));
+	if (index->rd_indam->amgettuple != vk_gettuple)
 		ereport(ERROR,
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
 				 errmsg("\"%s\" is not a vkflat or vkivf index",

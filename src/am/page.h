@@ -105,6 +105,7 @@ typedef struct VkPageHead
 	uint16		zero;
 } VkPageHead;
 
+StaticAssertDecl(BLCKSZ == VK_PAGE_HEAD_SIZE + VK_PAYLOAD_SIZE, "pages must be 8 kB");
 StaticAssertDecl(sizeof(VkPageHead) == 40, "VkPageHead must be 40 bytes");
 StaticAssertDecl(sizeof(PageHeaderData) == 24, "page header must be 24 bytes");
 

@@ -36,7 +36,7 @@ my %crash = (
 		my ($pid) = @_;
 		my $offset = -s $node->logfile;
 
-		# another one where it has ended already
+		# its session sleeps at its end, to be there; else any other one
 		kill 'KILL', idle_backend() unless defined $pid && kill 'KILL', $pid;
 		$node->wait_for_log(qr/all server processes terminated; reinitializing/, $offset);
 		$node->poll_query_until('postgres', 'SELECT true')
@@ -49,7 +49,7 @@ sub idle_backend
 {
 	$idle = start_sql($node, 'SELECT pg_sleep(60)');
 	$node->poll_query_until('postgres', q{SELECT count(*) > 0 FROM pg_stat_activity WHERE wait_event = 'PgSleep'});
-	return sql(q{SELECT pid FROM pg_stat_activity WHERE wait_event = 'PgSleep'});
+	return sql(q{SELECT pid FROM pg_stat_activity WHERE wait_event = 'PgSleep' LIMIT 1});
 }
 
 sub writer
@@ -141,6 +141,7 @@ SET vacuum_cost_delay = '1ms';
 SET vacuum_cost_limit = 40;
 SET vacuum_cost_page_dirty = 40;
 VACUUM t;
+SELECT pg_sleep(60);
 SQL
 		my $pid = wait_for_phase($node, 'vacuum', $phase);
 		ok(defined $pid, "$name: the phase was met");
@@ -167,7 +168,7 @@ foreach my $index (sort keys %build)
 	{
 		my $how = $phase =~ /assign/ ? 'immediate stop' : 'killed backend';
 		my $name = "$how while $index is built ($phase)";
-		my $session = start_sql($node, $build{$index});
+		my $session = start_sql($node, "$build{$index};\nSELECT pg_sleep(60);\n");
 		my $pid = wait_for_phase($node, 'create_index', $phase);
 
 		diag("$name: the phase was over before it was seen") unless defined $pid;
@@ -192,7 +193,7 @@ foreach my $index (sort keys %build)
 		"$index answers as the sequential plan after a crash that follows its build");
 
 	# the old index stays as it was
-	my $session = start_sql($node, "REINDEX INDEX $index");
+	my $session = start_sql($node, "REINDEX INDEX $index;\nSELECT pg_sleep(60);\n");
 	my $pid = wait_for_phase($node, 'create_index', '%writing index');
 	$crash{'killed backend'}->($pid);
 	finish_sql($session);
