@@ -86,6 +86,13 @@
 #define VK_VACUUM_DELAY_POINT()	vacuum_delay_point()
 #endif
 
+/* from 17 code run with an owner's rights sees a safe search_path */
+#if PG_VERSION_NUM >= 170000
+#define vk_restrict_search_path()	RestrictSearchPath()
+#else
+#define vk_restrict_search_path()	((void) 0)
+#endif
+
 /* 16 may save the error instead of raising it */
 #if PG_VERSION_NUM >= 160000
 #define vk_qualified_name_list(name)	stringToQualifiedNameList(name, NULL)

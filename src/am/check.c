@@ -423,6 +423,7 @@ vk_check(PG_FUNCTION_ARGS)
 	SetUserIdAndSecContext(check.heap->rd_rel->relowner,
 						   security | SECURITY_RESTRICTED_OPERATION);
 	level = NewGUCNestLevel();
+	vk_restrict_search_path();
 
 	check_index(&check, heap_all_indexed);
 

@@ -123,6 +123,19 @@ take_block(VkListScan *scan, const VkBlockTop *top,
 	}
 }
 
+/*
+ * Ask for lines of the page after this one while this one is scored: the
+ * hardware's own prefetchers stop at every 4 kB.
+ */
+static inline void
+prefetch_lines(const char *ahead, int line, int lines)
+{
+	if (ahead == NULL)
+		return;
+	for (int i = 0; i < lines; i++)
+		__builtin_prefetch(ahead + (line + i) * VK_LINE_SIZE);
+}
+
 /* Score code lines of one block: from code, `lines` of them. */
 static inline void
 score_lines(const VkListScan *scan, int first_line, const uint8 *code, int lines,
@@ -167,10 +180,14 @@ scan_page(VkListScan *scan, Buffer buffer, Carry *carry)
 	const VkPageHead *head = vk_page_head(page);
 	int			code_lines = scan->coder->lines;
 	uint64		refine_bytes = head->refine_offset;
+	const char *ahead = vk_page_ahead(scan->index, head->next);
 	int			line;
+
+	prefetch_lines(ahead, 0, 1);
 
 	if (carry->open)
 	{
+		prefetch_lines(ahead, 1, Min(code_lines - carry->done, VK_PAGE_LINES));
 		scan_carried(scan, buffer, carry);
 		if (carry->open && head->first_head != 0)
 			vk_corrupt(scan->index, BufferGetBlockNumber(buffer),
@@ -185,6 +202,7 @@ scan_page(VkListScan *scan, Buffer buffer, Carry *carry)
 		int			lines = Min(code_lines, VK_PAGE_LINES - first + 1);
 		bool		wanted = top->head.count > 0 && top->head.live != 0;
 
+		prefetch_lines(ahead, line, vk->head_lines + lines);
 		if (lines < code_lines)
 		{
 			carry->open = true;

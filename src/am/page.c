@@ -166,40 +166,69 @@ vk_check_chain_page(Relation index, Buffer buffer, uint16 kind, uint32 slot,
 }
 
 /*
- * Pin a page that exists.
- *
- * A query reads hundreds of pages, the same ones as the query before it, and
- * finding a page in the buffer mapping table costs more than scoring its rows.
- * So each backend remembers where it saw pages last; ReadRecentBuffer verifies
- * that they still are there.
+ * Where this backend saw pages last.  A query reads hundreds of pages, the same
+ * ones as the query before it, and finding a page in the buffer mapping table
+ * costs more than scoring its rows.  ReadRecentBuffer verifies that a page
+ * still is where it was.  But it leaves the usage count of the buffer alone, so
+ * that hot pages would be evicted first: every few reads go the usual way.
  */
+#define USUAL_READS		8
+
+typedef struct RecentPage
+{
+	Oid			file;
+	BlockNumber block;
+	Buffer		buffer;
+	uint32		reads;
+} RecentPage;
+
+static RecentPage recent_pages[RECENT_PAGES];
+
+static RecentPage *
+recent_page(Relation index, BlockNumber block)
+{
+	return &recent_pages[(block + VK_FILE_NUMBER(index) * 0x9E3779B1U) % RECENT_PAGES];
+}
+
+/* pin a page that exists */
 static Buffer
 pin_page(Relation index, BlockNumber block)
 {
-	static struct
-	{
-		Oid			file;
-		BlockNumber block;
-		Buffer		buffer;
-	}			recent[RECENT_PAGES];
-	Oid			file = VK_FILE_NUMBER(index);
-	uint32		entry = (block + file * 0x9E3779B1U) % RECENT_PAGES;
+	RecentPage *recent = recent_page(index, block);
 	Buffer		buffer;
 
-	if (recent[entry].file == file && recent[entry].block == block &&
+	if (recent->file == VK_FILE_NUMBER(index) && recent->block == block &&
+		++recent->reads % USUAL_READS != 0 &&
 		ReadRecentBuffer(VK_FILE_LOCATOR(index), MAIN_FORKNUM, block,
-						 recent[entry].buffer))
+						 recent->buffer))
 	{
 		pgstat_count_buffer_read(index);
 		pgstat_count_buffer_hit(index);
-		return recent[entry].buffer;
+		return recent->buffer;
 	}
 
 	buffer = ReadBuffer(index, block);	/* may fail, so nothing is noted yet */
-	recent[entry].file = file;
-	recent[entry].block = block;
-	recent[entry].buffer = buffer;
+	recent->file = VK_FILE_NUMBER(index);
+	recent->block = block;
+	recent->buffer = buffer;
 	return buffer;
+}
+
+/*
+ * vk_page_ahead -- where a page that will be read soon probably is
+ *
+ * For prefetching into the CPU's caches only: the page is not pinned, and may
+ * have been replaced by another.  NULL where nothing is known.
+ */
+const char *
+vk_page_ahead(Relation index, BlockNumber block)
+{
+	const RecentPage *recent = recent_page(index, block);
+
+	if (recent->file != VK_FILE_NUMBER(index) || recent->block != block ||
+		recent->buffer <= 0)
+		return NULL;
+	return BufferGetBlock(recent->buffer);
 }
 
 /*

@@ -447,6 +447,7 @@ start_sorted(IndexScanDesc scan)
 	TupleDescInitEntry(desc, 1, "group", INT4OID, -1, 0);
 	TupleDescInitEntry(desc, 2, "distance", FLOAT8OID, -1, 0);
 	TupleDescInitEntry(desc, 3, "tid", INT8OID, -1, 0);
+	vk_tuple_desc_finalize(desc);
 	so->sort_slot = MakeSingleTupleTableSlot(desc, &TTSOpsVirtual);
 	so->sort = tuplesort_begin_heap(desc, 3, keys, operators, collations,
 									nulls_first, work_mem, NULL, TUPLESORT_NONE);
@@ -456,6 +457,8 @@ start_sorted(IndexScanDesc scan)
 	vk_rest_tids(scan->indexRelation, so->vk, &so->meta, VK_SLOT_REST_NULL,
 				 sort_null_row, scan);
 	tuplesort_performsort(so->sort);
+	/* nothing is fetched any more: keep no heap page pinned meanwhile */
+	vk_heap_reader_reset(so->reader);
 	ExecDropSingleTupleTableSlot(so->sort_slot);
 	so->sort_slot = MakeSingleTupleTableSlot(desc, &TTSOpsMinimalTuple);
 	so->stats.exhaustive = true;
@@ -670,9 +673,10 @@ void
 vk_endscan(IndexScanDesc scan)
 {
 	VkScan	   *so = scan->opaque;
+	bool		ran = so->stats.valid;	/* else the last one was of another index */
 
 	reset_query(so);
-	if (vk_log_scans && vk_last_stats.valid)
+	if (vk_log_scans && ran)
 		ereport(LOG,
 				(errcode(ERRCODE_SUCCESSFUL_COMPLETION),
 				 errmsg("scan of index \"%s\": " INT64_FORMAT " lists, " INT64_FORMAT

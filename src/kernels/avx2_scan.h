@@ -243,10 +243,25 @@ static void
 pack_row_b4(const int8_t *query, int dim, void *packed)
 {
 	int8_t	   *out = packed;
+	int			whole = dim / 64 * 64;
 
-	memset(out, 0, (dim + 63) / 64 * 64);
-	for (int i = 0; i < dim; i++)
-		out[i / 64 * 64 + i % 2 * 32 + i % 64 / 2] = query[i];
+	for (int i = 0; i < whole; i += 64)
+	{
+		__m256i		low = load_bytes(query + i);
+		__m256i		high = load_bytes(query + i + 32);
+		__m256i		even = _mm256_packs_epi16(_mm256_srai_epi16(_mm256_slli_epi16(low, 8), 8),
+											  _mm256_srai_epi16(_mm256_slli_epi16(high, 8), 8));
+		__m256i		odd = _mm256_packs_epi16(_mm256_srai_epi16(low, 8),
+											 _mm256_srai_epi16(high, 8));
+
+		_mm256_storeu_si256((__m256i *) (out + i),
+							_mm256_permute4x64_epi64(even, 0xd8));
+		_mm256_storeu_si256((__m256i *) (out + i + 32),
+							_mm256_permute4x64_epi64(odd, 0xd8));
+	}
+	memset(out + whole, 0, (dim + 63) / 64 * 64 - whole);
+	for (int i = whole; i < dim; i++)
+		out[whole + i % 2 * 32 + i % 64 / 2] = query[i];
 }
 
 static inline __m256i

@@ -168,7 +168,7 @@ pair_l2_f32(const float *a, const float *b, int dim)
 	}
 	if (i < dim)
 	{
-		__mmask16	tail0 = first_lanes(dim - i);
+		__mmask16	tail0 = first_bytes(dim - i);
 		__mmask16	tail1 = first_lanes(dim - i - 16);
 		__m512		diff0 = _mm512_sub_ps(_mm512_maskz_loadu_ps(tail0, a + i),
 										  _mm512_maskz_loadu_ps(tail0, b + i));
@@ -197,7 +197,7 @@ pair_dot_f32(const float *a, const float *b, int dim)
 	}
 	if (i < dim)
 	{
-		__mmask16	tail0 = first_lanes(dim - i);
+		__mmask16	tail0 = first_bytes(dim - i);
 		__mmask16	tail1 = first_lanes(dim - i - 16);
 
 		sum0 = _mm512_fmadd_ps(_mm512_maskz_loadu_ps(tail0, a + i),
@@ -231,7 +231,7 @@ pair_l1_f32(const float *a, const float *b, int dim)
 	if (i < dim)
 	{
 		sum0 = _mm512_add_ps(sum0, distance_16(a + i, b + i,
-											   first_lanes(dim - i)));
+											   first_bytes(dim - i)));
 		sum1 = _mm512_add_ps(sum1, distance_16(a + i + 16, b + i + 16,
 											   first_lanes(dim - i - 16)));
 	}
@@ -273,7 +273,7 @@ pair_cosine_f32(const float *a, const float *b, int dim, float out[3])
 	}
 	if (i < dim)
 	{
-		low = add_cosine(low, a + i, b + i, first_lanes(dim - i));
+		low = add_cosine(low, a + i, b + i, first_bytes(dim - i));
 		high = add_cosine(high, a + i + 16, b + i + 16,
 						  first_lanes(dim - i - 16));
 	}
@@ -307,7 +307,7 @@ pair_dot_f64(const float *a, const float *b, int dim)
 	}
 	if (i < dim)
 	{
-		__mmask16	tail0 = first_lanes(dim - i);
+		__mmask16	tail0 = first_bytes(dim - i);
 		__mmask16	tail1 = first_lanes(dim - i - 16);
 
 		sum64_add_products(&sum,
@@ -478,14 +478,33 @@ scan_f32(const float *query, int first_line, const uint8_t *code, int lines,
 
 /* ---------- rows ---------- */
 
+/* even dimensions of 128, then odd ones: two byte permutations of two loads */
 static void
 pack_row_b4(const int8_t *query, int dim, void *packed)
 {
 	int8_t	   *out = packed;
+	/* 0, 2, 4 .. 126 */
+	const __m512i even = _mm512_add_epi8(_mm512_set1_epi64(0x0e0c0a0806040200),
+										 _mm512_setr_epi64(0x0000000000000000,
+														   0x1010101010101010,
+														   0x2020202020202020,
+														   0x3030303030303030,
+														   0x4040404040404040,
+														   0x5050505050505050,
+														   0x6060606060606060,
+														   0x7070707070707070));
+	const __m512i odd = _mm512_or_si512(even, _mm512_set1_epi8(1));
 
-	memset(out, 0, (dim + 127) / 128 * 128);
-	for (int i = 0; i < dim; i++)
-		out[i / 128 * 128 + i % 2 * 64 + i % 128 / 2] = query[i];
+	for (int i = 0; i < dim; i += 128)
+	{
+		__m512i		low = _mm512_maskz_loadu_epi8(first_bytes(dim - i), query + i);
+		__m512i		high = _mm512_maskz_loadu_epi8(first_bytes(dim - i - 64),
+												   query + i + 64);
+
+		_mm512_storeu_si512(out + i, _mm512_permutex2var_epi8(low, even, high));
+		_mm512_storeu_si512(out + i + 64,
+							_mm512_permutex2var_epi8(low, odd, high));
+	}
 }
 
 static void

@@ -410,11 +410,22 @@ double
 vk_refine_center(const uint8_t *refine, int dim, int8_t *code, float *a)
 {
 	float		norm2;
+	int			i = 0;
 
 	memcpy(&norm2, refine, 4);
 	memcpy(a, refine + 4, 4);
-	for (int i = 0; i < dim; i++)
-		code[i] = (int8_t) (refine[REFINE_HEAD + i] - 128);
+	refine += REFINE_HEAD;
+	/* u - 128 flips the top bit; by words, since bytes may alias anything */
+	for (; i + 8 <= dim; i += 8)
+	{
+		uint64_t	word;
+
+		memcpy(&word, refine + i, 8);
+		word ^= UINT64_C(0x8080808080808080);
+		memcpy(code + i, &word, 8);
+	}
+	for (; i < dim; i++)
+		code[i] = (int8_t) (refine[i] - 128);
 	return sqrt((double) norm2) * (1 + 2 * VK_UNIT);
 }
 
