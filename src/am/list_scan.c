@@ -23,8 +23,9 @@
 
 #include "am/search.h"
 
-/* refine codes read, at least, between two recomputations of the threshold */
-#define REFINE_BATCH	32
+/* candidates that are new or newly refined, at least, between two
+ * recomputations of the threshold */
+#define SETTLE_BATCH	32
 
 /* A block whose code runs on to the next page */
 typedef struct Carry
@@ -316,30 +317,40 @@ refine_candidate(VkListScan *scan, VkCandidate *entry)
 	scan->stats->refined++;
 }
 
-/*
- * Refine the candidates that the list just scanned has left, in batches: the
- * bounds of one batch tighten the threshold for the next.
- */
+/* the first of the candidates at the end that are not refined yet */
+static int64
+first_fresh(const VkCandidates *candidates)
+{
+	int64		first = candidates->count;
+
+	while (first > 0 && !(candidates->entries[first - 1].slot & VK_REFINED))
+		first--;
+	return first;
+}
+
 void
-vk_list_refine(VkListScan *scan)
+vk_list_settle(VkListScan *scan)
 {
 	VkCandidates *out = scan->out;
-	int64		most;
-	int64		batch;
 
-	do
-	{
+	/* a share of what there is, so that the work stays linear */
+	if (out->count - out->pruned_count >= Max(SETTLE_BATCH, out->pruned_count / 8))
 		(void) vk_candidates_prune(out);
-		/* a share of them, so that pruning stays linear where nothing falls out */
-		most = Max(REFINE_BATCH, Max(out->wanted / 2, out->count / 8));
-		batch = 0;
-		for (int64 i = 0; i < out->count && batch < most; i++)
+	if (scan->coder->refine_size == 0)
+		return;
+	for (;;)
+	{
+		int64		first = first_fresh(out);
+		int64		last = Min(out->count,
+							   first + Max(SETTLE_BATCH, out->count / 8));
+
+		for (int64 i = first; i < last; i++)
 		{
-			if (out->entries[i].slot & VK_REFINED)
-				continue;
 			CHECK_FOR_INTERRUPTS();
 			refine_candidate(scan, &out->entries[i]);
-			batch++;
 		}
-	} while (batch == most);
+		if (last == out->count)
+			break;
+		(void) vk_candidates_prune(out);
+	}
 }

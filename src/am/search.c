@@ -211,7 +211,7 @@ rank_centers(VkSearch *search, const VkCoder *coder, int64 wanted, bool refined)
 	scan.born = slot.born;
 	vk_list_scan(&scan, &slot);
 	if (refined)
-		vk_list_refine(&scan);
+		vk_list_settle(&scan);
 	(void) vk_candidates_prune(ranked);
 	qsort(ranked->entries, ranked->count, sizeof(VkCandidate), compare_candidates);
 	ranked->count = Min(ranked->count, wanted);
@@ -320,8 +320,7 @@ visit_list(VkSearch *search, const VkRound *round, float epsilon, uint32 number,
 	scan.born = slot->born;
 	scan.proven = round->proven || coder->flat;
 	vk_list_scan(&scan, slot);
-	if (coder->refine_size > 0)
-		vk_list_refine(&scan);
+	vk_list_settle(&scan);
 	search->stats->lists++;
 	search->stats->rows += scan.live;
 	return scan.live;

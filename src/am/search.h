@@ -105,10 +105,11 @@ extern void vk_candidates_reserve(MemoryContext context, VkCandidates *candidate
 /* score every live row of one chain of blocks into scan->out */
 extern void vk_list_scan(VkListScan *scan, const VkSlot *slot);
 /*
- * Refine the candidates that the list just scanned has left, in batches: the
- * bounds of one batch tighten the threshold for the next.
+ * At the end of a list: tighten the threshold where enough candidates are new,
+ * and refine those that the list has left, in batches, the bounds of one batch
+ * tightening the threshold for the next.
  */
-extern void vk_list_refine(VkListScan *scan);
+extern void vk_list_settle(VkListScan *scan);
 
 /* ---- tids.c ---- */
 

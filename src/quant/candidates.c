@@ -83,6 +83,7 @@ schedule_prune(VkCandidates *candidates)
 {
 	int64_t		batch = candidates->count;
 
+	candidates->pruned_count = candidates->count;
 	if (batch < candidates->wanted)
 		batch = candidates->wanted;
 	if (batch < SMALLEST_BATCH)

@@ -334,6 +334,7 @@ typedef struct VkCandidates
 	int64_t		capacity;
 	int64_t		wanted;			/* k: threshold = k-th smallest upper bound */
 	int64_t		prune_at;		/* next prune at this count */
+	int64_t		pruned_count;	/* count that the last prune left */
 	float		threshold;		/* +inf until k are known */
 	float		dropped;		/* smallest lower bound ever dropped: watermark */
 } VkCandidates;
