@@ -170,16 +170,16 @@ vk_check_chain_page(Relation index, Buffer buffer, uint16 kind, uint32 slot,
  * ones as the query before it, and finding a page in the buffer mapping table
  * costs more than scoring its rows.  ReadRecentBuffer verifies that a page
  * still is where it was.  But it leaves the usage count of the buffer alone, so
- * that hot pages would be evicted first: every few reads go the usual way.
+ * that hot pages would be evicted first: one read in USUAL_READS, whichever
+ * page it is of, goes the usual way.
  */
-#define USUAL_READS		8
+#define USUAL_READS		31
 
 typedef struct RecentPage
 {
 	Oid			file;
 	BlockNumber block;
 	Buffer		buffer;
-	uint32		reads;
 } RecentPage;
 
 static RecentPage recent_pages[RECENT_PAGES];
@@ -194,11 +194,12 @@ recent_page(Relation index, BlockNumber block)
 static Buffer
 pin_page(Relation index, BlockNumber block)
 {
+	static uint32 reads = 0;
 	RecentPage *recent = recent_page(index, block);
 	Buffer		buffer;
 
 	if (recent->file == VK_FILE_NUMBER(index) && recent->block == block &&
-		++recent->reads % USUAL_READS != 0 &&
+		++reads % USUAL_READS != 0 &&
 		ReadRecentBuffer(VK_FILE_LOCATOR(index), MAIN_FORKNUM, block,
 						 recent->buffer))
 	{
