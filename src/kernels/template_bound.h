@@ -13,8 +13,12 @@
  *	  - P = a s I is computed with at most 7 u; the stored a is a half, off by
  *		2^-11 of itself or, below its normal range, by 2^-25.  Both are in
  *		dot_error, whose factor 1 + 2^-9 leaves 16 u for the arithmetic.
- *	  - W and V take |P| minus dot_error, divided by norms rounded up, and
- *		their squares times 1 - 2^-20, so that cancellation errs upwards.
+ *	  - W and V are |q'| and |x~| times the same sine, that of the angle
+ *		between query code and row code.  Its cosine |P| / (|x~| |q'|) needs no
+ *		division, as |x~| is a factor of P; it is taken less dot_error, over
+ *		norms rounded up, and its square times 1 - 2^-20 (at most 6 u of
+ *		rounding in the cosine, less than UP and HALF_ERROR leave), so that
+ *		cancellation errs upwards.
  *	  - B and the half width are sums of positive terms (at most 12 u): times
  *		1 + 2^-19.  The score's own rounding is at most 4 u of the sum of the
  *		magnitudes of its terms: 2^-22 of that.
@@ -80,6 +84,7 @@ typedef struct Rows
 {
 	float		norm[VK_LANES]; /* |x~|, as the stored a is relative to it */
 	float		norm_up[VK_LANES];	/* not below |x~| */
+	float		norm_share[VK_LANES];	/* not above norm / norm_up */
 	float		norm2[VK_LANES];	/* N */
 	float		norm2_error[VK_LANES];	/* the true N is within that */
 	float		error[VK_LANES];	/* |y - x'|, rounded up */
@@ -92,7 +97,6 @@ typedef struct BoundTerms
 {
 	float		inv_code_norm;	/* 1 / |q'|, rounded down */
 	float		code_norm;		/* |q'|, rounded up */
-	float		round_base;		/* roundings that do not depend on the row */
 } BoundTerms;
 
 static inline void
@@ -110,6 +114,7 @@ decode_flat(const VkFlatAnnotation *annotation, Rows *rows)
 		rows->norm2_error[lane] = norm2 * 0x1p-23f;
 		rows->norm[lane] = sqrtf(norm2);
 		rows->norm_up[lane] = rows->norm[lane] * UP;
+		rows->norm_share[lane] = 1.0f - 0x1p-20f;
 		rows->error[lane] = relative[lane] * rows->norm_up[lane] * UP;
 	}
 }
@@ -133,6 +138,7 @@ decode_list(const VkListAnnotation *annotation, float block_scale, Rows *rows)
 
 		rows->norm[lane] = norm;
 		rows->norm_up[lane] = (norm + norm_error) * UP;
+		rows->norm_share[lane] = norm / at_least(rows->norm_up[lane], TINY) * DOWN;
 		rows->norm2[lane] = norm * norm;
 		rows->norm2_error[lane] = (norm + norm + norm_error) * norm_error * UP;
 		rows->tangent[lane] = tangent;
@@ -143,7 +149,8 @@ decode_list(const VkListAnnotation *annotation, float block_scale, Rows *rows)
 
 /*
  * One lane of the proven bound.  float_code and sharp are constants where this
- * inlines; without sharp, W and V are the whole norms: no root, no division.
+ * inlines; without sharp, W and V are the whole norms, which takes no root, and
+ * the upper bound is not looked for.
  */
 static inline void
 bound_lane(const VkBoundQuery *query, const BoundTerms *terms,
@@ -156,8 +163,9 @@ bound_lane(const VkBoundQuery *query, const BoundTerms *terms,
 	float		error;
 	float		dot;
 	float		dot_error = 0.0f;
-	float		w = terms->code_norm;
-	float		v = norm_up;
+	float		sine = 1.0f;
+	float		w;
+	float		v;
 	float		bound;
 	float		score;
 	float		half_width;
@@ -171,28 +179,22 @@ bound_lane(const VkBoundQuery *query, const BoundTerms *terms,
 	{
 		int32_t		sum = query->dot_mult * dots->i[lane] - query->dot_offset;
 		float		a = rows->a[lane];
-		float		a_normal = at_least(fabsf(a), HALF_NORMAL);
-		float		unit = ((float) sum * query->query_scale) *
-			(query->code_unit * rows->norm[lane]);
+		float		a_error = at_least(fabsf(a), HALF_NORMAL) * HALF_ERROR;
+		float		rate = ((float) sum * query->query_scale) * query->code_unit;
+		float		unit = rate * rows->norm[lane];
 
 		dot = a * unit;
-		dot_error = a_normal * fabsf(unit) * HALF_ERROR;
-	}
-	if (sharp)
-	{
-		float		along;
-		float		w2;
-		float		v2;
-		float		sine;
+		dot_error = a_error * fabsf(unit);
+		if (sharp)
+		{
+			float		cosine = at_least(fabsf(a) - a_error, 0.0f) * fabsf(rate) *
+				rows->norm_share[lane] * terms->inv_code_norm;
 
-		along = at_least(fabsf(dot) - dot_error, 0.0f);
-		sine = along / at_least(norm_up, TINY);
-		w2 = query->code_norm2 - sine * sine * (1.0f - 0x1p-20f);
-		sine = along * terms->inv_code_norm;
-		v2 = norm2_up - sine * sine * (1.0f - 0x1p-20f);
-		w = sqrtf(at_least(w2, 0.0f)) * UP;
-		v = sqrtf(at_least(v2, 0.0f)) * UP;
+			sine = sqrtf(at_least(1.0f - cosine * cosine * (1.0f - 0x1p-20f), 0.0f)) * UP;
+		}
 	}
+	w = sharp ? terms->code_norm * sine : terms->code_norm;
+	v = sharp ? norm_up * sine : norm_up;
 
 	error = rows->error[lane] +
 		query->row_error * (norm_up + query->center_norm);
@@ -208,15 +210,20 @@ bound_lane(const VkBoundQuery *query, const BoundTerms *terms,
 		 query->weight_dot * fabsf(dot)) * 0x1p-22f;
 	half_width *= 1.0f + 0x1p-19f;
 	lower = score - half_width;
-	upper = score + half_width;
 	lower -= query->gamma * fabsf(lower);
-	upper += query->gamma * fabsf(upper);
-
 	valid = (norm2_up <= NORM2_MAX) &
 		((norm2_up >= NORM2_MIN) | (norm2_up == 0.0f)) &
-		(fabsf(lower) <= FLT_MAX) & (fabsf(upper) <= FLT_MAX);
+		(fabsf(lower) <= FLT_MAX);
+	upper = INFINITY;
+	if (sharp || float_code)
+	{
+		upper = score + half_width;
+		upper += query->gamma * fabsf(upper);
+		valid &= fabsf(upper) <= FLT_MAX;
+		upper = choose(valid, upper, INFINITY);
+	}
 	scores->lower[lane] = choose(valid, lower, -INFINITY);
-	scores->upper[lane] = choose(valid, upper, INFINITY);
+	scores->upper[lane] = upper;
 }
 
 /*
@@ -225,16 +232,18 @@ bound_lane(const VkBoundQuery *query, const BoundTerms *terms,
  * loop would not be vectorised.
  */
 static inline void
-bound_lanes(const VkBoundQuery *query, const BoundTerms *terms,
-			const Rows *rows, const VkDots *dots, bool float_code, bool sharp,
-			VkScores *scores)
+bound_lanes(const VkBoundQuery *query, const Rows *rows, const VkDots *dots,
+			bool float_code, bool sharp, VkScores *scores)
 {
 	const VkBoundQuery own_query = *query;
 	const VkDots own_dots = *dots;
 	VkScores	own_scores;
+	BoundTerms	terms;
 
+	terms.inv_code_norm = sqrtf(query->inv_code_norm2) * DOWN;
+	terms.code_norm = sqrtf(query->code_norm2) * UP;
 	for (int lane = 0; lane < VK_LANES; lane++)
-		bound_lane(&own_query, terms, rows, &own_dots, lane, float_code, sharp,
+		bound_lane(&own_query, &terms, rows, &own_dots, lane, float_code, sharp,
 				   &own_scores);
 	*scores = own_scores;
 }
@@ -243,21 +252,16 @@ static inline uint32_t
 bound_rows(const VkBoundQuery *query, const Rows *rows, const VkDots *dots,
 		   float threshold, VkScores *scores)
 {
-	BoundTerms	terms;
-
-	terms.inv_code_norm = sqrtf(query->inv_code_norm2) * DOWN;
-	terms.code_norm = sqrtf(query->code_norm2) * UP;
 	if (query->dot_mult == 0)
+		bound_lanes(query, rows, dots, true, false, scores);
+	else
 	{
-		bound_lanes(query, &terms, rows, dots, true, false, scores);
-		return mask_not_above(scores->lower, threshold);
+		/* most blocks hold no candidate, and a looser bound shows it */
+		bound_lanes(query, rows, dots, false, false, scores);
+		if (mask_not_above(scores->lower, threshold) == 0)
+			return 0;
+		bound_lanes(query, rows, dots, false, true, scores);
 	}
-
-	/* most blocks of a scan hold no candidate, and a looser bound shows it */
-	bound_lanes(query, &terms, rows, dots, false, false, scores);
-	if (mask_not_above(scores->lower, threshold) == 0)
-		return 0;
-	bound_lanes(query, &terms, rows, dots, false, true, scores);
 	return mask_not_above(scores->lower, threshold);
 }
 
