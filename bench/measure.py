@@ -93,6 +93,13 @@ def shell(*command):
     return done.stdout.strip() if done.returncode == 0 else ""
 
 
+def huge_pages_in_use():
+    """Of the machine; a server whose huge_pages is try falls back silently."""
+    pages = {line.split(":")[0]: int(line.split()[1]) for line in open("/proc/meminfo", encoding="utf-8")
+             if line.startswith("HugePages_")}
+    return pages["HugePages_Total"] - pages["HugePages_Free"] + pages["HugePages_Rsvd"]
+
+
 def describe_run(server, options):
     """What a figure means nothing without."""
     cpu = [line.split(":", 1)[1].strip() for line in open("/proc/cpuinfo", encoding="utf-8")
@@ -110,7 +117,9 @@ def describe_run(server, options):
             "modified": bool(shell("git", "status", "--porcelain")),
             "versions": {"postgresql": ask("SHOW server_version")[0][0], "faiss": faiss.__version__,
                          **{name: versions[name] for name in ("vkindex", "vector") if name in versions}},
-            "settings": {name: ask(f"SHOW {name}")[0][0] for name in ("shared_buffers", "work_mem")},
+            "settings": {name: ask(f"SHOW {name}")[0][0]
+                         for name in ("shared_buffers", "work_mem", "huge_pages")}
+            | {"huge pages in use": huge_pages_in_use()},
             "options": {name: str(value) for name, value in vars(options).items()},
         }
     return record
