@@ -330,6 +330,9 @@ typedef struct VkScanStats
 
 extern VkScanStats vk_last_stats;	/* of the session's last finished scan */
 
+/* scan.c: where more rows are asked for, a scan fetches and sorts them all */
+extern int64 vk_scan_round_limit(void);
+
 typedef struct VkSearch VkSearch;
 
 /* state for queries against one index, in the current memory context */

@@ -45,6 +45,7 @@ typedef struct ScanShape
 	double		rows;			/* in the index */
 	double		wanted;			/* rows asked of the scan */
 	double		budget;			/* rows whose codes are read for them */
+	double		fetched;		/* rows whose vectors are read for them */
 	double		lists;			/* that hold the budget */
 	double		total_lists;
 	double		row_lines;		/* code lines of a row */
@@ -111,7 +112,7 @@ scan_budget(const VkMeta *meta, const ScanShape *shape)
 {
 	double		budget;
 
-	if (shape->total_lists == 0)
+	if (shape->total_lists == 0 || shape->wanted > vk_scan_round_limit())
 		return shape->rows;
 	if (vk_probes > 0)
 		budget = vk_probes * shape->rows / shape->total_lists;
@@ -131,6 +132,7 @@ shape_scan(PlannerInfo *root, IndexPath *path, const VkMeta *meta,
 	shape->wanted = rows_wanted(root, path, shape->rows);
 	shape->total_lists = meta->lists;
 	shape->budget = scan_budget(meta, shape);
+	shape->fetched = shape->wanted > vk_scan_round_limit() ? shape->rows : shape->wanted;
 	shape->lists = ceil(shape->total_lists * shape->budget / shape->rows);
 	shape->row_lines = code_lines;
 	shape->row_bytes = (double) (VK_BLOCK_HEAD_LINES + code_lines) *
@@ -184,7 +186,7 @@ vk_costestimate(PlannerInfo *root, IndexPath *path, double loop_count,
 		codes_cost(&shape, shape.total_lists, page_cost) +
 		shape.lists * random_cost +
 		codes_cost(&shape, shape.budget, page_cost) +
-		shape.wanted * fetch_cost;
+		shape.fetched * fetch_cost;
 	*total = *startup +
 		codes_cost(&shape, shape.rows - shape.budget, page_cost) +
 		(shape.rows - shape.wanted) * cpu_tuple_cost;

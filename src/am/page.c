@@ -173,7 +173,7 @@ vk_check_chain_page(Relation index, Buffer buffer, uint16 kind, uint32 slot,
  * that hot pages would be evicted first: one read in USUAL_READS, whichever
  * page it is of, goes the usual way.
  */
-#define USUAL_READS		31
+#define USUAL_READS		11
 
 typedef struct RecentPage
 {

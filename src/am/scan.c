@@ -279,20 +279,28 @@ skip_emitted(void *arg, uint64 tid)
 	return was_emitted(((IndexScanDesc) arg)->opaque, tid);
 }
 
+/* half of work_mem: arrays are copied where they grow */
 static int64
 most_candidates(void)
 {
-	int64		most = (int64) work_mem * 1024 /
+	int64		most = (int64) work_mem * 1024 / 2 /
 		(sizeof(VkCandidate) + sizeof(float) + sizeof(Entry) + sizeof(Datum));
 
 	return Max(most, LEAST_CANDIDATES);
+}
+
+/* rows that a round may be for; for more, all rows are fetched and sorted */
+int64
+vk_scan_round_limit(void)
+{
+	return most_candidates() / 4;
 }
 
 /* would a round for this many rows leave the memory that it may have? */
 static bool
 round_too_large(const VkScan *so, int64 wanted)
 {
-	return wanted > most_candidates() / 4 ||
+	return wanted > vk_scan_round_limit() ||
 		(double) wanted * 2 >= so->total;
 }
 
