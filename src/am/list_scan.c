@@ -187,6 +187,9 @@ scan_page(VkListScan *scan, Buffer buffer, Carry *carry)
 	const char *ahead = vk_page_ahead(scan->index, head->next);
 	int			line;
 
+	/* the hardware follows a run of pages by itself, and better */
+	if (ahead == (const char *) page + BLCKSZ)
+		ahead = NULL;
 	prefetch_lines(ahead, 0, 1);
 
 	if (carry->open)
