@@ -80,8 +80,9 @@ foreach my $method (sort keys %build)
 	{
 		my $name = "cancel of $method while $phase";
 
-		# a phase may be over before the cancel arrives: some attempts
-		foreach my $attempt (1 .. 5)
+		# a phase may be over before the cancel arrives (vkflat writes its pages
+		# while it assigns rows, so little is left to write): many attempts
+		foreach my $attempt (1 .. 60)
 		{
 			my $hunter =
 			  start_sql($node, "SELECT wait_for_phase('create_index', '%: $phase', true)");
