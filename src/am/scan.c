@@ -72,8 +72,6 @@ typedef struct TidEntry
 typedef struct Entry
 {
 	double		lower;			/* score; exact rows: the score itself */
-	double		upper;
-	double		distance;		/* exact rows: the operator's result */
 	uint64		tid;
 	bool		exact;
 } Entry;
@@ -237,8 +235,6 @@ load_heap(VkScan *so, const VkCandidates *candidates)
 		Entry	   *entry = &so->entries[i];
 
 		entry->lower = candidate->lower;
-		entry->upper = candidate->upper;
-		entry->distance = 0;
 		entry->tid = candidate->tid;
 		entry->exact = false;
 		binaryheap_add_unordered(so->heap, PointerGetDatum(entry));
@@ -371,6 +367,7 @@ next_of_round(IndexScanDesc scan, uint64 *tid)
 	while (so->heap != NULL && !binaryheap_empty(so->heap))
 	{
 		Entry	   *top = (Entry *) DatumGetPointer(binaryheap_first(so->heap));
+		double		distance;
 
 		if (top->exact)
 		{
@@ -382,10 +379,10 @@ next_of_round(IndexScanDesc scan, uint64 *tid)
 			return true;
 		}
 		CHECK_FOR_INTERRUPTS();
-		if (fetch_distance(scan, top->tid, &top->distance))
+		if (fetch_distance(scan, top->tid, &distance))
 		{
 			top->exact = true;
-			top->lower = top->upper = exact_score(so, top->distance);
+			top->lower = exact_score(so, distance);
 			binaryheap_replace_first(so->heap, PointerGetDatum(top));
 		}
 		else

@@ -64,11 +64,9 @@ struct VkSearch
 	int64		ranked_wanted;
 
 	VkCandidates candidates;
-	VkVisit    *visits;
+	double	   *visits;			/* live rows of the lists begun before each */
 	int64		visit_count;
 	int64		visit_capacity;
-
-	VkSlot	   *segments;		/* directory copy where there are no centroids */
 };
 
 /* ---- set-up ---- */
@@ -132,7 +130,6 @@ vk_search_reset(VkSearch *search, const VkMeta *meta, const float *vector,
 	search->code_current = false;
 	search->ranked_wanted = 0;
 	search->visit_count = 0;
-	search->segments = NULL;
 	if (coder->metric == VK_METRIC_COSINE)
 	{
 		if (!vk_normalize(vector, coder->dim, search->normalized, &wild))
@@ -263,24 +260,19 @@ next_ranked(VkSearch *search, const VkCoder *coder, bool refined)
 /* ---- a round ---- */
 
 static uint32
-add_visit(VkSearch *search, uint32 slot, uint64 born, double rows_before)
+add_visit(VkSearch *search, double rows_before)
 {
-	VkVisit    *visit;
-
 	if (search->visit_count == search->visit_capacity)
 	{
 		Size		size;
 
 		search->visit_capacity = Max(search->visit_capacity * 2, 64);
-		size = search->visit_capacity * sizeof(VkVisit);
+		size = search->visit_capacity * sizeof(double);
 		search->visits = search->visits == NULL ?
 			MemoryContextAllocHuge(search->context, size) :
 			repalloc_huge(search->visits, size);
 	}
-	visit = &search->visits[search->visit_count];
-	visit->slot = slot;
-	visit->born = born;
-	visit->rows_before = rows_before;
+	search->visits[search->visit_count] = rows_before;
 	return (uint32) search->visit_count++;
 }
 
@@ -315,7 +307,7 @@ visit_list(VkSearch *search, const VkRound *round, float epsilon, uint32 number,
 		scan.list_bound = round->proven ? vk_kernels->bound_list_proven :
 			vk_kernels->bound_list;
 	scan.round = round;
-	scan.visit = add_visit(search, number, slot->born, rows_before);
+	scan.visit = add_visit(search, rows_before);
 	scan.slot = number;
 	scan.born = slot->born;
 	scan.proven = round->proven || coder->flat;
@@ -476,7 +468,7 @@ vk_search_calibrate(VkSearch *search, int k, double budget, ItemPointer self,
 	{
 		const VkCandidate *entry = &found->entries[i];
 
-		work[i] = search->visits[entry->slot & ~VK_REFINED].rows_before + 1;
+		work[i] = search->visits[entry->slot & ~VK_REFINED] + 1;
 		if (scores != NULL)
 			scores[i] = ((double) entry->lower + entry->upper) / 2;
 	}

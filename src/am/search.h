@@ -15,17 +15,9 @@
 
 #include "utils/snapshot.h"
 
-/* A list that this round has begun */
-typedef struct VkVisit
-{
-	uint32		slot;
-	uint64		born;
-	double		rows_before;	/* live rows of the lists begun before it */
-} VkVisit;
-
 /*
- * VkCandidate.slot is the number of its visit; this bit says that the bounds
- * are final: those of the refine code (or there is none), or exact.
+ * VkCandidate.slot numbers the lists that a round begins; this bit says that
+ * the bounds are final: those of the refine code (or there is none), or exact.
  */
 #define VK_REFINED		0x80000000U
 

@@ -91,7 +91,6 @@ typedef struct VkBoundQuery
 	float		base;			/* Q2, or -<q,m> for IP */
 	float		weight_norm;	/* 1, or 0 for IP */
 	float		weight_dot;		/* 2, or 1 for IP */
-	float		query_norm;		/* |q~| (IP: |q|), rounded up */
 	float		query_norm2;	/* Q2 rounded up */
 	float		code_norm2;		/* qp2 = |q'|^2 (float: |q~|^2), rounded up */
 	float		inv_code_norm2; /* 1 / qp2 rounded down, 0 where qp2 is 0 */

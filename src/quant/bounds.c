@@ -235,7 +235,6 @@ fill_bound(const VkCoder *coder, const VkQueryCode *code,
 	bound->base = (float) code->base;
 	bound->weight_norm = ip ? 0 : 1;
 	bound->weight_dot = ip ? 1 : 2;
-	bound->query_norm = round_up(sqrt(code->norm2));
 	bound->query_norm2 = round_up(code->norm2);
 	bound->code_norm2 = round_up(code_norm2);
 	bound->inv_code_norm2 = code_norm2 > 0 ? round_down(1 / code_norm2) : 0;

@@ -164,7 +164,7 @@ run_bound(Arena *arena)
 {
 	static const VkBoundQuery query = {
 		.dot_mult = 2,.dot_offset = 100,.query_scale = 0.01f,.code_unit = 0.1f,
-		.base = 1,.weight_norm = 1,.weight_dot = 2,.query_norm = 1,
+		.base = 1,.weight_norm = 1,.weight_dot = 2,
 		.query_norm2 = 1,.code_norm2 = 0.9f,.inv_code_norm2 = 1.1f,
 		.query_error = 0.01f,.row_error = 1e-6f,.round_factor = 1e-6f,
 		.slack_norm = 1e-6f,.slack_base = 1e-6f,.gamma = 1e-6f,

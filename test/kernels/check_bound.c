@@ -58,8 +58,8 @@ random_query(VkCheckRun *run)
 	query.base = number(run);
 	query.weight_norm = (float) vk_random_below(run, 2);
 	query.weight_dot = 1 + query.weight_norm;
-	query.query_norm = number(run);
-	query.query_norm2 = query.query_norm * query.query_norm;
+	query.query_norm2 = number(run);
+	query.query_norm2 *= query.query_norm2;
 	query.code_norm2 = number(run);
 	query.inv_code_norm2 = query.code_norm2 == 0 ? 0 : 1 / query.code_norm2;
 	query.query_error = number(run) / 100;
