@@ -27,6 +27,9 @@
  * recomputations of the threshold */
 #define SETTLE_BATCH	32
 
+/* pages in a row from which on the hardware's prefetchers are at work */
+#define HARDWARE_RUN	6
+
 /* A block whose code runs on to the next page */
 typedef struct Carry
 {
@@ -127,11 +130,12 @@ take_block(VkListScan *scan, const VkBlockTop *top,
 /*
  * Ask for lines of the page after this one while this one is scored: pages lie
  * anywhere in the buffer pool, and the hardware's own prefetchers stop at every
- * 4 kB.  Into the second-level cache, which can wait for more lines at once
- * than the first can (Zen 4, 8 kB pages in random order: 21 GB/s so, 12.6 into
- * the first level, 12.3 without).
+ * jump.  Into the second-level cache, which can wait for more lines at once
+ * than the first can (Zen 4, 8 kB pages in random order: 28 GB/s so, 13 into
+ * the first level, 12 without).  Always inline: gcc 12 takes a function that
+ * only prefetches for one without effect, and drops the calls.
  */
-static inline void
+static pg_attribute_always_inline void
 prefetch_lines(const char *ahead, int line, int lines)
 {
 	if (ahead == NULL)
@@ -187,8 +191,9 @@ scan_page(VkListScan *scan, Buffer buffer, Carry *carry)
 	const char *ahead = vk_page_ahead(scan->index, head->next);
 	int			line;
 
-	/* the hardware follows a run of pages by itself, and better */
-	if (ahead == (const char *) page + BLCKSZ)
+	/* the hardware follows a long run of pages by itself, and better */
+	scan->run = ahead == (const char *) page + BLCKSZ ? scan->run + 1 : 0;
+	if (scan->run >= HARDWARE_RUN)
 		ahead = NULL;
 	prefetch_lines(ahead, 0, 1);
 

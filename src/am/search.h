@@ -90,6 +90,7 @@ typedef struct VkListScan
 	uint64		born;
 	bool		proven;			/* for refine bounds */
 	int64		live;			/* live lanes scored */
+	int			run;			/* pages read that follow one another in memory */
 } VkListScan;
 
 extern void vk_candidates_reserve(MemoryContext context, VkCandidates *candidates,

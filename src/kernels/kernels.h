@@ -105,7 +105,19 @@ typedef struct VkBoundQuery
 								 * 0 where it is in slack (IP, cosine) */
 	float		inv_dim_1;		/* 1 / max(1, d - 1), statistical reading */
 	float		epsilon;		/* standard deviations, statistical reading */
+
+	/* the same numbers as the kernels want them: vk_bound_query_finish */
+	float		code_norm;		/* |q'|, rounded up */
+	float		inv_code_norm;	/* 1 / |q'|, rounded down */
+	float		screen_base;	/* terms of the screen (template_bound.h) */
+	float		screen_dot;
+	float		screen_norm;
+	float		screen_norm2;
+	float		screen_error;
 } VkBoundQuery;
+
+/* fill the fields after epsilon from those before; once a query and centre */
+extern void vk_bound_query_finish(VkBoundQuery *query);
 
 /* Annotation of a vkflat block: 128 bytes, two lines */
 typedef struct VkFlatAnnotation

@@ -7,8 +7,21 @@
  *	  The formulas are explained in src/quant/README.md; here is how float
  *	  arithmetic keeps them true.  u = 2^-24 is the rounding of one operation.
  *
- *	  Rows are read as Row: an interval [.., norm] and N's half width, so the
- *	  three kernels differ only in how they decode their annotation.
+ *	  Rows are read as Rows, so the kernels differ only in how they decode
+ *	  their annotation.
+ *
+ *	  Most blocks hold no candidate, and a looser bound shows it: the screen.
+ *	  There W and V are the whole norms, so that all terms of a query gather
+ *	  in five numbers (bound_query.c) and a lane takes one root:
+ *
+ *	  lower = screen_base + weight_norm N - n a x
+ *			  - n^ (|x| (|a| HALF_SHARE + HALF_TINY) + screen_norm
+ *				   + e screen_error + n^ screen_norm2),	x = screen_dot I,
+ *
+ *	  N being less its own half width, n being |x~| as the stored a is relative
+ *	  to it, n^ the same rounded up and e the relative row error.  Roundings, 16 u
+ *	  of each magnitude, are in HALF_SHARE (the dot), screen_norm2 (N) and the
+ *	  inflated others.
  *
  *	  - P = a s I is computed with at most 7 u; the stored a is a half, off by
  *		2^-11 of itself or, below its normal range, by 2^-25.  Both are in
@@ -53,6 +66,8 @@
 #define DOWN			(1.0f - 0x1p-21f)
 #define HALF_ERROR		(0x1p-11f * (1.0f + 0x1p-9f))
 #define HALF_NORMAL		0x1p-14f
+#define HALF_SHARE		(0x1p-11f * (1.0f + 0x1p-7f))	/* and 2^-20, for roundings */
+#define HALF_TINY		(HALF_NORMAL * HALF_SHARE)
 #define TANGENT_UNIT	(1.0f / 65535.0f * UP)
 
 /*
@@ -84,38 +99,33 @@ typedef struct Rows
 {
 	float		norm[VK_LANES]; /* |x~|, as the stored a is relative to it */
 	float		norm_up[VK_LANES];	/* not below |x~| */
-	float		norm_share[VK_LANES];	/* not above norm / norm_up */
 	float		norm2[VK_LANES];	/* N */
-	float		norm2_error[VK_LANES];	/* the true N is within that */
-	float		error[VK_LANES];	/* |y - x'|, rounded up */
 	float		a[VK_LANES];	/* relative to code_unit * norm */
+	float		relative[VK_LANES]; /* |y - x'| / |x~|, rounded up; infinity: no
+									 * bound */
 	float		tangent[VK_LANES];	/* list only; 1 or more: no bound */
 } Rows;
 
-/* a query's derived numbers, once a block */
-typedef struct BoundTerms
+/* what only the sharp bound wants */
+typedef struct RowDetails
 {
-	float		inv_code_norm;	/* 1 / |q'|, rounded down */
-	float		code_norm;		/* |q'|, rounded up */
-} BoundTerms;
+	float		norm_share[VK_LANES];	/* not above norm / norm_up */
+	float		norm2_error[VK_LANES];
+	float		error[VK_LANES];	/* |y - x'|, rounded up */
+} RowDetails;
 
 static inline void
 decode_flat(const VkFlatAnnotation *annotation, Rows *rows)
 {
-	float		relative[VK_LANES];
-
 	half_to_float_16(annotation->a, rows->a);
-	half_to_float_16(annotation->error, relative);
+	half_to_float_16(annotation->error, rows->relative);
 	for (int lane = 0; lane < VK_LANES; lane++)
 	{
 		float		norm2 = annotation->norm2[lane];
 
 		rows->norm2[lane] = norm2;
-		rows->norm2_error[lane] = norm2 * 0x1p-23f;
 		rows->norm[lane] = sqrtf(norm2);
 		rows->norm_up[lane] = rows->norm[lane] * UP;
-		rows->norm_share[lane] = 1.0f - 0x1p-20f;
-		rows->error[lane] = relative[lane] * rows->norm_up[lane] * UP;
 	}
 }
 
@@ -134,32 +144,81 @@ decode_list(const VkListAnnotation *annotation, float block_scale, Rows *rows)
 		float		norm_error = normal * HALF_ERROR * block_scale;
 		float		tangent = (float) (int32_t) annotation->tangent[lane] *
 			TANGENT_UNIT;
-		float		error;
 
 		rows->norm[lane] = norm;
 		rows->norm_up[lane] = (norm + norm_error) * UP;
-		rows->norm_share[lane] = norm / at_least(rows->norm_up[lane], TINY) * DOWN;
 		rows->norm2[lane] = norm * norm;
-		rows->norm2_error[lane] = (norm + norm + norm_error) * norm_error * UP;
 		rows->tangent[lane] = tangent;
-		error = tangent * rows->norm_up[lane] * UP;
-		rows->error[lane] = choose(tangent < 1.0f, error, INFINITY);
+		rows->relative[lane] = choose(tangent < 1.0f, tangent, INFINITY);
 	}
 }
 
 /*
- * One lane of the proven bound.  float_code and sharp are constants where this
- * inlines; without sharp, W and V are the whole norms, which takes no root, and
- * the upper bound is not looked for.
+ * The true N is within that of norm2.  flat is a constant where this inlines: N
+ * is stored, else |x~| is.
  */
+static inline float
+norm2_error(const Rows *rows, int lane, bool flat)
+{
+	float		norm = rows->norm[lane];
+	float		norm_up = rows->norm_up[lane];
+
+	return flat ? rows->norm2[lane] * 0x1p-23f :
+		(norm + norm_up) * (norm_up - norm) * UP;
+}
+
 static inline void
-bound_lane(const VkBoundQuery *query, const BoundTerms *terms,
-		   const Rows *rows, const VkDots *dots, int lane, bool float_code,
-		   bool sharp, VkScores *scores)
+detail_rows(const Rows *rows, bool flat, RowDetails *details)
+{
+	for (int lane = 0; lane < VK_LANES; lane++)
+	{
+		float		norm = rows->norm[lane];
+		float		norm_up = rows->norm_up[lane];
+
+		details->norm_share[lane] = flat ? 1.0f - 0x1p-20f :
+			norm / at_least(norm_up, TINY) * DOWN;
+		details->norm2_error[lane] = norm2_error(rows, lane, flat);
+		details->error[lane] = rows->relative[lane] * norm_up * UP;
+	}
+}
+
+/* does a bound hold for this N, and is it a number? */
+static inline int
+bound_holds(float norm2, float lower)
+{
+	return (norm2 <= NORM2_MAX) & ((norm2 >= NORM2_MIN) | (norm2 == 0.0f)) &
+		(fabsf(lower) <= FLT_MAX);
+}
+
+static inline float
+screen_lane(const VkBoundQuery *query, const Rows *rows, bool flat,
+			const VkDots *dots, int lane)
+{
+	float		norm_up = rows->norm_up[lane];
+	float		norm2 = rows->norm2[lane] - norm2_error(rows, lane, flat);
+	float		a = rows->a[lane];
+	float		x = (float) (query->dot_mult * dots->i[lane] - query->dot_offset) *
+		query->screen_dot;
+	float		spread = fabsf(x) * (fabsf(a) * HALF_SHARE + HALF_TINY) +
+		query->screen_norm + rows->relative[lane] * query->screen_error +
+		norm_up * query->screen_norm2;
+	float		lower = query->screen_base + query->weight_norm * norm2 -
+		rows->norm[lane] * (a * x) - norm_up * spread;
+
+	lower -= query->gamma * fabsf(lower);
+	return choose(bound_holds(rows->norm2[lane], lower), lower, -INFINITY);
+}
+
+/* One lane of the proven bound; float_code is a constant where this inlines. */
+static inline void
+bound_lane(const VkBoundQuery *query, const Rows *rows,
+		   const RowDetails *details, const VkDots *dots, int lane,
+		   bool float_code, VkScores *scores)
 {
 	float		norm_up = rows->norm_up[lane];
 	float		norm2 = rows->norm2[lane];
-	float		norm2_up = (norm2 + rows->norm2_error[lane]) * UP;
+	float		norm2_half = details->norm2_error[lane];
+	float		norm2_up = (norm2 + norm2_half) * UP;
 	float		error;
 	float		dot;
 	float		dot_error = 0.0f;
@@ -182,21 +241,17 @@ bound_lane(const VkBoundQuery *query, const BoundTerms *terms,
 		float		a_error = at_least(fabsf(a), HALF_NORMAL) * HALF_ERROR;
 		float		rate = ((float) sum * query->query_scale) * query->code_unit;
 		float		unit = rate * rows->norm[lane];
+		float		cosine = at_least(fabsf(a) - a_error, 0.0f) * fabsf(rate) *
+			details->norm_share[lane] * query->inv_code_norm;
 
 		dot = a * unit;
 		dot_error = a_error * fabsf(unit);
-		if (sharp)
-		{
-			float		cosine = at_least(fabsf(a) - a_error, 0.0f) * fabsf(rate) *
-				rows->norm_share[lane] * terms->inv_code_norm;
-
-			sine = sqrtf(at_least(1.0f - cosine * cosine * (1.0f - 0x1p-20f), 0.0f)) * UP;
-		}
+		sine = sqrtf(at_least(1.0f - cosine * cosine * (1.0f - 0x1p-20f), 0.0f)) * UP;
 	}
-	w = sharp ? terms->code_norm * sine : terms->code_norm;
-	v = sharp ? norm_up * sine : norm_up;
+	w = query->code_norm * sine;
+	v = norm_up * sine;
 
-	error = rows->error[lane] +
+	error = details->error[lane] +
 		query->row_error * (norm_up + query->center_norm);
 	bound = query->query_error * v + error * (w + query->query_error) +
 		query->round_factor * (norm_up + query->center_norm) +
@@ -204,26 +259,18 @@ bound_lane(const VkBoundQuery *query, const BoundTerms *terms,
 
 	score = query->base + query->weight_norm * norm2 - query->weight_dot * dot;
 	half_width = query->weight_dot * bound +
-		query->weight_norm * rows->norm2_error[lane] +
+		query->weight_norm * norm2_half +
 		query->slack_norm * norm2_up + query->slack_base +
 		(fabsf(query->base) + query->weight_norm * norm2_up +
 		 query->weight_dot * fabsf(dot)) * 0x1p-22f;
 	half_width *= 1.0f + 0x1p-19f;
 	lower = score - half_width;
 	lower -= query->gamma * fabsf(lower);
-	valid = (norm2_up <= NORM2_MAX) &
-		((norm2_up >= NORM2_MIN) | (norm2_up == 0.0f)) &
-		(fabsf(lower) <= FLT_MAX);
-	upper = INFINITY;
-	if (sharp || float_code)
-	{
-		upper = score + half_width;
-		upper += query->gamma * fabsf(upper);
-		valid &= fabsf(upper) <= FLT_MAX;
-		upper = choose(valid, upper, INFINITY);
-	}
+	upper = score + half_width;
+	upper += query->gamma * fabsf(upper);
+	valid = bound_holds(norm2_up, lower) & (fabsf(upper) <= FLT_MAX);
 	scores->lower[lane] = choose(valid, lower, -INFINITY);
-	scores->upper[lane] = upper;
+	scores->upper[lane] = choose(valid, upper, INFINITY);
 }
 
 /*
@@ -231,38 +278,51 @@ bound_lane(const VkBoundQuery *query, const BoundTerms *terms,
  * change it otherwise (the server is built with -fno-strict-aliasing), and the
  * loop would not be vectorised.
  */
-static inline void
-bound_lanes(const VkBoundQuery *query, const Rows *rows, const VkDots *dots,
-			bool float_code, bool sharp, VkScores *scores)
+static inline uint32_t
+screen_rows(const VkBoundQuery *query, const Rows *rows, bool flat,
+			const VkDots *dots, float threshold, VkScores *scores)
 {
 	const VkBoundQuery own_query = *query;
 	const VkDots own_dots = *dots;
 	VkScores	own_scores;
-	BoundTerms	terms;
 
-	terms.inv_code_norm = sqrtf(query->inv_code_norm2) * DOWN;
-	terms.code_norm = sqrtf(query->code_norm2) * UP;
 	for (int lane = 0; lane < VK_LANES; lane++)
-		bound_lane(&own_query, &terms, rows, &own_dots, lane, float_code, sharp,
-				   &own_scores);
+	{
+		own_scores.lower[lane] = screen_lane(&own_query, rows, flat, &own_dots,
+											 lane);
+		own_scores.upper[lane] = INFINITY;
+	}
 	*scores = own_scores;
+	return mask_not_above(scores->lower, threshold);
 }
 
 static inline uint32_t
-bound_rows(const VkBoundQuery *query, const Rows *rows, const VkDots *dots,
-		   float threshold, VkScores *scores)
+bound_rows(const VkBoundQuery *query, const Rows *rows, bool flat,
+		   const VkDots *dots, bool float_code, float threshold,
+		   VkScores *scores)
+{
+	const VkBoundQuery own_query = *query;
+	const VkDots own_dots = *dots;
+	RowDetails	details;
+	VkScores	own_scores;
+
+	detail_rows(rows, flat, &details);
+	for (int lane = 0; lane < VK_LANES; lane++)
+		bound_lane(&own_query, rows, &details, &own_dots, lane, float_code,
+				   &own_scores);
+	*scores = own_scores;
+	return mask_not_above(scores->lower, threshold);
+}
+
+static inline uint32_t
+screen_and_bound(const VkBoundQuery *query, const Rows *rows, bool flat,
+				 const VkDots *dots, float threshold, VkScores *scores)
 {
 	if (query->dot_mult == 0)
-		bound_lanes(query, rows, dots, true, false, scores);
-	else
-	{
-		/* most blocks hold no candidate, and a looser bound shows it */
-		bound_lanes(query, rows, dots, false, false, scores);
-		if (mask_not_above(scores->lower, threshold) == 0)
-			return 0;
-		bound_lanes(query, rows, dots, false, true, scores);
-	}
-	return mask_not_above(scores->lower, threshold);
+		return bound_rows(query, rows, flat, dots, true, threshold, scores);
+	if (screen_rows(query, rows, flat, dots, threshold, scores) == 0)
+		return 0;
+	return bound_rows(query, rows, flat, dots, false, threshold, scores);
 }
 
 static uint32_t
@@ -273,7 +333,7 @@ template_bound_flat(const VkBoundQuery *query,
 	Rows		rows;
 
 	decode_flat(annotation, &rows);
-	return bound_rows(query, &rows, dots, threshold, scores);
+	return screen_and_bound(query, &rows, true, dots, threshold, scores);
 }
 
 static uint32_t
@@ -285,7 +345,7 @@ template_bound_list_proven(const VkBoundQuery *query,
 	Rows		rows;
 
 	decode_list(annotation, block_scale, &rows);
-	return bound_rows(query, &rows, dots, threshold, scores);
+	return screen_and_bound(query, &rows, false, dots, threshold, scores);
 }
 
 /*

@@ -248,6 +248,7 @@ fill_bound(const VkCoder *coder, const VkQueryCode *code,
 	bound->gamma = round_up(parts->gamma);
 	bound->inv_dim_1 = 1.0f / (coder->dim > 2 ? coder->dim - 1 : 1);
 	bound->epsilon = VK_EPSILON;
+	vk_bound_query_finish(bound);
 }
 
 /* base: Q2, or for inner product -<q, mean + centre> */

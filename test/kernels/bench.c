@@ -162,7 +162,7 @@ run_tile_f32(Arena *arena)
 static void
 run_bound(Arena *arena)
 {
-	static const VkBoundQuery query = {
+	VkBoundQuery query = {
 		.dot_mult = 2,.dot_offset = 100,.query_scale = 0.01f,.code_unit = 0.1f,
 		.base = 1,.weight_norm = 1,.weight_dot = 2,
 		.query_norm2 = 1,.code_norm2 = 0.9f,.inv_code_norm2 = 1.1f,
@@ -175,6 +175,7 @@ run_bound(Arena *arena)
 	VkDots		dots[4];		/* alternating, so that nothing is hoisted */
 	VkScores	scores;
 
+	vk_bound_query_finish(&query);
 	for (int lane = 0; lane < VK_LANES; lane++)
 	{
 		flat.norm2[lane] = 1 + 0.1f * lane;

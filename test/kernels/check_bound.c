@@ -71,6 +71,7 @@ random_query(VkCheckRun *run)
 	query.gamma = vk_random_below(run, 2) ? 1e-6f : 0;
 	query.inv_dim_1 = 0.01f;
 	query.epsilon = 2.5f;
+	vk_bound_query_finish(&query);
 	return query;
 }
 
