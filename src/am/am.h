@@ -38,7 +38,8 @@ typedef struct VkSupport
 	int			max_dim;
 	/* floats of a detoasted datum, and its dimensions */
 	const float *(*values) (Datum value, int *dim);
-	/* the ordering operator's result, bit for bit */
+	PGFunction	operator;		/* the ordering operator's C function */
+	/* its result, bit for bit */
 	double		(*distance) (const float *a, const float *b, int dim);
 	/* score (quant.h) of that result */
 	double		(*score) (double distance);

@@ -19,6 +19,7 @@
 #include "utils/memutils.h"
 
 #include "am/heap_reader.h"
+#include "types/distance_memo.h"
 
 struct VkHeapReader
 {
@@ -37,6 +38,10 @@ struct VkHeapReader
 	IndexInfo  *info;			/* expression indexes: else NULL */
 	EState	   *estate;
 	BlockNumber heap_blocks;	/* when we last looked */
+
+	/* the query */
+	const float *vector;
+	DistanceMemo *memo;
 };
 
 VkHeapReader *
@@ -75,6 +80,15 @@ vk_heap_reader_open(VkHeapReader *reader, Relation heap, Snapshot snapshot)
 	MemoryContextSwitchTo(old);
 }
 
+void
+vk_heap_reader_query(VkHeapReader *reader, MemoryContext context,
+					 const float *vector)
+{
+	reader->vector = vector;
+	reader->memo = distance_memo_create(context, reader->support->operator,
+										vector, reader->dim);
+}
+
 /* The vector of the fetched row, in row_context. */
 static Datum
 row_value(VkHeapReader *reader, bool *isnull)
@@ -111,8 +125,7 @@ check_heap_block(VkHeapReader *reader, BlockNumber block)
 }
 
 bool
-vk_heap_reader_distance(VkHeapReader *reader, uint64 number,
-						const float *vector, double *distance)
+vk_heap_reader_distance(VkHeapReader *reader, uint64 number, double *distance)
 {
 	ItemPointerData tid;
 	bool		again = false;
@@ -147,7 +160,8 @@ vk_heap_reader_distance(VkHeapReader *reader, uint64 number,
 				(errcode(ERRCODE_DATA_EXCEPTION),
 				 errmsg("different vector dimensions %d and %d",
 						dim, reader->dim)));
-	*distance = reader->support->distance(values, vector, dim);
+	*distance = reader->support->distance(values, reader->vector, dim);
+	distance_memo_put(reader->memo, value, *distance);
 	MemoryContextSwitchTo(old);
 	return true;
 }

@@ -27,8 +27,14 @@
  * recomputations of the threshold */
 #define SETTLE_BATCH	32
 
+/* candidates, beside four times the wanted, from which on exact scores pay */
+#define SHARPEN_FIRST	500
+
 /* pages in a row from which on the hardware's prefetchers are at work */
 #define HARDWARE_RUN	6
+
+/* refine codes asked for before they are read */
+#define REFINE_AHEAD	3
 
 /* A block whose code runs on to the next page */
 typedef struct Carry
@@ -188,7 +194,10 @@ scan_page(VkListScan *scan, Buffer buffer, Carry *carry)
 	const VkPageHead *head = vk_page_head(page);
 	int			code_lines = scan->coder->lines;
 	uint64		refine_bytes = head->refine_offset;
-	const char *ahead = vk_page_ahead(scan->index, head->next);
+	bool		last_page = !BlockNumberIsValid(head->next);
+	const char *ahead = vk_page_ahead(scan->index,
+									  last_page ? scan->after : head->next);
+	int			done = 1;
 	int			line;
 
 	/* the hardware follows a long run of pages by itself, and better */
@@ -215,6 +224,7 @@ scan_page(VkListScan *scan, Buffer buffer, Carry *carry)
 		bool		wanted = top->head.count > 0 && top->head.live != 0;
 
 		prefetch_lines(ahead, line, vk->head_lines + lines);
+		done = first + lines;
 		if (lines < code_lines)
 		{
 			carry->open = true;
@@ -246,6 +256,29 @@ scan_page(VkListScan *scan, Buffer buffer, Carry *carry)
 		}
 		refine_bytes += (uint64) VK_LANES * scan->coder->refine_size;
 	}
+	/* a list's last page is not full, the first of the next may well be */
+	if (last_page)
+		prefetch_lines(ahead, done, VK_PAGE_LINES + 1 - done);
+}
+
+/*
+ * Where bounds leave many candidates, exact scores of the best bring the
+ * threshold down by half the width of an interval, for a few fetches that the
+ * answer mostly needs anyway.  Each time the candidates have doubled.
+ */
+static void
+sharpen(VkListScan *scan)
+{
+	VkCandidates *out = scan->out;
+	int64		least = SHARPEN_FIRST + 4 * out->wanted;
+
+	(void) vk_candidates_prune(out);
+	if (out->count >= Max(out->sharpen_at, least))
+	{
+		scan->round->sharpen(scan->round->arg, out);
+		(void) vk_candidates_prune(out);
+	}
+	out->sharpen_at = Max(2 * out->count, least);
 }
 
 /* Make room for the lanes of one more page; no lock is held. */
@@ -256,6 +289,9 @@ make_room(VkListScan *scan)
 	int64		lanes = vk_page_lanes(scan->vk);
 	int64		most = PG_INT64_MAX;
 
+	if (out->count >= out->sharpen_at && scan->coder->refine_size == 0 &&
+		scan->round != NULL && scan->round->sharpen != NULL)
+		sharpen(scan);
 	if (out->count + lanes <= out->capacity)
 		return;
 	if (vk_candidates_prune(out) && out->count + lanes <= out->capacity)
@@ -309,6 +345,24 @@ vk_list_scan(VkListScan *scan, const VkSlot *slot)
 				 errhint("Please REINDEX it.")));
 }
 
+/*
+ * Ask for a refine code that is wanted soon, where it lies if its chain is
+ * contiguous, as builds leave it.
+ */
+void
+vk_refine_prefetch(Relation index, const VkCandidate *entry, int size)
+{
+	uint32		bytes = (uint32) entry->location;
+	BlockNumber block = (BlockNumber) (entry->location >> 32) +
+		bytes / VK_PAYLOAD_SIZE;
+	const char *page = vk_page_ahead(index, block);
+	int			first = (VK_PAGE_HEAD_SIZE + bytes % VK_PAYLOAD_SIZE) / VK_LINE_SIZE;
+	int			lines = (size + VK_LINE_SIZE - 1) / VK_LINE_SIZE + 1;
+
+	prefetch_lines(page, 0, 1);
+	prefetch_lines(page, first, Min(lines, VK_PAGE_LINES + 1 - first));
+}
+
 /* Read one candidate's refine code and narrow its bounds. */
 static void
 refine_candidate(VkListScan *scan, VkCandidate *entry)
@@ -358,6 +412,9 @@ vk_list_settle(VkListScan *scan)
 		for (int64 i = first; i < last; i++)
 		{
 			CHECK_FOR_INTERRUPTS();
+			if (i + REFINE_AHEAD < last)
+				vk_refine_prefetch(scan->index, &out->entries[i + REFINE_AHEAD],
+								   scan->coder->refine_size);
 			refine_candidate(scan, &out->entries[i]);
 		}
 		if (last == out->count)

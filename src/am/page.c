@@ -23,6 +23,7 @@
 
 #include "access/xlog.h"
 #include "pgstat.h"
+#include "storage/buf_internals.h"
 #include "storage/indexfsm.h"
 #include "storage/lmgr.h"
 
@@ -170,11 +171,9 @@ vk_check_chain_page(Relation index, Buffer buffer, uint16 kind, uint32 slot,
  * ones as the query before it, and finding a page in the buffer mapping table
  * costs more than scoring its rows.  ReadRecentBuffer verifies that a page
  * still is where it was.  But it leaves the usage count of the buffer alone, so
- * that hot pages would be evicted first: one read in USUAL_READS, whichever
- * page it is of, goes the usual way.
+ * that hot pages would be evicted first: where the count is not at its most,
+ * the next read goes the usual way, which raises it.
  */
-#define USUAL_READS		11
-
 typedef struct RecentPage
 {
 	Oid			file;
@@ -190,24 +189,39 @@ recent_page(Relation index, BlockNumber block)
 	return &recent_pages[(block + VK_FILE_NUMBER(index) * 0x9E3779B1U) % RECENT_PAGES];
 }
 
-/* pin a page that exists */
+/* must the clock sweep pass a pinned page as often as it may have to? */
+static bool
+is_hot(Buffer buffer)
+{
+	return BufferIsLocal(buffer) ||
+		BUF_STATE_GET_USAGECOUNT(pg_atomic_read_u32(&GetBufferDescriptor(buffer - 1)->state)) ==
+		BM_MAX_USAGE_COUNT;
+}
+
+/* pin a page, which must exist */
 static Buffer
 pin_page(Relation index, BlockNumber block)
 {
-	static uint32 reads = 0;
 	RecentPage *recent = recent_page(index, block);
 	Buffer		buffer;
 
 	if (recent->file == VK_FILE_NUMBER(index) && recent->block == block &&
-		++reads % USUAL_READS != 0 &&
 		ReadRecentBuffer(VK_FILE_LOCATOR(index), MAIN_FORKNUM, block,
 						 recent->buffer))
 	{
 		pgstat_count_buffer_read(index);
 		pgstat_count_buffer_hit(index);
+		if (!is_hot(recent->buffer))
+			recent->file = InvalidOid;
 		return recent->buffer;
 	}
 
+	if (unlikely(!vk_block_exists(index, block)))
+		ereport(ERROR,
+				(errcode(ERRCODE_INDEX_CORRUPTED),
+				 errmsg("index \"%s\" refers to block %u, which does not exist",
+						RelationGetRelationName(index), block),
+				 errhint("Please REINDEX it.")));
 	buffer = ReadBuffer(index, block);	/* may fail, so nothing is noted yet */
 	recent->file = VK_FILE_NUMBER(index);
 	recent->block = block;
@@ -219,7 +233,8 @@ pin_page(Relation index, BlockNumber block)
  * vk_page_ahead -- where a page that will be read soon probably is
  *
  * For prefetching into the CPU's caches only: the page is not pinned, and may
- * have been replaced by another.  NULL where nothing is known.
+ * have been replaced by another.  NULL where nothing is known.  Its buffer's
+ * header, which pinning and locking write to, is asked for here.
  */
 const char *
 vk_page_ahead(Relation index, BlockNumber block)
@@ -229,6 +244,7 @@ vk_page_ahead(Relation index, BlockNumber block)
 	if (recent->file != VK_FILE_NUMBER(index) || recent->block != block ||
 		recent->buffer <= 0)
 		return NULL;
+	__builtin_prefetch(GetBufferDescriptor(recent->buffer - 1), 1);
 	return BufferGetBlock(recent->buffer);
 }
 
@@ -240,15 +256,8 @@ vk_page_ahead(Relation index, BlockNumber block)
 Buffer
 vk_read_any_page(Relation index, BlockNumber block, int mode)
 {
-	Buffer		buffer;
+	Buffer		buffer = pin_page(index, block);
 
-	if (unlikely(!vk_block_exists(index, block)))
-		ereport(ERROR,
-				(errcode(ERRCODE_INDEX_CORRUPTED),
-				 errmsg("index \"%s\" refers to block %u, which does not exist",
-						RelationGetRelationName(index), block),
-				 errhint("Please REINDEX it.")));
-	buffer = pin_page(index, block);
 	LockBuffer(buffer, mode);
 
 	return buffer;

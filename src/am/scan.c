@@ -125,7 +125,7 @@ fetch_distance(IndexScanDesc scan, uint64 tid, double *distance)
 	VkScan	   *so = scan->opaque;
 
 	so->stats.fetched++;
-	return vk_heap_reader_distance(so->reader, tid, so->vector, distance);
+	return vk_heap_reader_distance(so->reader, tid, distance);
 }
 
 static double
@@ -134,7 +134,57 @@ exact_score(const VkScan *so, double distance)
 	return isnan(distance) ? distance : so->support->score(distance);
 }
 
-/* ---- tightening: when candidates do not fit, exact distances decide ---- */
+/* ---- exact scores while a round collects ---- */
+
+/* Find one candidate's score; false: its row is not visible. */
+static bool
+score_candidate(IndexScanDesc scan, VkCandidate *entry)
+{
+	double		distance;
+	double		score;
+
+	CHECK_FOR_INTERRUPTS();
+	if (!fetch_distance(scan, entry->tid, &distance))
+		return false;
+	score = exact_score(scan->opaque, distance);
+	entry->lower = isnan(score) ? get_float4_infinity() :
+		nextafterf((float) score, -INFINITY);
+	entry->upper = isnan(score) ? get_float4_infinity() :
+		nextafterf((float) score, INFINITY);
+	entry->slot |= VK_REFINED | VK_EXACT;
+	entry->score = score;
+	return true;
+}
+
+/* VkRound.sharpen: the nearest by their lower bounds */
+static void
+sharpen(void *arg, VkCandidates *candidates)
+{
+	VkCandidate *entries = candidates->entries;
+	int64		left = candidates->wanted;
+	int64		open = 0;
+	int64		kept = 0;
+	float		last = get_float4_infinity();
+
+	for (int64 i = 0; i < candidates->count; i++)
+		if (!(entries[i].slot & VK_EXACT))
+			candidates->scratch[open++] = entries[i].lower;
+	if (open > left)
+		last = vk_select_float(candidates->scratch, open, left - 1);
+	for (int64 i = 0; i < candidates->count; i++)
+	{
+		VkCandidate entry = entries[i];
+
+		if (!(entry.slot & VK_EXACT) && entry.lower <= last && left > 0)
+		{
+			left--;
+			if (!score_candidate(arg, &entry))
+				continue;
+		}
+		entries[kept++] = entry;
+	}
+	candidates->count = kept;
+}
 
 static int
 compare_tids(const void *a, const void *b)
@@ -154,43 +204,30 @@ compare_lowers(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-/*
- * Fetch all candidates in heap order, keep the nearest that the round wants
- * (VkRound.tighten).
- */
+/* VkRound.tighten: all of them, in heap order; those that are wanted stay */
 static void
 tighten(void *arg, VkCandidates *candidates)
 {
-	IndexScanDesc scan = arg;
+	VkCandidate *entries = candidates->entries;
 	int64		kept = 0;
 
-	qsort(candidates->entries, candidates->count, sizeof(VkCandidate), compare_tids);
+	qsort(entries, candidates->count, sizeof(VkCandidate), compare_tids);
 	for (int64 i = 0; i < candidates->count; i++)
 	{
-		VkCandidate entry = candidates->entries[i];
-		double		distance;
-		double		score;
+		VkCandidate entry = entries[i];
 
-		CHECK_FOR_INTERRUPTS();
-		if (!fetch_distance(scan, entry.tid, &distance))
-			continue;
-		score = exact_score(scan->opaque, distance);
-		entry.lower = isnan(score) ? get_float4_infinity() :
-			nextafterf((float) score, -INFINITY);
-		entry.upper = isnan(score) ? get_float4_infinity() :
-			nextafterf((float) score, INFINITY);
-		entry.slot |= VK_REFINED;
-		candidates->entries[kept++] = entry;
+		if ((entry.slot & VK_EXACT) || score_candidate(arg, &entry))
+			entries[kept++] = entry;
 	}
 	candidates->count = kept;
-	qsort(candidates->entries, kept, sizeof(VkCandidate), compare_lowers);
+	qsort(entries, kept, sizeof(VkCandidate), compare_lowers);
 	if (kept > candidates->wanted)
 	{
 		candidates->count = candidates->wanted;
 		candidates->dropped = Min(candidates->dropped,
-								  candidates->entries[candidates->wanted].lower);
+								  entries[candidates->wanted].lower);
 		candidates->threshold = Min(candidates->threshold,
-									candidates->entries[candidates->wanted - 1].upper);
+									entries[candidates->wanted - 1].upper);
 	}
 }
 
@@ -234,9 +271,9 @@ load_heap(VkScan *so, const VkCandidates *candidates)
 		const VkCandidate *candidate = &candidates->entries[i];
 		Entry	   *entry = &so->entries[i];
 
-		entry->lower = candidate->lower;
+		entry->exact = (candidate->slot & VK_EXACT) != 0;
+		entry->lower = entry->exact ? candidate->score : candidate->lower;
 		entry->tid = candidate->tid;
-		entry->exact = false;
 		binaryheap_add_unordered(so->heap, PointerGetDatum(entry));
 	}
 	if (so->heap != NULL)
@@ -318,6 +355,7 @@ start_round(IndexScanDesc scan, int64 wanted)
 	if (!so->strict && round.probes > 0 && so->stats.rounds > 0)
 		round.probes *= (int64) ceil(total / so->stats.wanted);
 	round.skip = so->emitted_set != NULL ? skip_emitted : NULL;
+	round.sharpen = sharpen;
 	round.tighten = tighten;
 	round.arg = scan;
 	round.max_candidates = most_candidates();
@@ -564,6 +602,7 @@ take_vector(IndexScanDesc scan)
 				 errmsg("different vector dimensions %d and %d",
 						so->vk->coder.dim, dim)));
 	so->vector = memcpy(palloc(dim * sizeof(float)), values, dim * sizeof(float));
+	vk_heap_reader_query(so->reader, so->query_context, so->vector);
 	so->unordered = !vk_search_reset(so->search, &so->meta, so->vector, &so->stats);
 }
 

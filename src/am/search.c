@@ -153,6 +153,7 @@ new_list_scan(VkSearch *search)
 	scan.stats = search->stats;
 	scan.context = search->context;
 	scan.refine = search->refine;
+	scan.after = InvalidBlockNumber;
 	return scan;
 }
 
@@ -278,11 +279,12 @@ add_visit(VkSearch *search, double rows_before)
 
 /*
  * Scan one list against its centre (NULL: the mean) and refine what is left.
- * Returns its live rows.
+ * Block after will be read next, as far as is known.  Returns its live rows.
  */
 static int64
 visit_list(VkSearch *search, const VkRound *round, float epsilon, uint32 number,
-		   const VkSlot *slot, const VkCenter *center, double rows_before)
+		   const VkSlot *slot, const VkCenter *center, BlockNumber after,
+		   double rows_before)
 {
 	const VkCoder *coder = &search->vk->coder;
 	VkListScan	scan = new_list_scan(search);
@@ -310,6 +312,7 @@ visit_list(VkSearch *search, const VkRound *round, float epsilon, uint32 number,
 	scan.visit = add_visit(search, rows_before);
 	scan.slot = number;
 	scan.born = slot->born;
+	scan.after = after;
 	scan.proven = round->proven || coder->flat;
 	vk_list_scan(&scan, slot);
 	vk_list_settle(&scan);
@@ -344,11 +347,52 @@ visit_segments(VkSearch *search, const VkRound *round, float epsilon)
 
 			if (meta->lists == 0 || (segment->flags & VK_SLOT_SEGMENT))
 				rows += visit_list(search, round, epsilon, number, segment,
-								   NULL, rows);
+								   NULL, InvalidBlockNumber, rows);
 		}
 	}
 	search->code_current = false;
 	return rows;
+}
+
+/* One list of the ranking */
+typedef struct RankedList
+{
+	const VkCandidate *entry;	/* NULL: there is none */
+	uint32		number;
+	VkSlot		slot;
+} RankedList;
+
+static RankedList
+read_ranked(VkSearch *search, const VkCandidate *entry)
+{
+	RankedList	list = {0};
+
+	list.entry = entry;
+	list.slot.head = InvalidBlockNumber;
+	if (entry != NULL)
+	{
+		list.number = (uint32) (entry->tid >> 16);
+		vk_directory_slot(search->index, search->meta, &search->directory,
+						  list.number, &list.slot);
+	}
+	return list;
+}
+
+/*
+ * The list after this one, unless the ranking must go on first.  Its centre and
+ * its first page are likely in no cache of the CPU: ask for them in time.
+ */
+static RankedList
+look_ahead(VkSearch *search)
+{
+	RankedList	list = read_ranked(search,
+								   search->ranked_next < search->ranked.count ?
+								   &search->ranked.entries[search->ranked_next] : NULL);
+
+	if (list.entry != NULL)
+		vk_refine_prefetch(search->index, list.entry,
+						   search->center_coder.refine_size);
+	return list;
 }
 
 /* Visit the lists nearest the query until the work is done. */
@@ -359,6 +403,7 @@ visit_ranked(VkSearch *search, const VkRound *round, float epsilon, double rows)
 	double		rows_a_list = Max(meta->live_rows, 1.0) / meta->lists;
 	double		expected = round->budget / rows_a_list * 1.3 + 8;
 	int64		visited = 0;
+	RankedList	next = {0};
 
 	if (round->probes > 0)
 		expected = round->probes;
@@ -370,17 +415,15 @@ visit_ranked(VkSearch *search, const VkRound *round, float epsilon, double rows)
 	while (round->probes > 0 ? visited < round->probes : rows < round->budget)
 	{
 		const VkCandidate *entry = next_ranked(search, &search->center_coder, false);
-		uint32		number;
-		VkSlot		slot;
+		RankedList	list = next.entry != NULL ? next : read_ranked(search, entry);
 		VkCenter	center;
 
 		if (entry == NULL)
 			break;
-		number = (uint32) (entry->tid >> 16);
-		vk_directory_slot(search->index, meta, &search->directory, number,
-						  &slot);
+		next = look_ahead(search);
 		center = read_center(search, entry);
-		rows += visit_list(search, round, epsilon, number, &slot, &center, rows);
+		rows += visit_list(search, round, epsilon, list.number, &list.slot, &center,
+						   next.slot.head, rows);
 		visited++;
 	}
 	return visited >= meta->lists;
@@ -468,7 +511,7 @@ vk_search_calibrate(VkSearch *search, int k, double budget, ItemPointer self,
 	{
 		const VkCandidate *entry = &found->entries[i];
 
-		work[i] = search->visits[entry->slot & ~VK_REFINED] + 1;
+		work[i] = search->visits[VK_VISIT(entry->slot)] + 1;
 		if (scores != NULL)
 			scores[i] = ((double) entry->lower + entry->upper) / 2;
 	}

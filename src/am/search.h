@@ -20,6 +20,9 @@
  * the bounds are final: those of the refine code (or there is none), or exact.
  */
 #define VK_REFINED		0x80000000U
+/* and this one that the score is known: VkCandidate.score */
+#define VK_EXACT		0x40000000U
+#define VK_VISIT(slot)	((slot) & ~(VK_REFINED | VK_EXACT))
 
 /* what one round of a scan asks for */
 typedef struct VkRound
@@ -33,9 +36,13 @@ typedef struct VkRound
 	bool		(*skip) (void *arg, uint64 tid);
 
 	/*
-	 * Called, with no lock held, when candidates do not fit any more: must
-	 * bring candidates->count to at most half of the capacity.
+	 * Both are called with no lock held.  sharpen finds the exact scores of the
+	 * most promising candidates that have none yet, `wanted` of them, so that
+	 * the threshold comes close to the final one early.  tighten is for when
+	 * candidates do not fit any more: it must bring candidates->count to at
+	 * most half of the capacity.
 	 */
+	void		(*sharpen) (void *arg, VkCandidates *candidates);
 	void		(*tighten) (void *arg, VkCandidates *candidates);
 	void	   *arg;
 	int64		max_candidates; /* entries that memory allows */
@@ -84,10 +91,11 @@ typedef struct VkListScan
 	const VkQueryCode *code;
 	VkCandidates *out;
 	VkListBound list_bound;		/* NULL: flat annotation */
-	const VkRound *round;		/* skip and tighten; NULL: neither */
+	const VkRound *round;		/* its callbacks; NULL: none */
 	uint32		visit;			/* goes into VkCandidate.slot */
 	uint32		slot;
 	uint64		born;
+	BlockNumber after;			/* read after this list, if it is known */
 	bool		proven;			/* for refine bounds */
 	int64		live;			/* live lanes scored */
 	int			run;			/* pages read that follow one another in memory */
@@ -97,6 +105,8 @@ extern void vk_candidates_reserve(MemoryContext context, VkCandidates *candidate
 								  int64 capacity);
 /* score every live row of one chain of blocks into scan->out */
 extern void vk_list_scan(VkListScan *scan, const VkSlot *slot);
+/* ask the CPU for an entry's refine code: it is read soon */
+extern void vk_refine_prefetch(Relation index, const VkCandidate *entry, int size);
 /*
  * At the end of a list: tighten the threshold where enough candidates are new,
  * and refine those that the list has left, in batches, the bounds of one batch

@@ -78,6 +78,7 @@ static const VkSupport f32vec_l2 = {
 	.metric = VK_METRIC_L2,
 	.max_dim = VK_MAX_DIM,
 	.values = f32vec_values,
+	.operator = f32vec_l2_distance,
 	.distance = f32vec_distance_l2,
 	.score = score_square
 };
@@ -87,6 +88,7 @@ static const VkSupport f32vec_ip = {
 	.metric = VK_METRIC_IP,
 	.max_dim = VK_MAX_DIM,
 	.values = f32vec_values,
+	.operator = f32vec_negative_inner_product,
 	.distance = f32vec_distance_ip,
 	.score = score_same
 };
@@ -96,6 +98,7 @@ static const VkSupport f32vec_cosine = {
 	.metric = VK_METRIC_COSINE,
 	.max_dim = VK_MAX_DIM,
 	.values = f32vec_values,
+	.operator = f32vec_cosine_distance,
 	.distance = f32vec_distance_cosine,
 	.score = score_twice
 };

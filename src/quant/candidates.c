@@ -102,6 +102,7 @@ vk_candidates_init(VkCandidates *candidates, VkCandidate *entries,
 	candidates->count = 0;
 	candidates->capacity = capacity;
 	candidates->wanted = wanted;
+	candidates->sharpen_at = 0;
 	candidates->threshold = INFINITY;
 	candidates->dropped = INFINITY;
 	schedule_prune(candidates);

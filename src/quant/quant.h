@@ -321,7 +321,11 @@ typedef struct VkCandidate
 	float		lower;			/* score bounds */
 	float		upper;
 	uint64_t	tid;			/* heap TID as block << 16 | offset */
-	uint64_t	location;		/* caller's: where its refine code lies */
+	union
+	{
+		uint64_t	location;	/* caller's: where its refine code lies */
+		double		score;		/* caller's: the exact one, once it is known */
+	};
 	uint32_t	slot;			/* caller's: its list, to check that page by */
 	uint32_t	position;		/* caller's: position of that page in its chain */
 } VkCandidate;
@@ -335,6 +339,7 @@ typedef struct VkCandidates
 	int64_t		wanted;			/* k: threshold = k-th smallest upper bound */
 	int64_t		prune_at;		/* next prune at this count */
 	int64_t		pruned_count;	/* count that the last prune left */
+	int64_t		sharpen_at;		/* caller's: exact distances pay at this count */
 	float		threshold;		/* +inf until k are known */
 	float		dropped;		/* smallest lower bound ever dropped: watermark */
 } VkCandidates;

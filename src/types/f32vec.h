@@ -61,6 +61,11 @@ f32vec_alloc(int dim)
 	return vec;
 }
 
+/* f32vec_distance.c: what distance memos go by */
+extern Datum f32vec_l2_distance(PG_FUNCTION_ARGS);
+extern Datum f32vec_negative_inner_product(PG_FUNCTION_ARGS);
+extern Datum f32vec_cosine_distance(PG_FUNCTION_ARGS);
+
 /* one NaN for all CPUs: their own differ in the sign */
 static inline double
 f32vec_canonical_nan(double value)

@@ -16,6 +16,7 @@
 #include "vk_compat.h"
 
 #include "kernels/kernels.h"
+#include "types/distance_memo.h"
 #include "types/f32vec.h"
 
 PG_FUNCTION_INFO_V1(f32vec_l2_distance);
@@ -48,9 +49,11 @@ sum_pair(FunctionCallInfo fcinfo, PairKernel kernel)
 Datum
 f32vec_l2_distance(PG_FUNCTION_ARGS)
 {
-	float		sum = sum_pair(fcinfo, vk_kernels->pair_l2_f32);
+	double		distance;
 
-	PG_RETURN_FLOAT8(f32vec_finish_l2(sum));
+	if (!distance_memo_find(fcinfo, f32vec_l2_distance, &distance))
+		distance = f32vec_finish_l2(sum_pair(fcinfo, vk_kernels->pair_l2_f32));
+	PG_RETURN_FLOAT8(distance);
 }
 
 Datum
@@ -72,13 +75,15 @@ f32vec_inner_product(PG_FUNCTION_ARGS)
 Datum
 f32vec_negative_inner_product(PG_FUNCTION_ARGS)
 {
-	float		dot = sum_pair(fcinfo, vk_kernels->pair_dot_f32);
+	double		distance;
 
-	PG_RETURN_FLOAT8(f32vec_finish_ip(dot));
+	if (!distance_memo_find(fcinfo, f32vec_negative_inner_product, &distance))
+		distance = f32vec_finish_ip(sum_pair(fcinfo, vk_kernels->pair_dot_f32));
+	PG_RETURN_FLOAT8(distance);
 }
 
-Datum
-f32vec_cosine_distance(PG_FUNCTION_ARGS)
+static double
+cosine_distance(FunctionCallInfo fcinfo)
 {
 	F32Vec	   *a = PG_GETARG_F32VEC_P(0);
 	F32Vec	   *b = PG_GETARG_F32VEC_P(1);
@@ -89,7 +94,17 @@ f32vec_cosine_distance(PG_FUNCTION_ARGS)
 
 	PG_FREE_IF_COPY(a, 0);
 	PG_FREE_IF_COPY(b, 1);
-	PG_RETURN_FLOAT8(f32vec_finish_cosine(sums[0], sums[1], sums[2]));
+	return f32vec_finish_cosine(sums[0], sums[1], sums[2]);
+}
+
+Datum
+f32vec_cosine_distance(PG_FUNCTION_ARGS)
+{
+	double		distance;
+
+	if (!distance_memo_find(fcinfo, f32vec_cosine_distance, &distance))
+		distance = cosine_distance(fcinfo);
+	PG_RETURN_FLOAT8(distance);
 }
 
 Datum
