@@ -179,7 +179,7 @@ try_contiguous(Relation index, const VkChainId *chain, BlockNumber block,
 		!vk_block_exists(index, block + steps))
 		return InvalidBuffer;
 
-	buffer = ReadBuffer(index, block + steps);
+	buffer = vk_pin_page(index, block + steps);
 	if (mode == BUFFER_LOCK_SHARE)
 		LockBuffer(buffer, mode);
 	else if (!ConditionalLockBuffer(buffer))

@@ -198,9 +198,13 @@ is_hot(Buffer buffer)
 		BM_MAX_USAGE_COUNT;
 }
 
-/* pin a page, which must exist */
-static Buffer
-pin_page(Relation index, BlockNumber block)
+/*
+ * vk_pin_page -- a page pinned, not locked
+ *
+ * Only the block number is checked.
+ */
+Buffer
+vk_pin_page(Relation index, BlockNumber block)
 {
 	RecentPage *recent = recent_page(index, block);
 	Buffer		buffer;
@@ -256,7 +260,7 @@ vk_page_ahead(Relation index, BlockNumber block)
 Buffer
 vk_read_any_page(Relation index, BlockNumber block, int mode)
 {
-	Buffer		buffer = pin_page(index, block);
+	Buffer		buffer = vk_pin_page(index, block);
 
 	LockBuffer(buffer, mode);
 
