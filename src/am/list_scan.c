@@ -144,10 +144,19 @@ take_block(VkListScan *scan, const VkBlockTop *top,
 static pg_attribute_always_inline void
 prefetch_lines(const char *ahead, int line, int lines)
 {
+	const char *at = ahead + line * VK_LINE_SIZE;
+
 	if (ahead == NULL)
 		return;
-	for (int i = 0; i < lines; i++)
-		__builtin_prefetch(ahead + (line + i) * VK_LINE_SIZE, 0, 2);
+	for (; lines >= 4; lines -= 4, at += 4 * VK_LINE_SIZE)
+	{
+		__builtin_prefetch(at, 0, 2);
+		__builtin_prefetch(at + VK_LINE_SIZE, 0, 2);
+		__builtin_prefetch(at + 2 * VK_LINE_SIZE, 0, 2);
+		__builtin_prefetch(at + 3 * VK_LINE_SIZE, 0, 2);
+	}
+	for (; lines > 0; lines--, at += VK_LINE_SIZE)
+		__builtin_prefetch(at, 0, 2);
 }
 
 /* Score code lines of one block: from code, `lines` of them. */
