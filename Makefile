@@ -9,6 +9,9 @@
 #	                       (STAGES="regress tap" runs some of them)
 #	  make check-kernels   build and run the kernel checker; needs no server
 #	                       (VKCHECK_ARGS="--bench" is passed on to it)
+#	  make check-kernels-arm
+#	                       the same for arm64, cross-compiled and emulated
+#	  make check-arm64     regression tests in an emulated arm64 PostgreSQL
 #	  make lint            check the rules of the tree
 #	  make demo            both indexes over real data (QUERY="your words")
 #	  make bench           measure against other engines (BENCH_ARGS)
@@ -57,7 +60,7 @@ PLAIN_FLAGS = -O3 -fno-math-errno -fno-trapping-math -Wno-declaration-after-stat
 REF_FLAGS = -fno-tree-vectorize -fno-tree-slp-vectorize
 
 # Targets that work before a server is installed.
-SERVERLESS = test check-kernels lint demo bench
+SERVERLESS = test check-kernels check-kernels-arm check-arm64 vkcheck lint demo bench
 
 GOALS := $(or $(MAKECMDGOALS),all)
 PG_CONFIG ?= pg_config
@@ -107,7 +110,7 @@ $(PROBE): tools/probe-cc
 	@tools/probe-cc $(CC) >$@.tmp
 	@mv $@.tmp $@
 
-ifneq ($(filter-out clean lint demo bench test,$(GOALS)),)
+ifneq ($(filter-out clean lint demo bench test check-kernels-arm check-arm64,$(GOALS)),)
 include $(PROBE)
 endif
 
@@ -154,9 +157,12 @@ endif
 # The kernel checker: the same files and flags, no server
 #-------------------------------------------------------------------------
 
-VKCHECK = build/kernels/vkcheck
+# another folder for another compiler; VKCHECK_LDFLAGS = -static for an emulator
+VKCHECK_DIR = build/kernels
+VKCHECK_LDFLAGS =
+VKCHECK = $(VKCHECK_DIR)/vkcheck
 VKCHECK_SRCS := $(sort $(wildcard test/kernels/*.c))
-VKCHECK_OBJS = $(patsubst %.c,build/kernels/%.o,$(VKCHECK_SRCS) $(KERNEL_SRCS) $(QUANT_SRCS))
+VKCHECK_OBJS = $(patsubst %.c,$(VKCHECK_DIR)/%.o,$(VKCHECK_SRCS) $(KERNEL_SRCS) $(QUANT_SRCS))
 
 check-kernels: $(if $(VKCHECK_SRCS),$(VKCHECK))
 ifeq ($(VKCHECK_SRCS),)
@@ -165,12 +171,22 @@ else
 	$(VKCHECK) $(VKCHECK_ARGS)
 endif
 
-$(VKCHECK): $(VKCHECK_OBJS)
-	$(CC) -o $@ $^ -lm
+vkcheck: $(VKCHECK)
 
-build/kernels/%.o: %.c Makefile $(PROBE)
+$(VKCHECK): $(VKCHECK_OBJS)
+	$(CC) $(VKCHECK_LDFLAGS) -o $@ $^ -lm
+
+# the kernels and what measures them, for bench/kernels.py
+VKLIB = $(VKCHECK_DIR)/libvkkernels.so
+VKLIB_OBJS = $(filter $(VKCHECK_DIR)/src/kernels/%,$(VKCHECK_OBJS)) \
+	$(patsubst %,$(VKCHECK_DIR)/test/kernels/%.o,bench_case bench_slots pages support)
+
+$(VKLIB): $(VKLIB_OBJS)
+	$(CC) -shared -o $@ $^ -lm
+
+$(VKCHECK_DIR)/%.o: %.c Makefile $(PROBE)
 	@mkdir -p $(@D)
-	$(CC) -g -O2 -Isrc $(WARNINGS) $(CC_FLAGS) $(NUMERIC_FLAGS) -MMD -MP $(if $(filter src/%,$*),$(call file_flags,$*)) -c -o $@ $<
+	$(CC) -g -O2 -fPIC -Isrc $(WARNINGS) $(CC_FLAGS) $(NUMERIC_FLAGS) -MMD -MP $(if $(filter src/%,$*),$(call file_flags,$*)) -c -o $@ $<
 
 -include $(VKCHECK_OBJS:.o=.d)
 
@@ -181,6 +197,12 @@ build/kernels/%.o: %.c Makefile $(PROBE)
 test:
 	@test/run $(STAGES)
 
+check-kernels-arm:
+	@tools/check-kernels-arm $(VKCHECK_ARGS)
+
+check-arm64:
+	@tools/check-arm64
+
 lint:
 	@tools/lint
 
@@ -190,4 +212,4 @@ demo:
 bench:
 	@bench/run $(BENCH_ARGS)
 
-.PHONY: test lint demo bench check-kernels
+.PHONY: test lint demo bench check-kernels vkcheck check-kernels-arm check-arm64

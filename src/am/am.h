@@ -33,7 +33,7 @@
 /* What an operator class tells its access method: support function 1 */
 typedef struct VkSupport
 {
-	VkElement	element;
+	VkStoredElement element;
 	VkMetric	metric;
 	int			max_dim;
 	/* floats of a detoasted datum, and its dimensions */

@@ -80,7 +80,7 @@ sample_row(VkBuild *build, int64 row)
 static double
 row_distance(const float *a, const float *b, int dim)
 {
-	return sqrt(vk_kernels->pair_l2_f32(a, b, dim));
+	return sqrt(vk_kernels->pair_l2[VK_F32] (a, b, dim));
 }
 
 /* distance of a sampled row to the nearest of the others */

@@ -74,7 +74,7 @@ read_meta(Oid index_oid, VkMeta *meta)
 		usable = vk_page_head(page)->kind == VK_PAGE_META &&
 			meta->magic == VK_MAGIC && meta->version == VK_FORMAT_VERSION &&
 			meta->dim >= 1 && meta->dim <= VK_MAX_DIM &&
-			meta->format < VK_FORMATS;
+			meta->format <= VK_FORMAT_F32;
 		UnlockReleaseBuffer(buffer);
 	}
 

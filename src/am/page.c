@@ -365,7 +365,7 @@ vk_meta_check(Relation index, const VkMeta *meta)
 		damage = "The number of dimensions is out of range.";
 	else if (meta->metric > VK_METRIC_COSINE)
 		damage = "The metric is unknown.";
-	else if (meta->format >= VK_FORMATS)
+	else if (meta->format > VK_FORMAT_F32)
 		damage = "The format of scan codes is unknown.";
 	else if (meta->refine_bits != 0 && meta->refine_bits != 4 &&
 			 meta->refine_bits != 8)

@@ -193,7 +193,7 @@ typedef struct VkMeta
 	uint8		format;			/* VkFormat of scan codes */
 	uint8		refine_bits;	/* 0, 4, 8 */
 	uint8		flat;			/* 1: vkflat annotation, no lists */
-	uint8		element;		/* VkElement of the column's type */
+	uint8		element;		/* VkStoredElement of the column's type */
 	uint8		attributes;		/* attribute columns, 0 */
 	uint64		seed;			/* of the rotation and of k-means */
 	uint64		epoch;			/* POSTGRES.md, protocol 3 */
@@ -212,10 +212,10 @@ typedef struct VkMeta
 } VkMeta;
 
 /* element types of indexed columns (VkMeta.element) */
-typedef enum VkElement
+typedef enum VkStoredElement
 {
 	VK_ELEMENT_F32 = 1
-} VkElement;
+} VkStoredElement;
 
 static inline VkPageHead *
 vk_page_head(Page page)

@@ -36,21 +36,21 @@ f32vec_values(Datum value, int *dim)
 static double
 f32vec_distance_l2(const float *a, const float *b, int dim)
 {
-	return f32vec_finish_l2(vk_kernels->pair_l2_f32(a, b, dim));
+	return f32vec_finish_l2(vk_kernels->pair_l2[VK_F32] (a, b, dim));
 }
 
 static double
 f32vec_distance_ip(const float *a, const float *b, int dim)
 {
-	return f32vec_finish_ip(vk_kernels->pair_dot_f32(a, b, dim));
+	return f32vec_finish_ip(vk_kernels->pair_dot[VK_F32] (a, b, dim));
 }
 
 static double
 f32vec_distance_cosine(const float *a, const float *b, int dim)
 {
-	float		sums[3];
+	double		sums[3];
 
-	vk_kernels->pair_cosine_f32(a, b, dim, sums);
+	vk_kernels->pair_cosine[VK_F32] (a, b, dim, sums);
 	return f32vec_finish_cosine(sums[0], sums[1], sums[2]);
 }
 

@@ -47,6 +47,7 @@ mask_not_above(const float *lower, float threshold)
 }
 
 #include "template_bound.h"
+#include "template_screen.h"
 #include "template_vector.h"
 
 /* up to 8 floats of which n are there, zeros after them */
@@ -98,101 +99,45 @@ absolute(__m256 x)
 	return _mm256_andnot_ps(_mm256_set1_ps(-0.0f), x);
 }
 
-/* ---------- pairs ---------- */
+/* ---------- integers ---------- */
 
-/* n floats left of both, 32 or more in the loop, where it is a constant */
-static inline void
-add_l2(Sum32 *sum, const float *a, const float *b, int n)
+static inline __m256i
+load_bytes(const void *p)
 {
-	for (int i = 0; i < 4; i++)
-	{
-		__m256		diff = _mm256_sub_ps(load_floats(a + 8 * i, n - 8 * i),
-										 load_floats(b + 8 * i, n - 8 * i));
-
-		sum->part[i] = _mm256_fmadd_ps(diff, diff, sum->part[i]);
-	}
+	return _mm256_loadu_si256(p);
 }
 
-static inline void
-add_dot(Sum32 *sum, const float *a, const float *b, int n)
+static inline __m256i
+broadcast_dword(const void *p)
 {
-	for (int i = 0; i < 4; i++)
-		sum->part[i] = _mm256_fmadd_ps(load_floats(a + 8 * i, n - 8 * i),
-									   load_floats(b + 8 * i, n - 8 * i),
-									   sum->part[i]);
+	int32_t		dword;
+
+	memcpy(&dword, p, sizeof(dword));
+	return _mm256_set1_epi32(dword);
 }
 
-static inline void
-add_l1(Sum32 *sum, const float *a, const float *b, int n)
+static inline int32_t
+add_int_lanes(__m256i sum)
 {
-	for (int i = 0; i < 4; i++)
-		sum->part[i] = _mm256_add_ps(sum->part[i],
-									 absolute(_mm256_sub_ps(load_floats(a + 8 * i, n - 8 * i),
-															load_floats(b + 8 * i, n - 8 * i))));
+	__m128i		sum4 = _mm_add_epi32(_mm256_castsi256_si128(sum),
+									 _mm256_extracti128_si256(sum, 1));
+	__m128i		sum2 = _mm_add_epi32(sum4, _mm_shuffle_epi32(sum4, 0x4e));
+
+	return _mm_cvtsi128_si32(_mm_add_epi32(sum2, _mm_shuffle_epi32(sum2, 0xb1)));
 }
 
-static float
-pair_l2_f32(const float *a, const float *b, int dim)
+/* pairs of bfloat16 as floats: the low ones, the high ones */
+static inline __m256
+low_bf16(__m256i pairs)
 {
-	Sum32		sum = sum32_zero();
-	int			i = 0;
-
-	for (; i + 32 <= dim; i += 32)
-		add_l2(&sum, a + i, b + i, 32);
-	if (i < dim)
-		add_l2(&sum, a + i, b + i, dim - i);
-	return sum32_add_lanes(&sum);
+	return _mm256_castsi256_ps(_mm256_slli_epi32(pairs, 16));
 }
 
-static float
-pair_dot_f32(const float *a, const float *b, int dim)
+static inline __m256
+high_bf16(__m256i pairs)
 {
-	Sum32		sum = sum32_zero();
-	int			i = 0;
-
-	for (; i + 32 <= dim; i += 32)
-		add_dot(&sum, a + i, b + i, 32);
-	if (i < dim)
-		add_dot(&sum, a + i, b + i, dim - i);
-	return sum32_add_lanes(&sum);
-}
-
-static float
-pair_l1_f32(const float *a, const float *b, int dim)
-{
-	Sum32		sum = sum32_zero();
-	int			i = 0;
-
-	for (; i + 32 <= dim; i += 32)
-		add_l1(&sum, a + i, b + i, 32);
-	if (i < dim)
-		add_l1(&sum, a + i, b + i, dim - i);
-	return sum32_add_lanes(&sum);
-}
-
-static void
-pair_cosine_f32(const float *a, const float *b, int dim, float out[3])
-{
-	Sum32		dot = sum32_zero();
-	Sum32		a_norm = sum32_zero();
-	Sum32		b_norm = sum32_zero();
-	int			i = 0;
-
-	for (; i + 32 <= dim; i += 32)
-	{
-		add_dot(&dot, a + i, b + i, 32);
-		add_dot(&a_norm, a + i, a + i, 32);
-		add_dot(&b_norm, b + i, b + i, 32);
-	}
-	if (i < dim)
-	{
-		add_dot(&dot, a + i, b + i, dim - i);
-		add_dot(&a_norm, a + i, a + i, dim - i);
-		add_dot(&b_norm, b + i, b + i, dim - i);
-	}
-	out[0] = sum32_add_lanes(&dot);
-	out[1] = sum32_add_lanes(&a_norm);
-	out[2] = sum32_add_lanes(&b_norm);
+	return _mm256_castsi256_ps(_mm256_and_si256(pairs,
+												_mm256_set1_epi32((int) 0xffff0000)));
 }
 
 /* ---------- double sums: part i is lanes 4 i .. 4 i + 3 ---------- */
@@ -242,51 +187,89 @@ pair_dot_f64(const float *a, const float *b, int dim)
 	return add_lanes_f64(lane);
 }
 
+#include "avx2_pair.h"
 #include "avx2_scan.h"
 #include "avx2_vector.h"
+#include "template_tile.h"
+#include "avx2_tile.h"
+#include "avx2_dense.h"
 
 /* ---------- the table ---------- */
 
 const bool	vk_avx2_built = true;
 
+static const VkKernels avx2_kernels = {
+	.pair_l2 = {pair_l2_f32, pair_l2_f16, pair_l2_bf16, pair_l2_i8},
+	.pair_dot = {pair_dot_f32, pair_dot_f16, pair_dot_bf16, pair_dot_i8},
+	.pair_l1 = {pair_l1_f32, pair_l1_f16, pair_l1_bf16, pair_l1_i8},
+	.pair_cosine = {pair_cosine_f32, pair_cosine_f16, pair_cosine_bf16,
+	pair_cosine_i8},
+	.pair_dot_f64 = pair_dot_f64,
+	.pair_hamming = pair_hamming,
+	.pair_jaccard = pair_jaccard,
+	.pack_query = {pack_plain, pack_plain, pack_plain, pack_scan_b8},
+	.scan = {scan_b1, scan_b2, scan_b4, scan_b8},
+	.scan_float = {scan_f16, scan_f32, scan_bf16},
+	.scan_l1 = scan_l1,
+	.scan_hamming = scan_hamming,
+	.scan_common = scan_common,
+	.pack_row = {pack_row_b4, pack_plain},
+	.row = {row_b4, row_b8},
+	.pack_tile = {pack_tile, pack_tile, pack_tile, pack_tile_wide},
+	.tile = {tile_b1, tile_b2, tile_b4, tile_b8},
+	.tile_screen = {tile_screen_b1, tile_screen_b2, tile_screen_b4,
+	tile_screen_b8},
+	.tile_f32 = tile_f32,
+	.pack_dense = {pack_dense_f32, pack_dense_bf16},
+	.tile_dense = {tile_dense_f32, tile_dense_bf16},
+	.maxsim = {maxsim_f32, maxsim_f16, maxsim_bf16, maxsim_i8},
+	.nearest = template_nearest,
+	.bound_flat = template_bound_flat,
+	.bound_list = template_bound_list,
+	.bound_list_proven = template_bound_list_proven,
+	.screen_flat = template_screen_flat,
+	.screen_list = template_screen_list,
+	.screen_list_proven = template_screen_list_proven,
+	.screen = screen,
+	.hadamard = hadamard,
+	.subtract_code = template_subtract_code,
+	.subtract = template_subtract,
+	.quantize_i8 = quantize_i8,
+	.code_trial = code_trial,
+	.code_error2 = code_error2,
+	.half_to_float = half_to_float,
+	.float_to_half = float_to_half,
+	.bf16_to_float = bf16_to_float,
+	.float_to_bf16 = float_to_bf16,
+};
+
+/* 1-bit scans stay: eight masks a line take the time */
+static void
+fill_vnni(VkKernels *kernels)
+{
+	kernels->pack_query[VK_FORMAT_B8] = pack_plain;
+	kernels->scan[VK_FORMAT_B2] = scan_b2_vnni;
+	kernels->scan[VK_FORMAT_B4] = scan_b4_vnni;
+	kernels->scan[VK_FORMAT_B8] = scan_b8_vnni;
+	kernels->row[1] = row_b8_vnni;
+	kernels->pack_tile[VK_FORMAT_B8] = pack_tile;
+	kernels->tile[VK_FORMAT_B1] = tile_b1_vnni;
+	kernels->tile[VK_FORMAT_B2] = tile_b2_vnni;
+	kernels->tile[VK_FORMAT_B4] = tile_b4_vnni;
+	kernels->tile[VK_FORMAT_B8] = tile_b8_vnni;
+	kernels->tile_screen[VK_FORMAT_B1] = tile_screen_b1_vnni;
+	kernels->tile_screen[VK_FORMAT_B2] = tile_screen_b2_vnni;
+	kernels->tile_screen[VK_FORMAT_B4] = tile_screen_b4_vnni;
+	kernels->tile_screen[VK_FORMAT_B8] = tile_screen_b8_vnni;
+}
+
+/* every slot, so nothing of the table's is kept */
 void
 vk_avx2_fill(VkKernels *kernels, uint64_t cpu_features)
 {
-	(void) cpu_features;
-
-	kernels->pair_l2_f32 = pair_l2_f32;
-	kernels->pair_dot_f32 = pair_dot_f32;
-	kernels->pair_l1_f32 = pair_l1_f32;
-	kernels->pair_cosine_f32 = pair_cosine_f32;
-	kernels->pair_dot_f64 = pair_dot_f64;
-	kernels->pack_query[VK_FORMAT_B1] = pack_plain;
-	kernels->pack_query[VK_FORMAT_B2] = pack_plain;
-	kernels->pack_query[VK_FORMAT_B4] = pack_plain;
-	kernels->pack_query[VK_FORMAT_B8] = pack_scan_b8;
-	kernels->scan[VK_FORMAT_B1] = scan_b1;
-	kernels->scan[VK_FORMAT_B2] = scan_b2;
-	kernels->scan[VK_FORMAT_B4] = scan_b4;
-	kernels->scan[VK_FORMAT_B8] = scan_b8;
-	kernels->scan_float[0] = scan_f16;
-	kernels->scan_float[1] = scan_f32;
-	kernels->pack_row[0] = pack_row_b4;
-	kernels->pack_row[1] = pack_plain;
-	kernels->row[0] = row_b4;
-	kernels->row[1] = row_b8;
-	kernels->tile_i8 = tile_i8;
-	kernels->tile_f32 = tile_f32;
-	kernels->nearest = template_nearest;
-	kernels->bound_flat = template_bound_flat;
-	kernels->bound_list = template_bound_list;
-	kernels->bound_list_proven = template_bound_list_proven;
-	kernels->hadamard = hadamard;
-	kernels->subtract_code = template_subtract_code;
-	kernels->subtract = template_subtract;
-	kernels->quantize_i8 = quantize_i8;
-	kernels->code_trial = code_trial;
-	kernels->code_error2 = code_error2;
-	kernels->half_to_float = half_to_float;
-	kernels->float_to_half = float_to_half;
+	*kernels = avx2_kernels;
+	if (cpu_features & VK_CPU_AVX_VNNI)
+		fill_vnni(kernels);
 }
 
 #else

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * avx2_scan.h
- *	  Part of avx2.c: scans, rows and tiles.
+ *	  Part of avx2.c: one query against lines or a row.
  *
  * IDENTIFICATION
  *	  src/kernels/avx2_scan.h
@@ -10,31 +10,6 @@
  */
 #ifndef VK_AVX2_SCAN_H
 #define VK_AVX2_SCAN_H
-
-static inline __m256i
-load_bytes(const void *p)
-{
-	return _mm256_loadu_si256(p);
-}
-
-static inline __m256i
-broadcast_dword(const void *p)
-{
-	int32_t		dword;
-
-	memcpy(&dword, p, sizeof(dword));
-	return _mm256_set1_epi32(dword);
-}
-
-static inline int32_t
-add_int_lanes(__m256i sum)
-{
-	__m128i		sum4 = _mm_add_epi32(_mm256_castsi256_si128(sum),
-									 _mm256_extracti128_si256(sum, 1));
-	__m128i		sum2 = _mm_add_epi32(sum4, _mm_shuffle_epi32(sum4, 0x4e));
-
-	return _mm_cvtsi128_si32(_mm_add_epi32(sum2, _mm_shuffle_epi32(sum2, 0xb1)));
-}
 
 /* ---------- scans ---------- */
 
@@ -237,6 +212,111 @@ scan_f32(const float *query, int first_line, const uint8_t *code, int lines,
 	_mm256_storeu_ps(dots->f + 8, high);
 }
 
+/* 8 lanes' pairs of bfloat16 */
+static inline __m256
+add_bf16_pairs(__m256 sum, const uint8_t *code, const float *query)
+{
+	__m256i		pairs = load_bytes(code);
+
+	sum = _mm256_fmadd_ps(_mm256_set1_ps(query[0]), low_bf16(pairs), sum);
+	return _mm256_fmadd_ps(_mm256_set1_ps(query[1]), high_bf16(pairs), sum);
+}
+
+static void
+scan_bf16(const float *query, int first_line, const uint8_t *code, int lines,
+		  VkDots *dots)
+{
+	__m256		low = _mm256_loadu_ps(dots->f);
+	__m256		high = _mm256_loadu_ps(dots->f + 8);
+
+	query += 2 * (size_t) first_line;
+	for (int line = 0; line < lines; line++)
+	{
+		low = add_bf16_pairs(low, code, query);
+		high = add_bf16_pairs(high, code + 32, query);
+		query += 2;
+		code += VK_LINE_SIZE;
+	}
+	_mm256_storeu_ps(dots->f, low);
+	_mm256_storeu_ps(dots->f + 8, high);
+}
+
+/* ---------- scans of bytes ---------- */
+
+/* what query and line give in each byte */
+typedef __m256i (*CompareBytes) (__m256i query, __m256i line);
+
+static inline __m256i
+bytes_distance(__m256i query, __m256i line)
+{
+	return _mm256_or_si256(_mm256_subs_epu8(query, line),
+						   _mm256_subs_epu8(line, query));
+}
+
+static inline __m256i
+bytes_differ(__m256i query, __m256i line)
+{
+	return count_bits(_mm256_xor_si256(query, line));
+}
+
+static inline __m256i
+bytes_common(__m256i query, __m256i line)
+{
+	return count_bits(_mm256_and_si256(query, line));
+}
+
+/* sum += the four bytes of each lane */
+static inline __m256i
+add_four_bytes(__m256i sum, __m256i bytes)
+{
+	__m256i		pairs = _mm256_maddubs_epi16(bytes, _mm256_set1_epi8(1));
+
+	return _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
+}
+
+/* compare is a constant where this inlines */
+static inline __attribute__((always_inline)) void
+scan_bytes(CompareBytes compare, const uint8_t *query, int first_line,
+		   const uint8_t *code, int lines, VkDots *dots)
+{
+	__m256i		low = load_bytes(dots->i);
+	__m256i		high = load_bytes(dots->i + 8);
+
+	query += 4 * (size_t) first_line;
+	for (int line = 0; line < lines; line++)
+	{
+		__m256i		own = broadcast_dword(query);
+
+		low = add_four_bytes(low, compare(own, load_bytes(code)));
+		high = add_four_bytes(high, compare(own, load_bytes(code + 32)));
+		query += 4;
+		code += VK_LINE_SIZE;
+	}
+	_mm256_storeu_si256((void *) dots->i, low);
+	_mm256_storeu_si256((void *) (dots->i + 8), high);
+}
+
+static void
+scan_l1(const uint8_t *query, int first_line, const uint8_t *code, int lines,
+		VkDots *dots)
+{
+	scan_bytes(bytes_distance, query, first_line, code, lines, dots);
+}
+
+static void
+scan_hamming(const uint8_t *query, int first_line, const uint8_t *code,
+			 int lines, VkDots *dots)
+{
+	scan_bytes(bytes_differ, query, first_line, code, lines, dots);
+}
+
+static void
+scan_common(const uint8_t *query, int first_line, const uint8_t *code,
+			int lines, VkDots *dots)
+{
+	scan_bytes(bytes_common, query, first_line, code, lines, dots);
+}
+
 /* ---------- rows ---------- */
 
 static void
@@ -328,153 +408,76 @@ row_b8(const void *packed, const uint8_t *code, int dim)
 	return add_int_lanes(_mm256_add_epi32(sum0, sum1));
 }
 
-/* ---------- tiles ---------- */
+/* ---------- AVX-VNNI: no widening ---------- */
 
-#define TILE_QUERIES	4
-#define TILE_LINES		64		/* of queries widened at a time */
-
-/* out += widened queries times one block's lines; m is a constant here */
-static inline __attribute__((always_inline)) void
-tile_i8_part(int16_t (*wide)[4 * TILE_LINES], int m, const uint8_t *code,
-			 int lines, int32_t *out, size_t out_stride)
+/*
+ * Eight accumulators, which hide the latency of VPDPBUSD: both halves of bits / 2
+ * lines.  Fields are masked in place, as 2^(bits field) times what they are,
+ * which is exact.  i counts halves, then fields, then lines.
+ */
+static inline __attribute__((always_inline, target("avxvnni"))) __m256i
+add_field_vnni(__m256i sum, const int8_t *query, const uint8_t *code, int bits,
+			   int i)
 {
-	__m256i		low[TILE_QUERIES];
-	__m256i		high[TILE_QUERIES];
+	const int	fields = 8 / bits;
+	const int	mask = ((1 << bits) - 1) << (bits * (i / 2 % fields));
+	__m256i		u = load_bytes(code + VK_LINE_SIZE * (i / 2 / fields) +
+							   32 * (i % 2));
 
-	for (int i = 0; i < m; i++)
-	{
-		low[i] = load_bytes(out + i * out_stride);
-		high[i] = load_bytes(out + i * out_stride + 8);
-	}
-	for (int line = 0; line < lines; line++)
-	{
-		__m256i		low_code = load_bytes(code + VK_LINE_SIZE * line);
-		__m256i		high_code = load_bytes(code + VK_LINE_SIZE * line + 32);
-		__m256i		low_even = even_bytes(low_code);
-		__m256i		low_odd = odd_bytes(low_code);
-		__m256i		high_even = even_bytes(high_code);
-		__m256i		high_odd = odd_bytes(high_code);
-
-		for (int i = 0; i < m; i++)
-		{
-			__m256i		even_query = broadcast_dword(&wide[i][4 * line]);
-			__m256i		odd_query = broadcast_dword(&wide[i][4 * line + 2]);
-
-			low[i] = add_widened(low[i], low_even, low_odd, even_query, odd_query);
-			high[i] = add_widened(high[i], high_even, high_odd, even_query,
-								  odd_query);
-		}
-	}
-	for (int i = 0; i < m; i++)
-	{
-		_mm256_storeu_si256((void *) (out + i * out_stride), low[i]);
-		_mm256_storeu_si256((void *) (out + i * out_stride + 8), high[i]);
-	}
+	if (bits < 8)
+		u = _mm256_and_si256(u, _mm256_set1_epi8((char) mask));
+	return _mm256_dpbusd_avx_epi32(sum, u, broadcast_dword(query + 4 * (i / 2)));
 }
 
-static void
-tile_i8(const int8_t *queries, size_t query_stride, int m,
-		const uint8_t *code, size_t block_stride, int blocks, int dim,
-		int32_t *out)
+/* bits is a constant from 2 on where it inlines */
+static inline __attribute__((always_inline, target("avxvnni"))) void
+scan_vnni(const void *packed, int first_line, const uint8_t *code, int lines,
+		  VkDots *dots, int bits)
 {
-	int16_t		wide[TILE_QUERIES][4 * TILE_LINES];
-	const int	lines = vk_format_lines(VK_FORMAT_B8, dim);
-	const size_t out_stride = (size_t) VK_LANES * blocks;
+	const int8_t *query = (const int8_t *) packed + (size_t) first_line * (32 / bits);
+	const int	fields = 8 / bits;
+	const int	step = bits / 2;
+	__m256i		sum[8];
+	__m256i		total[2] = {load_bytes(dots->i), load_bytes(dots->i + 8)};
 
-	memset(out, 0, m * out_stride * sizeof(int32_t));
-	for (int i = 0; i < m; i += TILE_QUERIES)
-		for (int first = 0; first < lines; first += TILE_LINES)
-		{
-			int			part = m - i < TILE_QUERIES ? m - i : TILE_QUERIES;
-			int			count = lines - first < TILE_LINES ?
-				lines - first : TILE_LINES;
-
-			for (int q = 0; q < part; q++)
-				for (int line = 0; line < count; line++)
-					widen_line(queries + (i + q) * query_stride +
-							   4 * (first + line), &wide[q][4 * line]);
-			for (int b = 0; b < blocks; b++)
-			{
-				const uint8_t *at = code + b * block_stride +
-					(size_t) VK_LINE_SIZE * first;
-				int32_t    *to = out + i * out_stride + VK_LANES * b;
-
-				if (part == TILE_QUERIES)
-				{
-					tile_i8_part(wide, TILE_QUERIES, at, count, to, out_stride);
-					continue;
-				}
-				for (int q = 0; q < part; q++)
-					tile_i8_part(wide + q, 1, at, count, to + q * out_stride,
-								 out_stride);
-			}
-		}
+	for (int i = 0; i < 8; i++)
+		sum[i] = _mm256_setzero_si256();
+	for (; lines >= step; lines -= step, query += 16, code += VK_LINE_SIZE * step)
+		for (int i = 0; i < 8; i++)
+			sum[i] = add_field_vnni(sum[i], query, code, bits, i);
+	for (; lines > 0; lines--, query += 32 / bits, code += VK_LINE_SIZE)
+		for (int i = 0; i < 2 * fields; i++)
+			sum[i] = add_field_vnni(sum[i], query, code, bits, i);
+	for (int i = 0; i < 8; i++)
+		total[i % 2] = _mm256_add_epi32(total[i % 2],
+										_mm256_srai_epi32(sum[i],
+														  bits * (i / 2 % fields)));
+	_mm256_storeu_si256((void *) dots->i, total[0]);
+	_mm256_storeu_si256((void *) (dots->i + 8), total[1]);
 }
 
-#define TILE_A	3
-#define TILE_B	2
-
-/* lanes 16 half .. 16 half + 15 of the sums of m x n pairs */
-static inline __attribute__((always_inline)) void
-tile_f32_half(const float *a, size_t a_stride, const float *b, size_t b_stride,
-			  int dim, int half, __m256 sum[TILE_A][TILE_B][2])
-{
-	for (int i = 0; i < TILE_A; i++)
-		for (int j = 0; j < TILE_B; j++)
-			sum[i][j][0] = sum[i][j][1] = _mm256_setzero_ps();
-	for (int k = 16 * half; k < dim; k += 32)
-		for (int part = 0; part < 2; part++)
-		{
-			__m256		b_part[TILE_B];
-			int			at = k + 8 * part;
-
-			for (int j = 0; j < TILE_B; j++)
-				b_part[j] = load_floats(b + j * b_stride + at, dim - at);
-			for (int i = 0; i < TILE_A; i++)
-			{
-				__m256		a_part = load_floats(a + i * a_stride + at, dim - at);
-
-				for (int j = 0; j < TILE_B; j++)
-					sum[i][j][part] = _mm256_fmadd_ps(a_part, b_part[j],
-													  sum[i][j][part]);
-			}
-		}
+#define DEFINE_SCAN_VNNI(name, bits) \
+static __attribute__((target("avxvnni"))) void \
+name(const void *packed, int first_line, const uint8_t *code, int lines, \
+	 VkDots *dots) \
+{ \
+	scan_vnni(packed, first_line, code, lines, dots, bits); \
 }
 
-static void
-tile_f32_part(const float *a, size_t a_stride, const float *b,
-			  size_t b_stride, int dim, float *out, size_t out_stride)
+DEFINE_SCAN_VNNI(scan_b2_vnni, 2)
+DEFINE_SCAN_VNNI(scan_b4_vnni, 4)
+DEFINE_SCAN_VNNI(scan_b8_vnni, 8)
+
+static __attribute__((target("avxvnni"))) int32_t
+row_b8_vnni(const void *packed, const uint8_t *code, int dim)
 {
-	__m256		low[TILE_A][TILE_B][2];
-	__m256		high[TILE_A][TILE_B][2];
+	const int8_t *query = packed;
+	__m256i		sum = _mm256_setzero_si256();
 
-	tile_f32_half(a, a_stride, b, b_stride, dim, 0, low);
-	tile_f32_half(a, a_stride, b, b_stride, dim, 1, high);
-	for (int i = 0; i < TILE_A; i++)
-		for (int j = 0; j < TILE_B; j++)
-		{
-			Sum32		sum = {{low[i][j][0], low[i][j][1],
-			high[i][j][0], high[i][j][1]}};
-
-			out[i * out_stride + j] = sum32_add_lanes(&sum);
-		}
-}
-
-static void
-tile_f32(const float *a, size_t a_stride, int m, const float *b,
-		 size_t b_stride, int n, int dim, float *out)
-{
-	const int	whole_m = m / TILE_A * TILE_A;
-	const int	whole_n = n / TILE_B * TILE_B;
-
-	for (int i = 0; i < whole_m; i += TILE_A)
-		for (int j = 0; j < whole_n; j += TILE_B)
-			tile_f32_part(a + i * a_stride, a_stride, b + j * b_stride, b_stride,
-						  dim, out + (size_t) i * n + j, n);
-	for (int i = 0; i < m; i++)
-		for (int j = i < whole_m ? whole_n : 0; j < n; j++)
-			out[(size_t) i * n + j] = pair_dot_f32(a + i * a_stride,
-												   b + j * b_stride, dim);
+	for (int i = 0; i < dim; i += 32)
+		sum = _mm256_dpbusd_avx_epi32(sum, load_32_bytes(code, i, dim),
+									  load_bytes(query + i));
+	return add_int_lanes(sum);
 }
 
 #endif							/* VK_AVX2_SCAN_H */

@@ -132,13 +132,10 @@ quantize_i8(const float *p, int dim, int8_t *code, VkQuantized *out)
 	const int	whole = dim / SUM_LANES * SUM_LANES;
 	const float inverse = quantize_inverse(max_magnitude(p, dim));
 	CodeSums	sums;
-	double		error2[SUM_LANES];
 	Sum64		dot = sum64_zero();
 	Sum64		norm2 = sum64_zero();
-	Sum64		error = sum64_zero();
 	__m256i		code_sum = _mm256_setzero_si256();
 	__m256i		code_norm2 = code_sum;
-	__m256d		scale;
 
 	for (int i = 0; i < whole; i += SUM_LANES)
 		for (int j = 0; j < 4; j++)
@@ -162,20 +159,8 @@ quantize_i8(const float *p, int dim, int8_t *code, VkQuantized *out)
 	sums.code_sum = add_int_lanes(code_sum);
 	sums.code_norm2 = add_int_lanes(code_norm2);
 	quantize_span(p, whole, dim, inverse, code, &sums);
-	quantize_finish(&sums, out);
-
-	scale = _mm256_set1_pd((double) out->scale);
-	for (int i = 0; i < whole; i += SUM_LANES)
-		for (int j = 0; j < 4; j++)
-		{
-			__m128i		bytes = _mm_loadl_epi64((const void *) (code + i + 8 * j));
-
-			add_code_errors(&error, j, p + i + 8 * j, scale,
-							_mm256_cvtepi8_epi32(bytes));
-		}
-	sum64_store(&error, error2);
-	quantize_error_span(p, whole, dim, out->scale, code, error2);
-	out->error2 = error_or_nan(out->scale, add_lanes_f64(error2));
+	quantize_result(add_lanes_f64(sums.dot), add_lanes_f64(sums.norm2),
+					sums.code_sum, sums.code_norm2, out);
 }
 
 /* the values that u stands for */
@@ -263,6 +248,96 @@ float_to_half(const float *f, int n, uint16_t *h)
 										 _MM_FROUND_TO_NEAREST_INT));
 	for (; i < n; i++)
 		h[i] = _cvtss_sh(f[i], _MM_FROUND_TO_NEAREST_INT);
+}
+
+/* ---------- bfloat16: whole 8s here, the rest by the templates ---------- */
+
+static inline __m256i
+bits_of_nan(__m256i bits)
+{
+	return _mm256_cmpgt_epi32(_mm256_and_si256(bits, _mm256_set1_epi32(0x7fffffff)),
+							  _mm256_set1_epi32(0x7f800000));
+}
+
+static void
+bf16_to_float(const uint16_t *b, int n, float *f)
+{
+	int			i = 0;
+
+	for (; i + 8 <= n; i += 8)
+	{
+		__m128i		words = _mm_loadu_si128((const void *) (b + i));
+		__m256i		bits = _mm256_slli_epi32(_mm256_cvtepu16_epi32(words), 16);
+		__m256i		quiet = _mm256_and_si256(bits_of_nan(bits),
+											 _mm256_set1_epi32(0x400000));
+
+		_mm256_storeu_si256((void *) (f + i), _mm256_or_si256(bits, quiet));
+	}
+	for (; i < n; i++)
+		f[i] = bf16_to_float_1(b[i]);
+}
+
+static void
+float_to_bf16(const float *f, int n, uint16_t *b)
+{
+	int			i = 0;
+
+	for (; i + 8 <= n; i += 8)
+	{
+		__m256i		bits = load_bytes(f + i);
+		__m256i		high = _mm256_srli_epi32(bits, 16);
+		__m256i		odd = _mm256_and_si256(high, _mm256_set1_epi32(1));
+		__m256i		rounded = _mm256_srli_epi32(_mm256_add_epi32(_mm256_add_epi32(bits, odd),
+																 _mm256_set1_epi32(0x7fff)),
+												16);
+		__m256i		words;
+
+		rounded = _mm256_blendv_epi8(rounded,
+									 _mm256_or_si256(high, _mm256_set1_epi32(0x40)),
+									 bits_of_nan(bits));
+		words = _mm256_permute4x64_epi64(_mm256_packus_epi32(rounded, rounded), 0xd8);
+		_mm_storeu_si128((void *) (b + i), _mm256_castsi256_si128(words));
+	}
+	for (; i < n; i++)
+		b[i] = float_to_bf16_1(f[i]);
+}
+
+/* ---------- screen ---------- */
+
+/* the mask of 8 lanes from one on */
+static inline int
+screen_half(const int32_t *dots, const VkScreenRows *row, int lane,
+			const VkScreenQuery *query)
+{
+	/* a multiplication by 1 or 2 */
+	__m256i		sum = _mm256_sub_epi32(_mm256_sll_epi32(load_bytes(dots + lane),
+														_mm_cvtsi32_si128(query->dot_mult - 1)),
+									   _mm256_set1_epi32(query->dot_offset));
+	__m256		t = _mm256_mul_ps(_mm256_set1_ps(query->scale),
+								  _mm256_cvtepi32_ps(sum));
+	__m256		lower = _mm256_fmadd_ps(_mm256_set1_ps(query->weight_norm2),
+										_mm256_loadu_ps(row->norm2 + lane),
+										_mm256_set1_ps(query->base));
+
+	lower = _mm256_fnmadd_ps(t, _mm256_loadu_ps(row->a + lane), lower);
+	lower = _mm256_fnmadd_ps(absolute(t), _mm256_loadu_ps(row->a_error + lane),
+							 lower);
+	lower = _mm256_fnmadd_ps(_mm256_set1_ps(query->weight_error),
+							 _mm256_loadu_ps(row->error + lane), lower);
+	lower = _mm256_fnmadd_ps(_mm256_set1_ps(query->weight_norm),
+							 _mm256_loadu_ps(row->norm + lane), lower);
+	return _mm256_movemask_ps(_mm256_cmp_ps(lower,
+											_mm256_set1_ps(query->threshold),
+											_CMP_NGT_UQ));
+}
+
+static void
+screen(const int32_t *dots, const VkScreenRows *rows, int blocks,
+	   const VkScreenQuery *query, uint16_t *masks)
+{
+	for (int block = 0; block < blocks; block++, dots += VK_LANES)
+		masks[block] = (uint16_t) (screen_half(dots, rows + block, 0, query) |
+								   screen_half(dots, rows + block, 8, query) << 8);
 }
 
 #endif							/* VK_AVX2_VECTOR_H */

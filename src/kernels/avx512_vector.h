@@ -130,10 +130,8 @@ quantize_i8(const float *p, int dim, int8_t *code, VkQuantized *out)
 {
 	Sum64		dot = sum64_zero();
 	Sum64		norm2 = sum64_zero();
-	Sum64		error2 = sum64_zero();
 	__m512i		sum = _mm512_setzero_si512();
 	__m512i		code_norm2 = sum;
-	__m512d		scale;
 	float		inverse = quantize_inverse(max_magnitude(p, dim));
 
 	for (int i = 0; i < dim; i += 32)
@@ -159,25 +157,9 @@ quantize_i8(const float *p, int dim, int8_t *code, VkQuantized *out)
 		sum64_add_products(&dot, x[0], c[0], x[1], c[1]);
 		sum64_add_products(&norm2, x[0], x[0], x[1], x[1]);
 	}
-	out->sum = _mm512_reduce_add_epi32(sum);
-	out->norm2 = _mm512_reduce_add_epi32(code_norm2);
-	out->scale = out->norm2 == 0 ? 0.0f :
-		(float) (sum64_add_lanes(dot) / (double) out->norm2);
-	out->vector_norm2 = sum64_add_lanes(norm2);
-
-	scale = _mm512_set1_pd((double) out->scale);
-	for (int i = 0; i < dim; i += 32)
-	{
-		__mmask16	lanes0 = first_lanes(dim - i);
-		__mmask16	lanes1 = first_lanes(dim - i - 16);
-
-		sum64_add_errors(&error2, scale,
-						 _mm512_maskz_loadu_ps(lanes0, p + i),
-						 load_i8(lanes0, code + i),
-						 _mm512_maskz_loadu_ps(lanes1, p + i + 16),
-						 load_i8(lanes1, code + i + 16));
-	}
-	out->error2 = error_or_nan(out->scale, sum64_add_lanes(error2));
+	quantize_result(sum64_add_lanes(dot), sum64_add_lanes(norm2),
+					_mm512_reduce_add_epi32(sum),
+					_mm512_reduce_add_epi32(code_norm2), out);
 }
 
 /* the values that u stands for, 0 past the end */
@@ -280,6 +262,86 @@ float_to_half(const float *f, int n, uint16_t *h)
 								 _mm512_cvtps_ph(x, _MM_FROUND_TO_NEAREST_INT |
 												 _MM_FROUND_NO_EXC));
 	}
+}
+
+/* ---------- bfloat16 ---------- */
+
+static inline __mmask16
+lanes_of_nan(__m512i bits)
+{
+	return _mm512_cmpgt_epi32_mask(_mm512_and_si512(bits, _mm512_set1_epi32(0x7fffffff)),
+								   _mm512_set1_epi32(0x7f800000));
+}
+
+static void
+bf16_to_float(const uint16_t *b, int n, float *f)
+{
+	for (int i = 0; i < n; i += 16)
+	{
+		__mmask16	lanes = first_lanes(n - i);
+		__m256i		words = _mm256_maskz_loadu_epi16(lanes, b + i);
+		__m512i		bits = _mm512_slli_epi32(_mm512_cvtepu16_epi32(words), 16);
+		__mmask16	nan = lanes_of_nan(bits);
+
+		bits = _mm512_mask_or_epi32(bits, nan, bits, _mm512_set1_epi32(0x400000));
+		_mm512_mask_storeu_epi32(f + i, lanes, bits);
+	}
+}
+
+static void
+float_to_bf16(const float *f, int n, uint16_t *b)
+{
+	for (int i = 0; i < n; i += 16)
+	{
+		__mmask16	lanes = first_lanes(n - i);
+		__m512i		bits = _mm512_maskz_loadu_epi32(lanes, f + i);
+		__mmask16	nan = lanes_of_nan(bits);
+		__m512i		odd = _mm512_and_si512(_mm512_srli_epi32(bits, 16),
+										   _mm512_set1_epi32(1));
+		__m512i		rounded = _mm512_add_epi32(_mm512_add_epi32(bits, odd),
+											   _mm512_set1_epi32(0x7fff));
+
+		rounded = _mm512_mask_or_epi32(rounded, nan, bits,
+									   _mm512_set1_epi32(0x400000));
+		_mm256_mask_storeu_epi16(b + i, lanes,
+								 _mm512_cvtepi32_epi16(_mm512_srli_epi32(rounded, 16)));
+	}
+}
+
+/* ---------- screen ---------- */
+
+static inline uint16_t
+screen_block(const int32_t *dots, const VkScreenRows *row,
+			 const VkScreenQuery *query)
+{
+	/* a multiplication by 1 or 2 */
+	__m512i		sum = _mm512_sub_epi32(_mm512_sll_epi32(_mm512_loadu_si512(dots),
+														_mm_cvtsi32_si128(query->dot_mult - 1)),
+									   _mm512_set1_epi32(query->dot_offset));
+	__m512		t = _mm512_mul_ps(_mm512_set1_ps(query->scale),
+								  _mm512_cvtepi32_ps(sum));
+	__m512		lower = _mm512_fmadd_ps(_mm512_set1_ps(query->weight_norm2),
+										_mm512_loadu_ps(row->norm2),
+										_mm512_set1_ps(query->base));
+
+	lower = _mm512_fnmadd_ps(t, _mm512_loadu_ps(row->a), lower);
+	lower = _mm512_fnmadd_ps(_mm512_abs_ps(t), _mm512_loadu_ps(row->a_error),
+							 lower);
+	lower = _mm512_fnmadd_ps(_mm512_set1_ps(query->weight_error),
+							 _mm512_loadu_ps(row->error), lower);
+	lower = _mm512_fnmadd_ps(_mm512_set1_ps(query->weight_norm),
+							 _mm512_loadu_ps(row->norm), lower);
+	return _mm512_cmp_ps_mask(lower, _mm512_set1_ps(query->threshold),
+							  _CMP_NGT_UQ);
+}
+
+static void
+screen(const int32_t *dots, const VkScreenRows *rows, int blocks,
+	   const VkScreenQuery *query, uint16_t *masks)
+{
+	for (int block = 0; block < blocks; block++)
+		masks[block] = screen_block(dots + (size_t) VK_LANES * block,
+									rows + block, query);
 }
 
 #endif							/* VK_AVX512_VECTOR_H */

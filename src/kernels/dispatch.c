@@ -19,34 +19,62 @@
 
 typedef void (*Slot) (void);
 
-const int	vk_format_bits[VK_FORMATS] = {1, 2, 4, 8, 16, 32};
-const int	vk_format_line_dims[VK_FORMATS] = {32, 16, 8, 4, 2, 1};
+const int	vk_element_size[VK_ELEMENTS] = {4, 2, 2, 1};
+const int	vk_format_bits[VK_FORMATS] = {1, 2, 4, 8, 16, 32, 16};
+const int	vk_format_line_dims[VK_FORMATS] = {32, 16, 8, 4, 2, 1, 2};
+
+#define AVX2_REQUIRED	(VK_CPU_AVX2 | VK_CPU_F16C)
+#define AVX512_REQUIRED	(AVX2_REQUIRED | VK_CPU_AVX512 | VK_CPU_VNNI | \
+						 VK_CPU_VBMI | VK_CPU_VPOPCNTDQ)
 
 /* worst first; a later row overwrites the slots that it fills */
 const VkIsa vk_isas[] = {
 	{"ref", 0, vk_ref_fill},
-	{"avx2", VK_CPU_AVX2 | VK_CPU_F16C, vk_avx2_fill},
-	{"avx512", VK_CPU_AVX2 | VK_CPU_F16C | VK_CPU_AVX512 | VK_CPU_VNNI |
-	VK_CPU_VBMI | VK_CPU_VPOPCNTDQ, vk_avx512_fill},
+	{"avx2", AVX2_REQUIRED, vk_avx2_fill},
+	{"avx512", AVX512_REQUIRED, vk_avx512_fill},
+	{"amx", AVX512_REQUIRED | VK_CPU_AMX_INT8, vk_amx_fill},
+	{"neon", VK_CPU_NEON, vk_neon_fill},
+	{"sve", VK_CPU_NEON | VK_CPU_SVE, vk_sve_fill},
+	{"sme", VK_CPU_NEON | VK_CPU_SME, vk_sme_fill},
 };
 
 const int	vk_isa_count = sizeof(vk_isas) / sizeof(vk_isas[0]);
 
 /* whether the build has the ISA, in the order of vk_isas */
-static const bool *const isa_built[] = {NULL, &vk_avx2_built, &vk_avx512_built};
+static const bool *const isa_built[] = {
+	NULL, &vk_avx2_built, &vk_avx512_built, &vk_amx_built,
+	&vk_neon_built, &vk_sve_built, &vk_sme_built,
+};
+
+_Static_assert(sizeof(isa_built) / sizeof(isa_built[0]) ==
+			   sizeof(vk_isas) / sizeof(vk_isas[0]),
+			   "every ISA needs to say whether it is built");
 
 /* in the order of VkKernels */
 const char *const vk_slot_names[] = {
-	"pair_l2_f32", "pair_dot_f32", "pair_l1_f32", "pair_cosine_f32",
-	"pair_dot_f64",
+	"pair_l2_f32", "pair_l2_f16", "pair_l2_bf16", "pair_l2_i8",
+	"pair_dot_f32", "pair_dot_f16", "pair_dot_bf16", "pair_dot_i8",
+	"pair_l1_f32", "pair_l1_f16", "pair_l1_bf16", "pair_l1_i8",
+	"pair_cosine_f32", "pair_cosine_f16", "pair_cosine_bf16",
+	"pair_cosine_i8",
+	"pair_dot_f64", "pair_hamming", "pair_jaccard",
 	"pack_query_b1", "pack_query_b2", "pack_query_b4", "pack_query_b8",
 	"scan_b1", "scan_b2", "scan_b4", "scan_b8",
-	"scan_f16", "scan_f32",
+	"scan_f16", "scan_f32", "scan_bf16",
+	"scan_l1", "scan_hamming", "scan_common",
 	"pack_row_b4", "pack_row_b8", "row_b4", "row_b8",
-	"tile_i8", "tile_f32", "nearest",
+	"pack_tile_b1", "pack_tile_b2", "pack_tile_b4", "pack_tile_b8",
+	"tile_b1", "tile_b2", "tile_b4", "tile_b8",
+	"tile_screen_b1", "tile_screen_b2", "tile_screen_b4", "tile_screen_b8",
+	"tile_f32",
+	"pack_dense_f32", "pack_dense_bf16", "tile_dense_f32", "tile_dense_bf16",
+	"maxsim_f32", "maxsim_f16", "maxsim_bf16", "maxsim_i8",
+	"nearest",
 	"bound_flat", "bound_list", "bound_list_proven",
+	"screen_flat", "screen_list", "screen_list_proven", "screen",
 	"hadamard", "subtract_code", "subtract", "quantize_i8", "code_trial",
 	"code_error2", "half_to_float", "float_to_half",
+	"bf16_to_float", "float_to_bf16",
 };
 
 #define SLOT_COUNT	(sizeof(vk_slot_names) / sizeof(vk_slot_names[0]))
@@ -80,7 +108,8 @@ vk_isa_available(int isa)
 		return false;
 	required = vk_isas[isa].required;
 	return (isa_built[isa] == NULL || *isa_built[isa]) &&
-		(vk_cpu_features() & required) == required;
+		(vk_cpu_features() & required) == required &&
+		((required & VK_CPU_AMX_INT8) == 0 || vk_amx_permitted());
 }
 
 bool

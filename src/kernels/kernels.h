@@ -3,27 +3,43 @@
  * kernels.h
  *	  Distance kernels: one typed table, filled for the CPU at run time.
  *
+ *	  pair	   two vectors; f32 f16 bf16 i8, bits      canonical or exact
+ *	  scan	   one query x lines of one block          exact or fixed order
+ *	  row	   one query x one refine code             exact
+ *	  tile	   m packed queries x blocks, as a matrix
+ *			   or as masks (tile_screen)               exact
+ *	  tile_f32 m x n vectors, f32                      canonical
+ *	  dense    m packed queries x n vectors, f32 bf16  free order, bounded error
+ *	  maxsim   m query vectors x one document          canonical or exact
+ *	  bound	   annotation + dots -> intervals          same bits
+ *	  screen   annotation + dots -> masks              same bits
+ *	  others   what codes are made with                same bits
+ *
  * NOTES
  *	  Nothing here includes PostgreSQL.  A kernel is a leaf: it works on the
- *	  caller's buffers, allocates nothing, raises nothing, checks no interrupt,
- *	  accepts any alignment and any length (tails included).
- *
- *	  Formats.  A scan code stores b bits a dimension as an unsigned number u;
- *	  the value it stands for is the odd integer c = 2u - (2^b - 1) for b <= 4
- *	  and c = u - 128 (1 <= u <= 255) for b = 8.  Kernels return sums over u;
- *	  the caller corrects with one number a query (vk_code_dot in quant/).
- *
- *	  Lines.  A block holds 16 rows (lanes) as lines of 64 bytes, 4 bytes a
- *	  lane.  Field k (of 8/b) of byte j of a lane in line g is dimension
- *	  (32/b) g + 4k + j, field 0 in the least significant bits.  16- and 32-bit
- *	  codes (IEEE half, float) hold 2 and 1 dimensions a lane and line, little
- *	  endian.  Dimensions at or past dim hold u = 0 (or +0.0) and meet a query
- *	  whose padding is zero.
+ *	  caller's buffers, allocates nothing (and takes at most 64 kB of stack),
+ *	  raises nothing, checks no interrupt, accepts any alignment but of packed
+ *	  forms, and any length (tails included; 0 of anything writes what an empty
+ *	  sum is).  It reads no byte outside its operands; prefetching may.
+ *	  Outputs do not overlap inputs.
  *
  *	  Canonical sum.  Where bits must not depend on the ISA, element i goes to
  *	  lane i mod 32 by fused multiply-add (accumulators start at +0), then
  *	  lanes are added j + (j+16), +8, +4, +2, +1.  Double sums (f64) use the
  *	  same 32 lanes and the same tree; products of two floats are exact there.
+ *	  A NaN result is the positive quiet one (0x7fc00000).  No denormal is
+ *	  flushed.  With L = ceil(dim / 32), u = 2^-24 and g(n) = n u / (1 - n u), the
+ *	  error of a dot product is at most g(L + 5) sum |a b|, of an L2 sum
+ *	  g(L + 8) of itself, of an L1 sum g(L + 6) of itself (L fused steps and 5
+ *	  levels of the tree; 1 for a difference, 2 where it is squared), and
+ *	  dim 2^-149 beside each.  Nothing may overflow for that.
+ *
+ *	  Integer sums are exact.  At VK_MAX_DIM none leaves int32: 16000 x 255^2
+ *	  (L2 of int8) is 1.04e9, 16000 x 255 x 127 (8-bit codes) 5.2e8.
+ *
+ *	  A slot may hold several variants and choose by shape: the sizes that its
+ *	  arguments show.  What packs sees the same m and dim as what reads, so
+ *	  both choose alike.  Crossovers are measured; README lists them.
  *
  * IDENTIFICATION
  *	  src/kernels/kernels.h
@@ -33,154 +49,38 @@
 #ifndef VK_KERNELS_H
 #define VK_KERNELS_H
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "formats.h"
 
-#define VK_LANES		16		/* rows a block */
-#define VK_LINE_SIZE	64		/* bytes a line: VK_LANES x 4 */
-#define VK_MAX_DIM		16000
-
-/* scan-code formats, in the order of every table indexed by format */
-typedef enum VkFormat
+/* kernels with a free order of summation, the index of pack_dense and tile_dense */
+typedef enum VkDense
 {
-	VK_FORMAT_B1,				/* 1 bit a dimension */
-	VK_FORMAT_B2,
-	VK_FORMAT_B4,
-	VK_FORMAT_B8,
-	VK_FORMAT_F16,				/* IEEE half */
-	VK_FORMAT_F32
-} VkFormat;
+	VK_DENSE_F32,
+	VK_DENSE_BF16
+} VkDense;
 
-#define VK_INT_FORMATS	4		/* B1 .. B8: integer codes, int8 query */
-#define VK_FORMATS		6
-
-/* bits a dimension, and dimensions a lane of one line holds, by VkFormat */
-extern const int vk_format_bits[VK_FORMATS];	/* 1 2 4 8 16 32 */
-extern const int vk_format_line_dims[VK_FORMATS];	/* 32 16 8 4 2 1 */
-
-static inline int
-vk_format_lines(VkFormat format, int dim)
-{
-	return (dim + vk_format_line_dims[format] - 1) / vk_format_line_dims[format];
-}
-
-/*
- * Bytes a packed query needs at most, for any integer format and ISA: the
- * 1-bit form may hold four 64-byte lookup tables a line of 32 dimensions, the
- * others hold the int8 query padded with zeros.  Buffers are 64-byte aligned.
- */
-#define VK_PACKED_QUERY_SIZE(dim)	((((size_t) (dim) + 31) / 32) * 256 + 256)
-
-/*
- * What the bound kernels need to know of a query against one centre.  All
- * floats are already rounded towards the safe side by quant/bounds.c, which
- * documents the formulas; score is the squared distance for L2 and cosine
- * (of normalised vectors) and the negative inner product for IP.
- *
- *	 I		  = dot_mult * sum(q u) - dot_offset		(exact integer)
- *	 P		  = a * query_scale * I						(a: annotation)
- *	 score	  = base + weight_norm * N - weight_dot * P
- */
-typedef struct VkBoundQuery
-{
-	int32_t		dot_mult;		/* 2 for 1..4 bits, 1 for 8 bits; 0: float format */
-	int32_t		dot_offset;		/* (2^b - 1) * sum(q), or 128 * sum(q) */
-	float		query_scale;	/* s of q' = s qc; 1 for float formats */
-	float		code_unit;		/* a = stored a * code_unit * |x~| */
-	float		base;			/* Q2, or -<q,m> for IP */
-	float		weight_norm;	/* 1, or 0 for IP */
-	float		weight_dot;		/* 2, or 1 for IP */
-	float		query_norm2;	/* Q2 rounded up */
-	float		code_norm2;		/* qp2 = |q'|^2 (float: |q~|^2), rounded up */
-	float		inv_code_norm2; /* 1 / qp2 rounded down, 0 where qp2 is 0 */
-	float		query_error;	/* F: >= |p - q'| + rho (|q~| + M) */
-	float		row_error;		/* rho-part of E is row_error * (|x~| + M) */
-	float		center_norm;	/* M = |m - mean|; 0 for vkflat */
-	float		round_factor;	/* 3 rho (|q~| + M) [+ (d + 2) 2^-24 |q'|: float
-								 * formats], times (|x~| + M) */
-	float		slack_norm;		/* relative rounding slack times N */
-	float		slack_base;		/* absolute rounding slack, with M^2, Q2, gamma */
-	float		gamma;			/* operator's rounding, relative to the score;
-								 * 0 where it is in slack (IP, cosine) */
-	float		inv_dim_1;		/* 1 / max(1, d - 1), statistical reading */
-	float		epsilon;		/* standard deviations, statistical reading */
-
-	/* the same numbers as the kernels want them: vk_bound_query_finish */
-	float		code_norm;		/* |q'|, rounded up */
-	float		inv_code_norm;	/* 1 / |q'|, rounded down */
-	float		screen_base;	/* terms of the screen (template_bound.h) */
-	float		screen_dot;
-	float		screen_norm;
-	float		screen_norm2;
-	float		screen_error;
-} VkBoundQuery;
-
-/* fill the fields after epsilon from those before; once a query and centre */
-extern void vk_bound_query_finish(VkBoundQuery *query);
-
-/* Annotation of a vkflat block: 128 bytes, two lines */
-typedef struct VkFlatAnnotation
-{
-	float		norm2[VK_LANES];	/* N = |x~|^2 */
-	uint16_t	a[VK_LANES];	/* half: a / (code_unit |x~|) */
-	uint16_t	error[VK_LANES];	/* half: |y - x'| / |x~|, rounded up */
-} VkFlatAnnotation;
-
-/* Annotation of a vkivf block: 96 bytes */
-typedef struct VkListAnnotation
-{
-	uint16_t	norm[VK_LANES]; /* half: |r| / block scale */
-	uint16_t	a[VK_LANES];	/* half: a / (code_unit |r|) */
-	uint16_t	tangent[VK_LANES];	/* t = |y - x'| / |r|, u16 / 65535, rounded up;
-									 * 65535: no bound, always a candidate */
-} VkListAnnotation;
-
-/* scores of one block's lanes */
-typedef struct VkScores
-{
-	float		lower[VK_LANES];
-	float		upper[VK_LANES];
-} VkScores;
-
-/*
- * Dots of one block, as int32 or (float formats) as float.
- */
-typedef union VkDots
-{
-	int32_t		i[VK_LANES];
-	float		f[VK_LANES];
-} VkDots;
-
-/* A query's quantisation to int8 (vk_kernels->quantize_i8) */
-typedef struct VkQuantized
-{
-	float		scale;			/* s = <p,qc> / <qc,qc>, 0 for a zero vector */
-	int32_t		sum;			/* sum of qc */
-	int64_t		norm2;			/* <qc,qc> */
-	double		error2;			/* |p - s qc|^2, by subtraction */
-	double		vector_norm2;	/* |p|^2 */
-} VkQuantized;
-
-/* One candidate code of a row (vk_kernels->code_trial) */
-typedef struct VkTrial
-{
-	double		dot;			/* <y,c> */
-	int64_t		norm2;			/* <c,c> */
-} VkTrial;
+#define VK_DENSE_KINDS		2
 
 typedef struct VkKernels
 {
-	/* ---- pair: canonical sums, the same bits on every ISA ---- */
-	float		(*pair_l2_f32) (const float *a, const float *b, int dim);
-	float		(*pair_dot_f32) (const float *a, const float *b, int dim);
-	float		(*pair_l1_f32) (const float *a, const float *b, int dim);
-	/* out: dot, |a|^2, |b|^2 */
-	void		(*pair_cosine_f32) (const float *a, const float *b, int dim,
-									float out[3]);
+	/* ---- pair: the same bits on every ISA ---- */
+	/*
+	 * By VkElement.  f32: the canonical sum, as a double.  f16 and bf16: that
+	 * of the widened elements.  i8: the exact integer.
+	 */
+	double		(*pair_l2[VK_ELEMENTS]) (const void *a, const void *b, int dim);
+	double		(*pair_dot[VK_ELEMENTS]) (const void *a, const void *b, int dim);
+	double		(*pair_l1[VK_ELEMENTS]) (const void *a, const void *b, int dim);
+	/* out: dot, |a|^2, |b|^2, each as pair_dot gives it */
+	void		(*pair_cosine[VK_ELEMENTS]) (const void *a, const void *b,
+											 int dim, double out[3]);
 	double		(*pair_dot_f64) (const float *a, const float *b, int dim);
+	/* bits that differ; bytes below 2^28, the last padded with zero bits */
+	int32_t		(*pair_hamming) (const uint8_t *a, const uint8_t *b, int bytes);
+	/* out: bits in both, bits in either */
+	void		(*pair_jaccard) (const uint8_t *a, const uint8_t *b, int bytes,
+								 int32_t out[2]);
 
-	/* ---- scan: one packed query against lines of one block ---- */
+	/* ---- scan: one query against lines of one block ---- */
 	/* pack an int8 query in [-127,127] for the scan of an integer format */
 	void		(*pack_query[VK_INT_FORMATS]) (const int8_t *query, int dim,
 											   void *packed);
@@ -191,12 +91,25 @@ typedef struct VkKernels
 	void		(*scan[VK_INT_FORMATS]) (const void *packed, int first_line,
 										 const uint8_t *code, int lines,
 										 VkDots *dots);
-	/* the same for F16 and F32 codes (index: format - VK_FORMAT_F16): the query
-	 * is float, padded with zeros to an even dimension; lane sums run in the
-	 * order of dimensions by fused multiply-add, so bits are the same everywhere */
-	void		(*scan_float[2]) (const float *query, int first_line,
-								  const uint8_t *code, int lines,
-								  VkDots *dots);
+	/* the same for F16, F32, BF16 codes (index: format - VK_FORMAT_F16): the
+	 * query is float, padded with zeros to an even dimension; lane sums run in
+	 * the order of dimensions by fused multiply-add, so bits are the same
+	 * everywhere; error at most g(dim) sum |q x| + dim 2^-149 */
+	void		(*scan_float[VK_FLOAT_FORMATS]) (const float *query, int first_line,
+												 const uint8_t *code, int lines,
+												 VkDots *dots);
+	/*
+	 * Queries of these three are as the lines are, without the other lanes: 4
+	 * bytes a line, zero padded.  dots->i[lane] += the sum over lines first_line
+	 * .. of |q - u| (L1 over 8-bit lines, q and u in 0 .. 255), of bits that
+	 * differ, of bits in both (bit vectors, dim <= VK_MAX_BITS).
+	 */
+	void		(*scan_l1) (const uint8_t *query, int first_line,
+							const uint8_t *code, int lines, VkDots *dots);
+	void		(*scan_hamming) (const uint8_t *query, int first_line,
+								 const uint8_t *code, int lines, VkDots *dots);
+	void		(*scan_common) (const uint8_t *query, int first_line,
+								const uint8_t *code, int lines, VkDots *dots);
 
 	/* ---- row: one query against one contiguous refine code ---- */
 	/*
@@ -207,23 +120,70 @@ typedef struct VkKernels
 	void		(*pack_row[2]) (const int8_t *query, int dim, void *packed);
 	int32_t		(*row[2]) (const void *packed, const uint8_t *code, int dim);
 
-	/* ---- tile: m queries against blocks ---- */
+	/* ---- tile: m queries against blocks, integer codes ---- */
 	/*
-	 * out[i * 16 * blocks + 16 * b + lane] = sum of query_i * u over all
-	 * vk_format_lines(B8, dim) lines of block b.  Queries are int8 rows of
-	 * query_stride bytes (a multiple of 4, zero padded past dim), blocks 8-bit
-	 * lines of block_stride bytes each.
+	 * m int8 queries in [-127,127], rows of dim bytes, query_stride apart, into
+	 * VK_PACKED_TILE_SIZE(format, m, dim) bytes, once a batch.
 	 */
-	void		(*tile_i8) (const int8_t *queries, size_t query_stride, int m,
-							const uint8_t *code, size_t block_stride,
-							int blocks, int dim, int32_t *out);
-	/* out[i * n + j] = canonical dot of a row i and b row j; strides in floats */
+	void		(*pack_tile[VK_INT_FORMATS]) (const int8_t *queries,
+											  size_t query_stride, int m, int dim,
+											  void *packed);
+	/*
+	 * out[i * 16 * blocks + 16 * b + lane] = sum of query_i * u over lines
+	 * first_line .. first_line + lines - 1 of block b, found by runs.  Where
+	 * first_line is not 0 the sum is added to out, so that long blocks can be
+	 * taken a few pages at a time (see VK_TILE_STEP).  u is any of the format's
+	 * numbers.  packed has m queries of dim dimensions.  The kernel blocks its
+	 * depth itself; callers choose m and blocks so that packed and out stay in
+	 * the second-level cache.  Bit vectors: queries of 0 and 1 in the order of
+	 * B1 dimensions give the bits in common.
+	 */
+	void		(*tile[VK_INT_FORMATS]) (const void *packed, int m, int dim,
+										 const VkLineRun *runs, int blocks,
+										 int first_line, int lines, int32_t *out);
+	/*
+	 * The same over all vk_format_lines(format, dim) lines of the blocks, then
+	 * screen for each query with rows[b] and queries[i]; no matrix is written:
+	 * masks[i * blocks + b].
+	 */
+	void		(*tile_screen[VK_INT_FORMATS]) (const void *packed, int m, int dim,
+												const VkLineRun *runs, int blocks,
+												const VkScreenRows *rows,
+												const VkScreenQuery *queries,
+												uint16_t *masks);
+
+	/* ---- tiles of vectors ---- */
+	/* out[i * n + j] = canonical dot of a row i and b row j, the bits of
+	 * pair_dot[VK_F32]; strides in floats.  Rows of halves: widen them first. */
 	void		(*tile_f32) (const float *a, size_t a_stride, int m,
 							 const float *b, size_t b_stride, int n,
 							 int dim, float *out);
+	/*
+	 * By VkDense: m queries of float or bfloat16, strides in elements, into
+	 * VK_PACKED_DENSE_SIZE bytes; then n rows, contiguous each, row_stride apart:
+	 * out[i * n + j] = dot of query i and row j, or += with add.  Sums run in
+	 * any order, may round towards odd (BFMMLA) and flush denormals (AMX), so
+	 * bits depend on the ISA.  With S = sum |q x|, and with add |out| before,
+	 * f32: error <= (dim + 64) 2^-24 S + dim 2^-149;
+	 * bf16: error <= (dim + 64) 2^-23 S + 2^-126 (|q|_1 + |x|_1 + 2 dim + 64);
+	 * provided that S is below 2^127.  NaN or infinite elements: no promise.
+	 */
+	void		(*pack_dense[VK_DENSE_KINDS]) (const void *queries, size_t query_stride,
+										int m, int dim, void *packed);
+	void		(*tile_dense[VK_DENSE_KINDS]) (const void *packed, int m, int dim,
+										const void *rows, size_t row_stride, int n,
+										bool add, float *out);
+	/*
+	 * By VkElement: the sum over query vectors i, in their order and in double
+	 * from +0, of the greatest of pair_dot(query i, document j) over the n >= 1
+	 * document vectors.  Strides in elements.  A NaN dot makes the result NaN.
+	 */
+	double		(*maxsim[VK_ELEMENTS]) (const void *query, size_t query_stride,
+										int m, const void *document,
+										size_t document_stride, int n, int dim);
 
 	/*
-	 * The nearest of count centroids to one row, from a row of tile_i8's
+	 * The nearest of count centroids to one row, from a row of tile's
 	 * matrix: distance_j = norms2[j] - (dots[j] - correction) * (twice_scale *
 	 * scales[j]) (|c|^2 - 2 <x,c>).  *distance and *nearest (first + j) are
 	 * renewed where one is smaller; ties go to the lower number.
@@ -238,7 +198,8 @@ typedef struct VkKernels
 	 * Each fills all 16 lanes and returns the mask of lanes whose lower bound
 	 * is not above threshold (NaN bounds count as candidates: lower becomes
 	 * -infinity, upper +infinity).  Same bits on every ISA.  Where no lane is
-	 * a candidate the proven ones may leave a looser interval, valid as well.
+	 * a candidate the proven ones may leave a looser interval, valid as well,
+	 * and the statistical one infinity.
 	 */
 	uint32_t	(*bound_flat) (const VkBoundQuery *query,
 							   const VkFlatAnnotation *annotation,
@@ -252,6 +213,31 @@ typedef struct VkKernels
 									  const VkListAnnotation *annotation,
 									  float block_scale, const VkDots *dots,
 									  float threshold, VkScores *scores);
+
+	/* ---- screen: the bounds for many queries, masks only ---- */
+	/*
+	 * One block's annotation, decoded for the screen once for all queries:
+	 * proven (flat), statistical (list), proven (list_proven), as the bounds.
+	 */
+	void		(*screen_flat) (const VkFlatAnnotation *annotation,
+								VkScreenRows *rows);
+	void		(*screen_list) (const VkListAnnotation *annotation,
+								float block_scale, VkScreenRows *rows);
+	void		(*screen_list_proven) (const VkListAnnotation *annotation,
+									   float block_scale, VkScreenRows *rows);
+	/*
+	 * One query and blocks; dots is its row of tile's matrix.  Bit lane of
+	 * masks[b] is !(lower > threshold), so NaN sets it, where
+	 *	 t	   = scale * (float) (dot_mult * dot - dot_offset)
+	 *	 lower = base + weight_norm2 * norm2 - t * a - |t| * a_error
+	 *			 - weight_error * error - weight_norm * norm
+	 * from left to right, each step after base one fused multiply-add; the
+	 * product of t is rounded.  lower is never above that of bound_* for the same
+	 * annotation and query, but for gamma, which the threshold holds: every lane
+	 * that bound_* reports is set.  Lanes without a row are the caller's to mask.
+	 */
+	void		(*screen) (const int32_t *dots, const VkScreenRows *rows, int blocks,
+						   const VkScreenQuery *query, uint16_t *masks);
 
 	/* ---- vector operations for codes, same bits on every ISA ---- */
 	/* in-place Walsh-Hadamard butterflies, n a power of two, then * scale */
@@ -273,17 +259,33 @@ typedef struct VkKernels
 	/* |y - a c|^2 by subtraction, in double; codes are u_i bytes */
 	double		(*code_error2) (const float *y, int dim, VkFormat format,
 								float a, const uint8_t *codes);
-	/* half <-> float, round to nearest even */
+	/* half and bfloat16 <-> float, to nearest even; any NaN to a quiet one of
+	 * its sign and leading bits */
 	void		(*half_to_float) (const uint16_t *h, int n, float *f);
 	void		(*float_to_half) (const float *f, int n, uint16_t *h);
+	void		(*bf16_to_float) (const uint16_t *b, int n, float *f);
+	void		(*float_to_bf16) (const float *f, int n, uint16_t *b);
 } VkKernels;
+
+/*
+ * bound_query.c: a query for the screen, once a centre.  proven: for rows of
+ * screen_flat or screen_list_proven, else of screen_list.  Integer
+ * formats only.  A query outside the range in which bounds hold gets base NaN:
+ * every lane is a candidate.
+ */
+extern void vk_screen_query(const VkBoundQuery *bound, bool proven,
+							float threshold, VkScreenQuery *query);
+/* only a new threshold, of the same bound and reading */
+extern void vk_screen_threshold(const VkBoundQuery *bound, bool proven,
+								float threshold, VkScreenQuery *query);
 
 /* ISAs, worst first; a later row overwrites the slots that it fills */
 typedef struct VkIsa
 {
-	const char *name;			/* "ref", "avx2", "avx512", ... */
+	const char *name;			/* "ref", "avx2", "avx512", "amx", "neon", ... */
 	uint64_t	required;		/* VK_CPU_* bits */
-	/* overwrites the slots this ISA has; sub-features are tested inside */
+	/* overwrites the slots this ISA has, whatever stands in them (reports fill
+	 * an empty table); sub-features are tested inside */
 	void		(*fill) (VkKernels *kernels, uint64_t cpu_features);
 } VkIsa;
 
@@ -297,8 +299,33 @@ extern const int vk_isa_count;
 #define VK_CPU_VNNI			(UINT64_C(1) << 3)
 #define VK_CPU_VBMI			(UINT64_C(1) << 4)
 #define VK_CPU_VPOPCNTDQ	(UINT64_C(1) << 5)
+#define VK_CPU_AVX_VNNI		(UINT64_C(1) << 6)
+#define VK_CPU_AVX512_BF16	(UINT64_C(1) << 7)
+#define VK_CPU_AVX512_FP16	(UINT64_C(1) << 8)
+#define VK_CPU_AMX_INT8		(UINT64_C(1) << 9)	/* and AMX-TILE */
+#define VK_CPU_AMX_BF16		(UINT64_C(1) << 10)
+#define VK_CPU_NEON			(UINT64_C(1) << 16)	/* and scalar FMA */
+#define VK_CPU_DOTPROD		(UINT64_C(1) << 17)
+#define VK_CPU_FP16			(UINT64_C(1) << 18)
+#define VK_CPU_BF16			(UINT64_C(1) << 19)
+#define VK_CPU_I8MM			(UINT64_C(1) << 20)
+#define VK_CPU_SVE			(UINT64_C(1) << 21)
+#define VK_CPU_SVE2			(UINT64_C(1) << 22)
+#define VK_CPU_SVE_BF16		(UINT64_C(1) << 23)
+#define VK_CPU_SVE_I8MM		(UINT64_C(1) << 24)
+#define VK_CPU_SME			(UINT64_C(1) << 25)	/* with I8I32, F32F32, B16F32 */
+#define VK_CPU_SME2			(UINT64_C(1) << 26)
 
 extern uint64_t vk_cpu_features(void);
+
+/*
+ * Whether this process may use AMX tile data.  Linux is asked once, at the
+ * first call; its answer, a refusal included, stands for this process and those
+ * that it forks.  True at once on systems that need no asking; false where
+ * vk_cpu_features() has no AMX.  No AMX instruction runs before this is true:
+ * vk_isa_available() asks for levels that need it.
+ */
+extern bool vk_amx_permitted(void);
 
 /* dispatch.c */
 extern const VkKernels *vk_kernels; /* the table in use; the reference until

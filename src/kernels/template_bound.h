@@ -8,20 +8,8 @@
  *	  arithmetic keeps them true.  u = 2^-24 is the rounding of one operation.
  *
  *	  Rows are read as Rows, so the kernels differ only in how they decode
- *	  their annotation.
- *
- *	  Most blocks hold no candidate, and a looser bound shows it: the screen.
- *	  There W and V are the whole norms, so that all terms of a query gather
- *	  in five numbers (bound_query.c) and a lane takes one root:
- *
- *	  lower = screen_base + weight_norm N - n a x
- *			  - n^ (|x| (|a| HALF_SHARE + HALF_TINY) + screen_norm
- *				   + e screen_error + n^ screen_norm2),	x = screen_dot I,
- *
- *	  N being less its own half width, n being |x~| as the stored a is relative
- *	  to it, n^ the same rounded up and e the relative row error.  Roundings, 16 u
- *	  of each magnitude, are in HALF_SHARE (the dot), screen_norm2 (N) and the
- *	  inflated others.
+ *	  their annotation.  The proven kernels ask the screen first
+ *	  (template_screen.h); where it excludes all lanes they stop there.
  *
  *	  - P = a s I is computed with at most 7 u; the stored a is a half, off by
  *		2^-11 of itself or, below its normal range, by 2^-25.  Both are in
@@ -57,54 +45,10 @@
 #include <math.h>
 #include <string.h>
 
-#include "kernels.h"
+#include "template_screen.h"
 
-#define NORM2_MIN		0x1p-100f
 #define NORM2_MAX		0x1p120f
-#define TINY			0x1p-120f
-#define UP				(1.0f + 0x1p-21f)	/* covers a few roundings */
 #define DOWN			(1.0f - 0x1p-21f)
-#define HALF_ERROR		(0x1p-11f * (1.0f + 0x1p-9f))
-#define HALF_NORMAL		0x1p-14f
-#define HALF_SHARE		(0x1p-11f * (1.0f + 0x1p-7f))	/* and 2^-20, for roundings */
-#define HALF_TINY		(HALF_NORMAL * HALF_SHARE)
-#define TANGENT_UNIT	(1.0f / 65535.0f * UP)
-
-/*
- * condition ? yes : no, by bits: compilers refuse to vectorise a loop in which
- * a float comparison, which might trap, decides on a branch.
- */
-static inline float
-choose(int condition, float yes, float no)
-{
-	uint32_t	mask = -(uint32_t) condition;
-	uint32_t	yes_bits;
-	uint32_t	no_bits;
-
-	memcpy(&yes_bits, &yes, sizeof(yes_bits));
-	memcpy(&no_bits, &no, sizeof(no_bits));
-	yes_bits = (yes_bits & mask) | (no_bits & ~mask);
-	memcpy(&yes, &yes_bits, sizeof(yes));
-	return yes;
-}
-
-static inline float
-at_least(float x, float low)
-{
-	return choose(x > low, x, low);
-}
-
-/* what one lane's annotation says, decoded */
-typedef struct Rows
-{
-	float		norm[VK_LANES]; /* |x~|, as the stored a is relative to it */
-	float		norm_up[VK_LANES];	/* not below |x~| */
-	float		norm2[VK_LANES];	/* N */
-	float		a[VK_LANES];	/* relative to code_unit * norm */
-	float		relative[VK_LANES]; /* |y - x'| / |x~|, rounded up; infinity: no
-									 * bound */
-	float		tangent[VK_LANES];	/* list only; 1 or more: no bound */
-} Rows;
 
 /* what only the sharp bound wants */
 typedef struct RowDetails
@@ -114,60 +58,7 @@ typedef struct RowDetails
 	float		error[VK_LANES];	/* |y - x'|, rounded up */
 } RowDetails;
 
-static inline void
-decode_flat(const VkFlatAnnotation *annotation, Rows *rows)
-{
-	half_to_float_16(annotation->a, rows->a);
-	half_to_float_16(annotation->error, rows->relative);
-	for (int lane = 0; lane < VK_LANES; lane++)
-	{
-		float		norm2 = annotation->norm2[lane];
-
-		rows->norm2[lane] = norm2;
-		rows->norm[lane] = sqrtf(norm2);
-		rows->norm_up[lane] = rows->norm[lane] * UP;
-	}
-}
-
-static inline void
-decode_list(const VkListAnnotation *annotation, float block_scale, Rows *rows)
-{
-	float		relative[VK_LANES];
-
-	half_to_float_16(annotation->a, rows->a);
-	half_to_float_16(annotation->norm, relative);
-	for (int lane = 0; lane < VK_LANES; lane++)
-	{
-		float		share = fabsf(relative[lane]);
-		float		normal = at_least(share, HALF_NORMAL);
-		float		norm = share * block_scale;
-		float		norm_error = normal * HALF_ERROR * block_scale;
-		float		tangent = (float) (int32_t) annotation->tangent[lane] *
-			TANGENT_UNIT;
-
-		rows->norm[lane] = norm;
-		rows->norm_up[lane] = (norm + norm_error) * UP;
-		rows->norm2[lane] = norm * norm;
-		rows->tangent[lane] = tangent;
-		rows->relative[lane] = choose(tangent < 1.0f, tangent, INFINITY);
-	}
-}
-
-/*
- * The true N is within that of norm2.  flat is a constant where this inlines: N
- * is stored, else |x~| is.
- */
-static inline float
-norm2_error(const Rows *rows, int lane, bool flat)
-{
-	float		norm = rows->norm[lane];
-	float		norm_up = rows->norm_up[lane];
-
-	return flat ? rows->norm2[lane] * 0x1p-23f :
-		(norm + norm_up) * (norm_up - norm) * UP;
-}
-
-static inline void
+ALWAYS_INLINE void
 detail_rows(const Rows *rows, bool flat, RowDetails *details)
 {
 	for (int lane = 0; lane < VK_LANES; lane++)
@@ -183,34 +74,15 @@ detail_rows(const Rows *rows, bool flat, RowDetails *details)
 }
 
 /* does a bound hold for this N, and is it a number? */
-static inline int
+ALWAYS_INLINE int
 bound_holds(float norm2, float lower)
 {
 	return (norm2 <= NORM2_MAX) & ((norm2 >= NORM2_MIN) | (norm2 == 0.0f)) &
 		(fabsf(lower) <= FLT_MAX);
 }
 
-static inline float
-screen_lane(const VkBoundQuery *query, const Rows *rows, bool flat,
-			const VkDots *dots, int lane)
-{
-	float		norm_up = rows->norm_up[lane];
-	float		norm2 = rows->norm2[lane] - norm2_error(rows, lane, flat);
-	float		a = rows->a[lane];
-	float		x = (float) (query->dot_mult * dots->i[lane] - query->dot_offset) *
-		query->screen_dot;
-	float		spread = fabsf(x) * (fabsf(a) * HALF_SHARE + HALF_TINY) +
-		query->screen_norm + rows->relative[lane] * query->screen_error +
-		norm_up * query->screen_norm2;
-	float		lower = query->screen_base + query->weight_norm * norm2 -
-		rows->norm[lane] * (a * x) - norm_up * spread;
-
-	lower -= query->gamma * fabsf(lower);
-	return choose(bound_holds(rows->norm2[lane], lower), lower, -INFINITY);
-}
-
 /* One lane of the proven bound; float_code is a constant where this inlines. */
-static inline void
+ALWAYS_INLINE void
 bound_lane(const VkBoundQuery *query, const Rows *rows,
 		   const RowDetails *details, const VkDots *dots, int lane,
 		   bool float_code, VkScores *scores)
@@ -273,22 +145,29 @@ bound_lane(const VkBoundQuery *query, const Rows *rows,
 	scores->upper[lane] = choose(valid, upper, INFINITY);
 }
 
-/*
- * All lanes.  What lies behind pointers is copied first: stores to scores might
- * change it otherwise (the server is built with -fno-strict-aliasing), and the
- * loop would not be vectorised.
- */
-static inline uint32_t
+ALWAYS_INLINE float
+screen_lane(const VkBoundQuery *query, const Rows *rows, bool flat,
+			const VkDots *dots, int lane)
+{
+	ScreenRow	row = proven_row(rows, lane, flat);
+	float		lower = screen_lower(&query->screen, row.norm2, row.a,
+									 row.a_error, row.error, row.norm,
+									 dots->i[lane]);
+
+	lower -= query->gamma * fabsf(lower);
+	return choose(row.holds & (fabsf(lower) <= FLT_MAX), lower, -INFINITY);
+}
+
+/* All lanes; template_screen.h says why scores are made beside *scores. */
+ALWAYS_INLINE uint32_t
 screen_rows(const VkBoundQuery *query, const Rows *rows, bool flat,
 			const VkDots *dots, float threshold, VkScores *scores)
 {
-	const VkBoundQuery own_query = *query;
-	const VkDots own_dots = *dots;
 	VkScores	own_scores;
 
 	for (int lane = 0; lane < VK_LANES; lane++)
 	{
-		own_scores.lower[lane] = screen_lane(&own_query, rows, flat, &own_dots,
+		own_scores.lower[lane] = screen_lane(query, rows, flat, dots,
 											 lane);
 		own_scores.upper[lane] = INFINITY;
 	}
@@ -296,25 +175,23 @@ screen_rows(const VkBoundQuery *query, const Rows *rows, bool flat,
 	return mask_not_above(scores->lower, threshold);
 }
 
-static inline uint32_t
+ALWAYS_INLINE uint32_t
 bound_rows(const VkBoundQuery *query, const Rows *rows, bool flat,
 		   const VkDots *dots, bool float_code, float threshold,
 		   VkScores *scores)
 {
-	const VkBoundQuery own_query = *query;
-	const VkDots own_dots = *dots;
 	RowDetails	details;
 	VkScores	own_scores;
 
 	detail_rows(rows, flat, &details);
 	for (int lane = 0; lane < VK_LANES; lane++)
-		bound_lane(&own_query, rows, &details, &own_dots, lane, float_code,
+		bound_lane(query, rows, &details, dots, lane, float_code,
 				   &own_scores);
 	*scores = own_scores;
 	return mask_not_above(scores->lower, threshold);
 }
 
-static inline uint32_t
+ALWAYS_INLINE uint32_t
 screen_and_bound(const VkBoundQuery *query, const Rows *rows, bool flat,
 				 const VkDots *dots, float threshold, VkScores *scores)
 {
@@ -352,7 +229,7 @@ template_bound_list_proven(const VkBoundQuery *query,
  * The statistical reading (the estimate is unbiased over rotations): no
  * rounding is proven here, so none is counted.
  */
-static inline void
+ALWAYS_INLINE void
 estimate_lane(const VkBoundQuery *query, const Rows *rows, const VkDots *dots,
 			  int lane, bool float_code, VkScores *scores)
 {
@@ -390,18 +267,62 @@ estimate_lane(const VkBoundQuery *query, const Rows *rows, const VkDots *dots,
 	scores->upper[lane] = choose(valid, upper, INFINITY);
 }
 
-static inline void
+ALWAYS_INLINE void
 estimate_lanes(const VkBoundQuery *query, const Rows *rows, const VkDots *dots,
 			   bool float_code, VkScores *scores)
 {
-	const VkBoundQuery own_query = *query;
-	const VkDots own_dots = *dots;
 	VkScores	own_scores;
 
 	for (int lane = 0; lane < VK_LANES; lane++)
-		estimate_lane(&own_query, rows, &own_dots, lane, float_code,
+		estimate_lane(query, rows, dots, lane, float_code,
 					  &own_scores);
 	*scores = own_scores;
+}
+
+/*
+ * +infinity where lower, as estimate_lane finds it, is above the threshold, else
+ * -infinity: without a root or a quotient, by comparing the squares of both sides
+ * times the cosine's square.
+ */
+ALWAYS_INLINE float
+estimate_beyond(const VkBoundQuery *query, const Rows *rows, const VkDots *dots,
+				int lane, float threshold)
+{
+	float		tangent = rows->tangent[lane];
+	float		sine2 = tangent * tangent;
+	float		cosine2 = 1.0f - sine2;
+	float		norm = rows->norm[lane];
+	int32_t		sum = query->dot_mult * dots->i[lane] - query->dot_offset;
+	float		dot = rows->a[lane] * (((float) sum * query->query_scale) *
+									   (query->code_unit * norm));
+	float		distance = cosine2 * (query->base +
+									  query->weight_norm * rows->norm2[lane] -
+									  threshold) - query->weight_dot * dot;
+	float		deviation = query->epsilon * query->weight_dot * norm;
+	float		width2 = deviation * deviation *
+		((query->query_norm2 * sine2 + query->query_error * query->query_error) *
+		 query->inv_dim_1 * cosine2);
+	float		distance2 = distance * distance;
+
+	return choose((tangent < 1.0f) & (distance > 0.0f) & (distance2 <= FLT_MAX) &
+				  (distance2 > width2 * (1.0f + 0x1p-12f)),
+				  INFINITY, -INFINITY);
+}
+
+/* are all lanes beyond the threshold?  Their scores are then infinite. */
+ALWAYS_INLINE bool
+all_beyond(const VkBoundQuery *query, const Rows *rows, const VkDots *dots,
+		   float threshold, VkScores *scores)
+{
+	VkScores	own_scores;
+
+	for (int lane = 0; lane < VK_LANES; lane++)
+	{
+		own_scores.lower[lane] = estimate_beyond(query, rows, dots, lane, threshold);
+		own_scores.upper[lane] = INFINITY;
+	}
+	*scores = own_scores;
+	return mask_not_above(scores->lower, 0.0f) == 0;
 }
 
 static uint32_t
@@ -414,6 +335,8 @@ template_bound_list(const VkBoundQuery *query,
 	decode_list(annotation, block_scale, &rows);
 	if (query->dot_mult == 0)
 		estimate_lanes(query, &rows, dots, true, scores);
+	else if (all_beyond(query, &rows, dots, threshold, scores))
+		return 0;
 	else
 		estimate_lanes(query, &rows, dots, false, scores);
 	return mask_not_above(scores->lower, threshold);

@@ -99,48 +99,155 @@ code_value_offset(VkFormat format)
 	return format == VK_FORMAT_B8 ? 128 : (1 << vk_format_bits[format]) - 1;
 }
 
-/* ---------- pairs ---------- */
+/* ---------- elements, one at a time ---------- */
 
 static inline float
-template_pair_l2_f32(const float *a, const float *b, int dim)
+float_of_bits(uint32_t bits)
+{
+	float		f;
+
+	memcpy(&f, &bits, sizeof(f));
+	return f;
+}
+
+static inline uint32_t
+bits_of_float(float f)
+{
+	uint32_t	bits;
+
+	memcpy(&bits, &f, sizeof(bits));
+	return bits;
+}
+
+static inline float
+half_to_float_1(uint16_t h)
+{
+	uint32_t	sign = (uint32_t) (h & 0x8000) << 16;
+	uint32_t	exponent = (h >> 10) & 0x1f;
+	uint32_t	fraction = h & 0x3ff;
+	uint32_t	bits;
+
+	if (exponent == 31)
+		bits = 0x7f800000 | fraction << 13 | (fraction != 0 ? 0x400000 : 0);
+	else if (exponent != 0)
+		bits = (exponent + 112) << 23 | fraction << 13;
+	else
+		bits = bits_of_float((float) fraction * 0x1p-24f);
+	return float_of_bits(sign | bits);
+}
+
+static inline uint16_t
+float_to_half_1(float f)
+{
+	uint32_t	bits = bits_of_float(f);
+	uint32_t	sign = (bits >> 16) & 0x8000;
+	uint32_t	half;
+
+	bits &= 0x7fffffff;
+	if (bits > 0x7f800000)
+		half = 0x7e00 | ((bits >> 13) & 0x3ff);
+	else if (bits >= 0x477ff000)
+		half = 0x7c00;
+	else if (bits >= 0x38800000)
+	{
+		/* a carry out of the fraction raises the exponent, as it should */
+		bits += 0xfff + ((bits >> 13) & 1);
+		half = (bits - 0x38000000) >> 13;
+	}
+	else
+	{
+		/* 0.5 has the spacing of a half's smallest number: the sum rounds */
+		half = bits_of_float(float_of_bits(bits) + 0.5f) - 0x3f000000;
+	}
+	return (uint16_t) (sign | half);
+}
+
+static inline float
+bf16_to_float_1(uint16_t b)
+{
+	uint32_t	bits = (uint32_t) b << 16;
+
+	return float_of_bits((b & 0x7fff) > 0x7f80 ? bits | 0x400000 : bits);
+}
+
+static inline uint16_t
+float_to_bf16_1(float f)
+{
+	uint32_t	bits = bits_of_float(f);
+
+	if ((bits & 0x7fffffff) > 0x7f800000)
+		return (uint16_t) (bits >> 16 | 0x40);
+	return (uint16_t) ((bits + 0x7fff + ((bits >> 16) & 1)) >> 16);
+}
+
+/* element i as a float; a constant where the functions below inline */
+typedef float (*LoadElement) (const void *vector, int i);
+
+static inline float
+load_f32(const void *vector, int i)
+{
+	float		f;
+
+	memcpy(&f, (const char *) vector + sizeof(f) * i, sizeof(f));
+	return f;
+}
+
+static inline uint16_t
+load_16(const void *vector, int i)
+{
+	uint16_t	h;
+
+	memcpy(&h, (const char *) vector + sizeof(h) * i, sizeof(h));
+	return h;
+}
+
+static inline float
+load_f16(const void *vector, int i)
+{
+	return half_to_float_1(load_16(vector, i));
+}
+
+static inline float
+load_bf16(const void *vector, int i)
+{
+	return bf16_to_float_1(load_16(vector, i));
+}
+
+/* ---------- pairs ---------- */
+
+static inline __attribute__((always_inline)) double
+template_pair_l2(const void *a, const void *b, int dim, LoadElement load)
 {
 	float		lane[SUM_LANES] = {0};
 
 	for (int i = 0; i < dim; i++)
 	{
-		float		diff = a[i] - b[i];
+		float		diff = load(a, i) - load(b, i);
 
 		lane[i % SUM_LANES] = fmaf(diff, diff, lane[i % SUM_LANES]);
 	}
 	return add_lanes_f32(lane);
 }
 
-static inline float
-template_pair_dot_f32(const float *a, const float *b, int dim)
+static inline __attribute__((always_inline)) double
+template_pair_dot(const void *a, const void *b, int dim, LoadElement load)
 {
 	float		lane[SUM_LANES] = {0};
 
 	for (int i = 0; i < dim; i++)
-		lane[i % SUM_LANES] = fmaf(a[i], b[i], lane[i % SUM_LANES]);
+		lane[i % SUM_LANES] = fmaf(load(a, i), load(b, i),
+								   lane[i % SUM_LANES]);
 	return add_lanes_f32(lane);
 }
 
-static inline float
-template_pair_l1_f32(const float *a, const float *b, int dim)
+static inline __attribute__((always_inline)) double
+template_pair_l1(const void *a, const void *b, int dim, LoadElement load)
 {
 	float		lane[SUM_LANES] = {0};
 
 	for (int i = 0; i < dim; i++)
-		lane[i % SUM_LANES] += fabsf(a[i] - b[i]);
+		lane[i % SUM_LANES] += fabsf(load(a, i) - load(b, i));
 	return add_lanes_f32(lane);
-}
-
-static inline void
-template_pair_cosine_f32(const float *a, const float *b, int dim, float out[3])
-{
-	out[0] = template_pair_dot_f32(a, b, dim);
-	out[1] = template_pair_dot_f32(a, a, dim);
-	out[2] = template_pair_dot_f32(b, b, dim);
 }
 
 static inline double
@@ -151,6 +258,37 @@ template_pair_dot_f64(const float *a, const float *b, int dim)
 	for (int i = 0; i < dim; i++)
 		lane[i % SUM_LANES] += (double) a[i] * (double) b[i];
 	return add_lanes_f64(lane);
+}
+
+/*
+ * dot is the pair kernel of the elements, of element_size bytes; a constant
+ * where this inlines.
+ */
+static inline __attribute__((always_inline)) double
+template_maxsim(double (*dot) (const void *, const void *, int),
+				size_t element_size, const void *query, size_t query_stride,
+				int m, const void *document, size_t document_stride, int n,
+				int dim)
+{
+	double		sum = 0;
+
+	for (int i = 0; i < m; i++)
+	{
+		const char *q = (const char *) query + i * query_stride * element_size;
+		double		greatest = -INFINITY;
+
+		for (int j = 0; j < n; j++)
+		{
+			double		d = dot(q, (const char *) document +
+								j * document_stride * element_size, dim);
+
+			/* once it is NaN it stays so: no comparison holds */
+			if (!(d <= greatest))
+				greatest = greatest == greatest ? d : greatest;
+		}
+		sum += greatest;
+	}
+	return canonical_f64(sum);
 }
 
 /* ---------- vector operations ---------- */
@@ -244,38 +382,37 @@ quantize_inverse(float max)
 	return inverse <= 3.0e38f ? inverse : 0.0f;
 }
 
-static inline void
-quantize_finish(CodeSums *sums, VkQuantized *out)
-{
-	out->sum = sums->code_sum;
-	out->norm2 = sums->code_norm2;
-	out->scale = sums->code_norm2 == 0 ? 0.0f :
-		(float) (add_lanes_f64(sums->dot) / (double) sums->code_norm2);
-	out->vector_norm2 = add_lanes_f64(sums->norm2);
-}
+/*
+ * From the three sums.  |p - s c|^2 = |p|^2 - s (2 <p,c> - s <c,c>): a second
+ * pass over the vector would only spare the rounding of three double sums, at
+ * most 2^-42 |p|^2 at VK_MAX_DIM, which ERROR_SLACK covers.
+ */
+#define ERROR_SLACK		0x1p-40
 
 static inline void
-quantize_error_span(const float *p, int first, int dim, float scale,
-					const int8_t *code, double *error2)
+quantize_result(double dot, double norm2, int32_t code_sum, int64_t code_norm2,
+				VkQuantized *out)
 {
-	for (int i = first; i < dim; i++)
-	{
-		double		diff = (double) p[i] - (double) scale * (double) code[i];
+	double		error2;
 
-		error2[i % SUM_LANES] += diff * diff;
-	}
+	out->sum = code_sum;
+	out->norm2 = code_norm2;
+	out->scale = code_norm2 == 0 ? 0.0f : (float) (dot / (double) code_norm2);
+	out->vector_norm2 = norm2;
+	error2 = norm2 - (double) out->scale *
+		(2.0 * dot - (double) out->scale * (double) code_norm2);
+	error2 = (error2 > 0.0 ? error2 : 0.0) + ERROR_SLACK * norm2;
+	out->error2 = error_or_nan(out->scale, error2);
 }
 
 static inline void
 template_quantize_i8(const float *p, int dim, int8_t *code, VkQuantized *out)
 {
 	CodeSums	sums = {{0}, {0}, 0, 0};
-	double		error2[SUM_LANES] = {0};
 
 	quantize_span(p, 0, dim, quantize_inverse(max_abs(p, dim)), code, &sums);
-	quantize_finish(&sums, out);
-	quantize_error_span(p, 0, dim, out->scale, code, error2);
-	out->error2 = error_or_nan(out->scale, add_lanes_f64(error2));
+	quantize_result(add_lanes_f64(sums.dot), add_lanes_f64(sums.norm2),
+					sums.code_sum, sums.code_norm2, out);
 }
 
 /* what a code trial makes of y: u = round(clamp(scale y + shift)) */
@@ -352,7 +489,7 @@ code_error_span(const float *y, int first, int dim, VkFormat format, float a,
  * which few runs have: that vectorises where the search for the place of a
  * minimum does not.
  */
-static void
+static inline void
 template_nearest(const int32_t *restrict dots, const float *restrict scales,
 				 const float *restrict norms2, int count, int32_t correction,
 				 float twice_scale, int32_t first, float *restrict distance,

@@ -1,12 +1,13 @@
 /*-------------------------------------------------------------------------
  *
  * assign.c
- *	  Nearest centroid of many int8 rows, by the int8 tile.
+ *	  Nearest centroid of many int8 rows, by the tile over 8-bit lines.
  *
  * NOTES
  *	  Dots are exact integers and the rest is a handful of float operations in
- *	  one fixed order, so the answer is the same on every ISA.  Centroids are
- *	  taken a few blocks at a time: dots then stay in the first-level cache.
+ *	  one fixed order, so the answer is the same on every ISA.  Rows are packed
+ *	  once a call, and centroids are taken a few blocks at a time: dots then
+ *	  stay in the first-level cache.
  *
  * IDENTIFICATION
  *	  src/quant/assign.c
@@ -46,6 +47,12 @@ dots_size(int blocks)
 	return (size_t) VK_ASSIGN_ROWS * VK_LANES * chunk * sizeof(int32_t);
 }
 
+static size_t
+packed_size(int dim)
+{
+	return VK_PACKED_TILE_SIZE(VK_FORMAT_B8, VK_ASSIGN_ROWS, dim);
+}
+
 size_t
 vk_assigner_size(int dim, int lists)
 {
@@ -53,7 +60,8 @@ vk_assigner_size(int dim, int lists)
 
 	return 64 + lines_size(dim, blocks) +
 		2 * aligned(sizeof(float) * VK_LANES * blocks) +
-		aligned(dots_size(blocks));
+		aligned(dots_size(blocks)) + aligned(packed_size(dim)) +
+		aligned(sizeof(VkLineRun) * blocks);
 }
 
 static int64_t
@@ -85,7 +93,6 @@ vk_assigner_init(VkAssigner *assigner, int dim, int lists, const int8_t *codes,
 	assigner->dim = dim;
 	assigner->lists = lists;
 	assigner->blocks = blocks;
-	assigner->block_stride = lines_size(dim, 1);
 	assigner->lines = (uint8_t *) next;
 	next += lines_size(dim, blocks);
 	assigner->scales = (float *) next;
@@ -93,7 +100,15 @@ vk_assigner_init(VkAssigner *assigner, int dim, int lists, const int8_t *codes,
 	assigner->norms2 = (float *) next;
 	next += aligned(sizeof(float) * VK_LANES * blocks);
 	assigner->dots = (int32_t *) next;
+	next += aligned(dots_size(blocks));
+	assigner->packed = next;
+	next += aligned(packed_size(dim));
+	assigner->runs = (VkLineRun *) next;
 
+	for (int block = 0; block < blocks; block++)
+		assigner->runs[block] =
+			(VkLineRun) {assigner->lines + lines_size(dim, block),
+						 vk_format_lines(VK_FORMAT_B8, dim)};
 	memset(assigner->lines, 0, lines_size(dim, blocks));
 	for (int list = 0; list < VK_LANES * blocks; list++)
 	{
@@ -105,7 +120,7 @@ vk_assigner_init(VkAssigner *assigner, int dim, int lists, const int8_t *codes,
 			assigner->norms2[list] = INFINITY;
 			continue;
 		}
-		put_lane(assigner->lines + list / VK_LANES * assigner->block_stride,
+		put_lane(assigner->lines + lines_size(dim, list / VK_LANES),
 				 list % VK_LANES, code, dim);
 		assigner->scales[list] = scales[list];
 		assigner->norms2[list] = (float) ((double) scales[list] * scales[list] *
@@ -134,14 +149,16 @@ void
 vk_assign(VkAssigner *assigner, const int8_t *codes, size_t stride,
 		  const float *scales, int m, int32_t *list)
 {
+	const int	dim = assigner->dim;
 	Nearest		nearest[VK_ASSIGN_ROWS];
 	int32_t		corrections[VK_ASSIGN_ROWS];
 
 	for (int i = 0; i < m; i++)
 	{
 		nearest[i] = (Nearest) {INFINITY, 0};
-		corrections[i] = 128 * code_sum(codes + i * stride, assigner->dim);
+		corrections[i] = 128 * code_sum(codes + i * stride, dim);
 	}
+	vk_kernels->pack_tile[VK_FORMAT_B8] (codes, stride, m, dim, assigner->packed);
 	for (int block = 0; block < assigner->blocks; block += CHUNK_BLOCKS)
 	{
 		int			first = block * VK_LANES;
@@ -149,10 +166,10 @@ vk_assign(VkAssigner *assigner, const int8_t *codes, size_t stride,
 
 		if (blocks > CHUNK_BLOCKS)
 			blocks = CHUNK_BLOCKS;
-		vk_kernels->tile_i8(codes, stride, m,
-							assigner->lines + block * assigner->block_stride,
-							assigner->block_stride, blocks, assigner->dim,
-							assigner->dots);
+		vk_kernels->tile[VK_FORMAT_B8] (assigner->packed, m, dim,
+										assigner->runs + block, blocks, 0,
+										vk_format_lines(VK_FORMAT_B8, dim),
+										assigner->dots);
 		for (int i = 0; i < m; i++)
 			vk_kernels->nearest(assigner->dots + (size_t) i * blocks * VK_LANES,
 								assigner->scales + first,

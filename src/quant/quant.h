@@ -263,11 +263,12 @@ typedef struct VkAssigner
 	int			dim;
 	int			lists;
 	int			blocks;			/* of 16 centroids */
-	size_t		block_stride;
-	uint8_t    *lines;			/* blocks x block_stride: 8-bit lines */
+	uint8_t    *lines;			/* 8-bit lines, block after block */
 	float	   *scales;			/* 16 x blocks */
 	float	   *norms2;			/* |c|^2; +inf for padding lanes */
 	int32_t    *dots;			/* VK_ASSIGN_ROWS x 16 x a chunk of blocks */
+	void	   *packed;			/* the rows of a call, packed for tiles */
+	VkLineRun  *runs;			/* one a block */
 } VkAssigner;
 
 #define VK_ASSIGN_ROWS	32		/* rows a call of vk_assign at most */

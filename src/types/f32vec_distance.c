@@ -26,7 +26,7 @@ PG_FUNCTION_INFO_V1(f32vec_negative_inner_product);
 PG_FUNCTION_INFO_V1(f32vec_cosine_distance);
 PG_FUNCTION_INFO_V1(f32vec_l1_distance);
 
-typedef float (*PairKernel) (const float *a, const float *b, int dim);
+typedef double (*PairKernel) (const void *a, const void *b, int dim);
 
 /*
  * sum_pair -- one kernel's sum over both arguments
@@ -52,14 +52,14 @@ f32vec_l2_distance(PG_FUNCTION_ARGS)
 	double		distance;
 
 	if (!distance_memo_find(fcinfo, f32vec_l2_distance, &distance))
-		distance = f32vec_finish_l2(sum_pair(fcinfo, vk_kernels->pair_l2_f32));
+		distance = f32vec_finish_l2(sum_pair(fcinfo, vk_kernels->pair_l2[VK_F32]));
 	PG_RETURN_FLOAT8(distance);
 }
 
 Datum
 f32vec_l2_squared_distance(PG_FUNCTION_ARGS)
 {
-	float		sum = sum_pair(fcinfo, vk_kernels->pair_l2_f32);
+	float		sum = sum_pair(fcinfo, vk_kernels->pair_l2[VK_F32]);
 
 	PG_RETURN_FLOAT8((double) sum);
 }
@@ -67,7 +67,7 @@ f32vec_l2_squared_distance(PG_FUNCTION_ARGS)
 Datum
 f32vec_inner_product(PG_FUNCTION_ARGS)
 {
-	float		dot = sum_pair(fcinfo, vk_kernels->pair_dot_f32);
+	float		dot = sum_pair(fcinfo, vk_kernels->pair_dot[VK_F32]);
 
 	PG_RETURN_FLOAT8(f32vec_finish_dot(dot));
 }
@@ -78,7 +78,7 @@ f32vec_negative_inner_product(PG_FUNCTION_ARGS)
 	double		distance;
 
 	if (!distance_memo_find(fcinfo, f32vec_negative_inner_product, &distance))
-		distance = f32vec_finish_ip(sum_pair(fcinfo, vk_kernels->pair_dot_f32));
+		distance = f32vec_finish_ip(sum_pair(fcinfo, vk_kernels->pair_dot[VK_F32]));
 	PG_RETURN_FLOAT8(distance);
 }
 
@@ -87,10 +87,10 @@ cosine_distance(FunctionCallInfo fcinfo)
 {
 	F32Vec	   *a = PG_GETARG_F32VEC_P(0);
 	F32Vec	   *b = PG_GETARG_F32VEC_P(1);
-	float		sums[3];
+	double		sums[3];
 
 	vec_check_same_dim(a->dim, b->dim);
-	vk_kernels->pair_cosine_f32(a->x, b->x, a->dim, sums);
+	vk_kernels->pair_cosine[VK_F32] (a->x, b->x, a->dim, sums);
 
 	PG_FREE_IF_COPY(a, 0);
 	PG_FREE_IF_COPY(b, 1);
@@ -110,7 +110,7 @@ f32vec_cosine_distance(PG_FUNCTION_ARGS)
 Datum
 f32vec_l1_distance(PG_FUNCTION_ARGS)
 {
-	float		sum = sum_pair(fcinfo, vk_kernels->pair_l1_f32);
+	float		sum = sum_pair(fcinfo, vk_kernels->pair_l1[VK_F32]);
 
 	PG_RETURN_FLOAT8(f32vec_finish_l1(sum));
 }

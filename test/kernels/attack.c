@@ -20,40 +20,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "quant/quant.h"
-#include "check.h"
-
-typedef struct Setting
-{
-	int			dim;
-	VkMetric	metric;
-	VkFormat	format;
-	int			refine_bits;
-	bool		flat;
-} Setting;
-
-/* one block of rows and all that is needed to bound them */
-typedef struct Case
-{
-	Setting		setting;
-	double		scale;
-	VkCoder		coder;
-	VkCenter	center;
-	float		block_scale;
-	float	   *mean;
-	int8_t	   *center_code;
-	float	   *rows;			/* 16 x dim, as the operator sees them */
-	float	   *seen;			/* 16 x dim, normalised for cosine */
-	bool		skip[VK_LANES]; /* the operator gives NaN */
-	uint8_t    *lines;
-	uint8_t    *refine;
-	VkFlatAnnotation flat;
-	VkListAnnotation list;
-	void	   *signs;
-	void	   *scratch;
-	VkQueryCode code;
-	void	   *code_memory;
-} Case;
+#include "attack.h"
 
 /* bounds of the case's rows for one query, and how much of them it uses */
 typedef struct Outcome
@@ -66,260 +33,40 @@ typedef struct Outcome
 /* the closest that any query of the run came to a bound */
 static Outcome tightest;
 
+/* lanes that bounds kept, and screens at the same thresholds */
+static long bound_kept;
+static long screen_kept;
+
 static const char *const metric_names[] = {"l2", "ip", "cosine"};
 static const int dims[] = {1, 2, 3, 17, 31, 32, 33, 64, 100, 128, 384, 768,
 1536, 4096};
 
 #define DIM_COUNT	((int) (sizeof(dims) / sizeof(dims[0])))
 
-/* ---------- rows and queries ---------- */
-
-static void
-gaussian_vector(VkCheckRun *run, float *x, int dim, double scale)
-{
-	for (int i = 0; i < dim; i++)
-		x[i] = (float) (vk_random_normal(run) * scale / sqrt((double) dim));
-}
-
-/*
- * One vector of a kind: gaussian, one-hot, sparse, flat (all equal), heavy
- * tailed, of widely spread magnitudes, or on a small integer grid.
- */
-static void
-draw_vector(VkCheckRun *run, float *x, int dim, double scale)
-{
-	int			kind = vk_random_below(run, 8);
-
-	gaussian_vector(run, x, dim, scale);
-	if (kind == 1)
-	{
-		int			hot = vk_random_below(run, dim);
-
-		memset(x, 0, sizeof(float) * dim);
-		x[hot] = (float) scale;
-	}
-	else if (kind == 2)
-		for (int i = 0; i < dim; i++)
-			x[i] = vk_random_below(run, 16) == 0 ? x[i] * 4 : 0;
-	else if (kind == 3)
-		for (int i = 0; i < dim; i++)
-			x[i] = (float) (scale / sqrt((double) dim));
-	else if (kind == 4)
-		for (int i = 0; i < dim; i++)
-			x[i] *= (float) fabs(vk_random_normal(run) * vk_random_normal(run));
-	else if (kind == 5)
-		for (int i = 0; i < dim; i++)
-			x[i] *= ldexpf(1.0f, -vk_random_below(run, 40));
-	else if (kind == 6)
-		for (int i = 0; i < dim; i++)
-			x[i] = (float) ((vk_random_below(run, 5) - 2) * scale / sqrt(2.0 * dim));
-}
-
-/* x = base + t * step, in float */
-static void
-move_vector(float *x, const float *base, const float *step, double t, int dim)
-{
-	for (int i = 0; i < dim; i++)
-		x[i] = (float) (base[i] + t * step[i]);
-}
-
-/* the transpose of vk_rotate, by its definition; error is of no matter here */
-static void
-rotate_back(const VkRotation *rotation, float *x)
-{
-	const int	dim = rotation->dim;
-	const int	power = rotation->power;
-
-	if (rotation->identity)
-		return;
-	for (int round = 3; round >= 0; round--)
-	{
-		vk_kernels->hadamard(round % 2 == 0 ? x : x + (dim - power), power,
-							 (float) (1 / sqrt((double) power)));
-		for (int i = 0; i < dim; i++)
-			if (rotation->signs[round * dim + i] != 0)
-				x[i] = -x[i];
-	}
-}
-
-/* ---------- cases ---------- */
-
-static void
-case_alloc(Case *c, const Setting *setting)
-{
-	size_t		dim = setting->dim;
-
-	memset(c, 0, sizeof(*c));
-	c->setting = *setting;
-	c->mean = calloc(dim, sizeof(float));
-	c->center_code = calloc(dim, 1);
-	c->rows = calloc(VK_LANES * dim, sizeof(float));
-	c->seen = calloc(VK_LANES * dim, sizeof(float));
-	c->signs = malloc(vk_rotation_size(setting->dim));
-	c->scratch = malloc(vk_scratch_size(setting->dim));
-	c->lines = malloc((dim + 32) * VK_LINE_SIZE);
-	c->refine = malloc(VK_LANES * (size_t) vk_refine_size(8, setting->dim));
-}
-
-static void
-case_free(Case *c)
-{
-	free(c->mean);
-	free(c->center_code);
-	free(c->rows);
-	free(c->seen);
-	free(c->signs);
-	free(c->scratch);
-	free(c->lines);
-	free(c->refine);
-	free(c->code_memory);
-}
-
-/* encode row lane of the case into its block */
-static void
-encode_lane(Case *c, int lane, float *y, uint8_t *strip)
-{
-	const int	dim = c->setting.dim;
-	const float *x = c->rows + (size_t) lane * dim;
-	float	   *seen = c->seen + (size_t) lane * dim;
-	VkRowCode	row = {0};
-	bool		wild = false;
-	double		norm2;
-
-	c->skip[lane] = false;
-	memcpy(seen, x, sizeof(float) * dim);
-	if (c->setting.metric == VK_METRIC_COSINE &&
-		!vk_normalize(x, dim, seen, &wild))
-	{
-		c->skip[lane] = true;
-		memset(seen, 0, sizeof(float) * dim);
-	}
-	vk_row_rotate(&c->coder, seen, y, &norm2, c->scratch);
-	row.lane = strip;
-	row.refine = c->coder.refine_size == 0 ? NULL :
-		c->refine + (size_t) lane * c->coder.refine_size;
-	vk_row_encode(&c->coder, y, norm2, &c->center, wild, &row, c->scratch);
-	if (lane == 0)
-		c->block_scale = vk_block_scale(&row);
-	for (int line = 0; line < c->coder.lines; line++)
-		memcpy(c->lines + (size_t) line * VK_LINE_SIZE + 4 * lane,
-			   strip + 4 * line, 4);
-	vk_annotation_put(&c->coder, c->setting.flat ? (void *) &c->flat :
-					  (void *) &c->list, c->block_scale, lane, &row);
-}
-
-static void
-encode_rows(Case *c)
-{
-	float	   *y = malloc(sizeof(float) * c->setting.dim);
-	uint8_t    *strip = malloc(4 * (size_t) c->coder.lines);
-
-	for (int lane = 0; lane < VK_LANES; lane++)
-		encode_lane(c, lane, y, strip);
-	free(y);
-	free(strip);
-}
-
-/* a centre near the rows for vkivf, in the rotated space about the mean */
-static void
-draw_center(Case *c, VkCheckRun *run, const float *near)
-{
-	const int	dim = c->setting.dim;
-	float	   *y = malloc(sizeof(float) * dim);
-	float	   *noise = malloc(sizeof(float) * dim);
-	double		norm2;
-
-	c->center = (VkCenter) {0, 0, NULL};
-	if (!c->setting.flat)
-	{
-		gaussian_vector(run, noise, dim, c->scale * pow(10, -vk_random_unit(run) * 3));
-		move_vector(noise, near, noise, 1, dim);
-		vk_row_rotate(&c->coder, noise, y, &norm2, c->scratch);
-		vk_center_encode(y, dim, c->center_code, &c->center.a);
-		c->center.code = c->center_code;
-		c->center.norm = vk_center_norm(c->center_code, c->center.a, dim);
-	}
-	free(y);
-	free(noise);
-}
-
-/*
- * Rows around a common point: spread, near-duplicates of one another, equal to
- * the mean or to the centre, or far from all the others.
- */
-static void
-draw_rows(Case *c, VkCheckRun *run, const float *common)
-{
-	const int	dim = c->setting.dim;
-	const double tight = pow(10, -vk_random_unit(run) * 6);
-
-	for (int lane = 0; lane < VK_LANES; lane++)
-	{
-		float	   *x = c->rows + (size_t) lane * dim;
-		double		spread = lane % 4 == 0 ? 1 : lane % 4 == 1 ? tight : vk_random_unit(run);
-
-		draw_vector(run, x, dim, c->scale * spread);
-		move_vector(x, common, x, 1, dim);
-		if (lane == 13)
-			memcpy(x, c->mean, sizeof(float) * dim);
-		if (lane == 14)
-			memcpy(x, common, sizeof(float) * dim);
-		if (lane == 15)
-			draw_vector(run, x, dim, c->scale * 1000);
-	}
-}
-
-static void
-case_draw(Case *c, VkCheckRun *run, double scale)
-{
-	const Setting *s = &c->setting;
-	float	   *common = malloc(sizeof(float) * s->dim);
-	int			offset = vk_random_below(run, 4);
-
-	c->scale = scale;
-	memset(c->mean, 0, sizeof(float) * s->dim);
-	if (offset != 0)
-		draw_vector(run, c->mean, s->dim,
-					s->metric == VK_METRIC_COSINE ? 0.7 :
-					offset == 1 ? scale : offset == 2 ? scale * 1000 : scale / 10);
-	vk_coder_init(&c->coder, s->dim, s->metric, s->format, s->refine_bits,
-				  s->flat, vk_random(run), c->mean, c->signs);
-	gaussian_vector(run, common, s->dim, scale * (offset % 2));
-	if (s->metric != VK_METRIC_COSINE)
-		move_vector(common, c->mean, common, 1, s->dim);
-	draw_rows(c, run, common);
-	draw_center(c, run, common);
-	encode_rows(c);
-	if (c->code_memory == NULL)
-		c->code_memory = malloc(vk_query_code_size(&c->coder));
-	vk_query_code_init(&c->coder, &c->code, c->code_memory);
-	free(common);
-}
-
 /* ---------- one query ---------- */
 
 static double
-operator_score(const Setting *s, const float *x, const float *q)
+operator_score(const VkAttackSetting *s, const float *x, const float *q)
 {
-	float		parts[3];
+	double		parts[3];
 	double		cosine;
 
 	if (s->metric == VK_METRIC_L2)
-		return vk_kernels->pair_l2_f32(x, q, s->dim);
+		return vk_kernels->pair_l2[VK_F32] (x, q, s->dim);
 	if (s->metric == VK_METRIC_IP)
-		return -(double) vk_kernels->pair_dot_f32(x, q, s->dim);
-	vk_kernels->pair_cosine_f32(x, q, s->dim, parts);
-	cosine = parts[0] / sqrt((double) parts[1] * parts[2]);
+		return -vk_kernels->pair_dot[VK_F32] (x, q, s->dim);
+	vk_kernels->pair_cosine[VK_F32] (x, q, s->dim, parts);
+	cosine = parts[0] / sqrt(parts[1] * parts[2]);
 	cosine = cosine > 1 ? 1 : cosine < -1 ? -1 : cosine;
 	return 2 * (1 - cosine);
 }
 
 /* share of the half width that the truth is away from the middle */
 static double
-bound_use(VkCheckRun *run, Case *c, int lane, const char *what, double truth,
+bound_use(VkCheckRun *run, VkAttackCase *c, int lane, const char *what, double truth,
 		  double lower, double upper)
 {
-	const Setting *s = &c->setting;
+	const VkAttackSetting *s = &c->setting;
 
 	vk_check(run, truth >= lower && truth <= upper,
 			 "%s of %s, dim %d, format %d, refine %d, flat %d, scale %g, "
@@ -332,33 +79,78 @@ bound_use(VkCheckRun *run, Case *c, int lane, const char *what, double truth,
 }
 
 static void
-scan_block(Case *c, float threshold, VkScores *scores)
+scan_block(VkCheckRun *run, VkAttackCase *c, VkDots *dots)
 {
 	const VkFormat format = c->setting.format;
 	const int	half = c->coder.lines / 2;
 	const int	rest = c->coder.lines - half;
 	const uint8_t *second = c->lines + (size_t) half * VK_LINE_SIZE;
-	VkDots		dots;
 
-	memset(&dots, 0, sizeof(dots));
+	memset(dots, 0, sizeof(*dots));
 	if (format < VK_INT_FORMATS)
 	{
-		vk_kernels->scan[format] (c->code.packed_scan, 0, c->lines, half, &dots);
-		vk_kernels->scan[format] (c->code.packed_scan, half, second, rest, &dots);
+		VK_CALL(run, scan[format]) (c->code.packed_scan, 0, c->lines, half, dots);
+		VK_CALL(run, scan[format]) (c->code.packed_scan, half, second, rest, dots);
 	}
 	else
 	{
-		vk_kernels->scan_float[format - VK_FORMAT_F16] (c->code.values, 0,
-														c->lines, half, &dots);
-		vk_kernels->scan_float[format - VK_FORMAT_F16] (c->code.values, half,
-														second, rest, &dots);
+		const int	which = format - VK_FORMAT_F16;
+
+		VK_CALL(run, scan_float[which]) (c->code.values, 0, c->lines, half, dots);
+		VK_CALL(run, scan_float[which]) (c->code.values, half, second, rest, dots);
 	}
+}
+
+static uint32_t
+bound_block(VkCheckRun *run, VkAttackCase *c, bool proven, const VkDots *dots,
+			float threshold, VkScores *scores)
+{
 	if (c->setting.flat)
-		vk_kernels->bound_flat(&c->code.bound, &c->flat, &dots, threshold,
-							   scores);
+		return VK_CALL(run, bound_flat) (&c->code.bound, &c->flat, dots, threshold,
+										 scores);
+	return (proven ? VK_CALL(run, bound_list_proven) :
+			VK_CALL(run, bound_list)) (&c->code.bound, &c->list, c->block_scale,
+									   dots, threshold, scores);
+}
+
+/*
+ * The screen keeps what the bound does, at thresholds that lie on or just below
+ * the bound of a lane.
+ */
+static void
+check_screen(VkCheckRun *run, VkAttackCase *c, bool proven, const VkDots *dots)
+{
+	VkScreenRows rows;
+	VkScores	scores;
+	VkScores	unused;
+
+	if (c->setting.flat)
+		VK_CALL(run, screen_flat) (&c->flat, &rows);
+	else if (proven)
+		VK_CALL(run, screen_list_proven) (&c->list, c->block_scale, &rows);
 	else
-		vk_kernels->bound_list_proven(&c->code.bound, &c->list, c->block_scale,
-									  &dots, threshold, scores);
+		VK_CALL(run, screen_list) (&c->list, c->block_scale, &rows);
+	bound_block(run, c, proven, dots, INFINITY, &scores);
+	for (int i = 0; i < 4; i++)
+	{
+		const float lower = scores.lower[vk_random_below(run, VK_LANES)];
+		const float threshold = i % 2 == 0 ? lower : nextafterf(lower, -INFINITY);
+		const uint32_t candidates = bound_block(run, c, proven, dots, threshold,
+												&unused);
+		VkScreenQuery query;
+		uint16_t	mask;
+
+		vk_screen_query(&c->code.bound, proven, threshold, &query);
+		VK_CALL(run, screen) (dots->i, &rows, 1, &query, &mask);
+		vk_check(run, (candidates & ~(uint32_t) mask) == 0,
+				 "screen of %s, dim %d, format %d, flat %d, proven %d, scale %g: "
+				 "lanes %x of the bound's candidates are left out",
+				 metric_names[c->setting.metric], c->setting.dim,
+				 (int) c->setting.format, c->setting.flat, proven, c->scale,
+				 candidates & ~(uint32_t) mask);
+		screen_kept += __builtin_popcount(mask);
+		bound_kept += __builtin_popcount(candidates);
+	}
 }
 
 /*
@@ -366,12 +158,13 @@ scan_block(Case *c, float threshold, VkScores *scores)
  * has no answer.
  */
 static bool
-try_query(VkCheckRun *run, Case *c, const float *q, Outcome *out)
+try_query(VkCheckRun *run, VkAttackCase *c, const float *q, Outcome *out)
 {
-	const Setting *s = &c->setting;
+	const VkAttackSetting *s = &c->setting;
 	float	   *seen = malloc(sizeof(float) * 2 * s->dim);
 	float	   *rotated = seen + s->dim;
 	VkScores	scores;
+	VkDots		dots;
 	VkQuery		query;
 	bool		wild = false;
 
@@ -387,7 +180,11 @@ try_query(VkCheckRun *run, Case *c, const float *q, Outcome *out)
 	{
 		vk_query_code_set(&c->coder, &query, &c->center, true, &c->code);
 		/* a kernel may bound lanes above the threshold more loosely */
-		scan_block(c, vk_random_below(run, 4) == 0 ? 0 : INFINITY, &scores);
+		scan_block(run, c, &dots);
+		bound_block(run, c, true, &dots,
+					vk_random_below(run, 4) == 0 ? 0 : INFINITY, &scores);
+		if (s->format < VK_INT_FORMATS)
+			check_screen(run, c, s->flat || vk_random_below(run, 2), &dots);
 		for (int lane = 0; lane < VK_LANES; lane++)
 		{
 			double		truth = operator_score(s, c->rows + (size_t) lane * s->dim, q);
@@ -426,9 +223,28 @@ try_query(VkCheckRun *run, Case *c, const float *q, Outcome *out)
 
 /* ---------- attacks ---------- */
 
+/* the transpose of vk_rotate, by its definition; error is of no matter here */
+static void
+rotate_back(const VkRotation *rotation, float *x)
+{
+	const int	dim = rotation->dim;
+	const int	power = rotation->power;
+
+	if (rotation->identity)
+		return;
+	for (int round = 3; round >= 0; round--)
+	{
+		vk_kernels->hadamard(round % 2 == 0 ? x : x + (dim - power), power,
+							 (float) (1 / sqrt((double) power)));
+		for (int i = 0; i < dim; i++)
+			if (rotation->signs[round * dim + i] != 0)
+				x[i] = -x[i];
+	}
+}
+
 /* the value that lane's code holds at dimension i, in the rotated space */
 static double
-decoded_value(const Case *c, int lane, int i)
+decoded_value(const VkAttackCase *c, int lane, int i)
 {
 	const int	bits = vk_format_bits[c->setting.format];
 	const int	fields = 8 / bits;
@@ -444,7 +260,7 @@ decoded_value(const Case *c, int lane, int i)
  * found anew by projection.
  */
 static void
-error_direction(Case *c, int lane, float *direction)
+error_direction(VkAttackCase *c, int lane, float *direction)
 {
 	const int	dim = c->setting.dim;
 	double		norm2;
@@ -473,7 +289,7 @@ error_direction(Case *c, int lane, float *direction)
 
 /* q's own quantisation error, back in the space of vectors */
 static void
-query_error_direction(Case *c, float *direction)
+query_error_direction(VkAttackCase *c, float *direction)
 {
 	const int	dim = c->setting.dim;
 
@@ -491,7 +307,7 @@ vector_norm(const float *x, int dim)
 
 /* bend q along direction by several lengths, keeping what uses more */
 static void
-bend_query(Case *c, VkCheckRun *run, float *q, const float *direction,
+bend_query(VkAttackCase *c, VkCheckRun *run, float *q, const float *direction,
 		   double length, Outcome *best)
 {
 	const int	dim = c->setting.dim;
@@ -503,7 +319,7 @@ bend_query(Case *c, VkCheckRun *run, float *q, const float *direction,
 		double		t = (vk_random_unit(run) * 4 - 2) * length / norm;
 		Outcome		outcome;
 
-		move_vector(moved, q, direction, t, dim);
+		vk_move_vector(moved, q, direction, t, dim);
 		if (try_query(run, c, moved, &outcome) && outcome.scan_use > best->scan_use)
 		{
 			*best = outcome;
@@ -514,7 +330,7 @@ bend_query(Case *c, VkCheckRun *run, float *q, const float *direction,
 }
 
 static void
-attack_query(Case *c, VkCheckRun *run, float *q, int rounds)
+attack_query(VkAttackCase *c, VkCheckRun *run, float *q, int rounds)
 {
 	const int	dim = c->setting.dim;
 	float	   *direction = malloc(sizeof(float) * dim);
@@ -530,7 +346,7 @@ attack_query(Case *c, VkCheckRun *run, float *q, int rounds)
 			else if (round % 3 == 1)
 				query_error_direction(c, direction);
 			else
-				gaussian_vector(run, direction, dim, 1);
+				vk_draw_gaussian(run, direction, dim, 1);
 			bend_query(c, run, q, direction, length, &best);
 		}
 	free(direction);
@@ -541,21 +357,21 @@ attack_query(Case *c, VkCheckRun *run, float *q, int rounds)
  * a row's opposite, or far away.
  */
 static void
-draw_query(Case *c, VkCheckRun *run, float *q)
+draw_query(VkAttackCase *c, VkCheckRun *run, float *q)
 {
 	const int	dim = c->setting.dim;
 	const float *row = c->rows + vk_random_below(run, VK_LANES) * dim;
 	int			kind = vk_random_below(run, 7);
 
-	draw_vector(run, q, dim, c->scale);
+	vk_draw_vector(run, q, dim, c->scale);
 	if (kind == 0)
 		memcpy(q, row, sizeof(float) * dim);
 	else if (kind == 1)
-		move_vector(q, row, q, pow(10, -vk_random_unit(run) * 7), dim);
+		vk_move_vector(q, row, q, pow(10, -vk_random_unit(run) * 7), dim);
 	else if (kind == 2)
 		memcpy(q, c->mean, sizeof(float) * dim);
 	else if (kind == 3)
-		move_vector(q, c->mean, q, 1, dim);
+		vk_move_vector(q, c->mean, q, 1, dim);
 	else if (kind == 4)
 		for (int i = 0; i < dim; i++)
 			q[i] = 2 * c->mean[i] - row[i];
@@ -565,23 +381,23 @@ draw_query(Case *c, VkCheckRun *run, float *q)
 }
 
 static void
-attack_case(const Setting *setting, VkCheckRun *run)
+attack_case(const VkAttackSetting *setting, VkCheckRun *run)
 {
 	/* norms from one end of the range to the other, half of them ordinary */
 	double		scale = vk_random_below(run, 2) == 0 ? 1 + vk_random_unit(run) * 100 :
 		pow(10, vk_random_unit(run) * 36 - 18);
 	float	   *q = malloc(sizeof(float) * setting->dim);
-	Case		c;
+	VkAttackCase		c;
 
-	case_alloc(&c, setting);
-	case_draw(&c, run, scale);
+	vk_case_alloc(&c, setting);
+	vk_case_draw(&c, run, scale);
 	for (int i = 0; i < 8; i++)
 	{
 		draw_query(&c, run, q);
 		attack_query(&c, run, q, i % 2 == 0 ? 0 : 6);
 	}
 	free(q);
-	case_free(&c);
+	vk_case_free(&c);
 }
 
 /*
@@ -595,17 +411,20 @@ vk_attack_bounds(VkCheckRun *run)
 	const long	cases = (long) (run->scale * (slow ? 100 : 800)) + 1;
 
 	memset(&tightest, 0, sizeof(tightest));
+	bound_kept = 0;
+	screen_kept = 0;
 	for (long i = 0; i < cases; i++)
 	{
-		Setting		setting;
+		VkAttackSetting		setting;
 
 		setting.dim = dims[vk_random_below(run, DIM_COUNT)];
 		setting.metric = (VkMetric) vk_random_below(run, 3);
-		setting.format = (VkFormat) vk_random_below(run, VK_FORMATS);
+		setting.format = (VkFormat) vk_random_below(run, VK_FORMAT_F32 + 1);
 		setting.refine_bits = refine_bits[vk_random_below(run, 3)];
 		setting.flat = vk_random_below(run, 2) == 1;
 		attack_case(&setting, run);
 	}
-	printf("%-8s bounds: the attack used %.4f of a scan bound, %.4f of a "
-		   "refine bound\n", run->isa, tightest.scan_use, tightest.refine_use);
+	printf("%-8s bounds: the attack used %.4f of a scan bound, %.4f of a refine "
+		   "bound; screens kept %.2f lanes for one\n", run->isa, tightest.scan_use,
+		   tightest.refine_use, (double) screen_kept / (double) (bound_kept + 1));
 }

@@ -19,9 +19,8 @@
 
 #define HALF_INFINITY	0x7c00
 
-/* mostly ordinary, at times hostile */
-static float
-number(VkCheckRun *run)
+float
+vk_draw_number(VkCheckRun *run)
 {
 	static const float hostile[] = {
 		0.0f, -0.0f, 1.0e-45f, 1.0e-38f, 3.0e38f, INFINITY, -INFINITY, NAN,
@@ -45,34 +44,64 @@ half(VkCheckRun *run)
 	return (uint16_t) (0x3000 + vk_random_below(run, 0x1000));
 }
 
-static VkBoundQuery
-random_query(VkCheckRun *run)
+void
+vk_draw_bound_query(VkCheckRun *run, VkBoundQuery *query)
 {
-	VkBoundQuery query;
-
-	query.dot_mult = vk_random_below(run, 3);
-	query.dot_offset = query.dot_mult == 0 ? 0 :
+	query->dot_mult = vk_random_below(run, 3);
+	query->dot_offset = query->dot_mult == 0 ? 0 :
 		vk_random_below(run, 100000) - 50000;
-	query.query_scale = query.dot_mult == 0 ? 1.0f : number(run) / 100;
-	query.code_unit = 0.125f;
-	query.base = number(run);
-	query.weight_norm = (float) vk_random_below(run, 2);
-	query.weight_dot = 1 + query.weight_norm;
-	query.query_norm2 = number(run);
-	query.query_norm2 *= query.query_norm2;
-	query.code_norm2 = number(run);
-	query.inv_code_norm2 = query.code_norm2 == 0 ? 0 : 1 / query.code_norm2;
-	query.query_error = number(run) / 100;
-	query.row_error = 1e-6f;
-	query.center_norm = vk_random_below(run, 2) ? number(run) : 0;
-	query.round_factor = 1e-6f;
-	query.slack_norm = 1e-6f;
-	query.slack_base = 1e-6f;
-	query.gamma = vk_random_below(run, 2) ? 1e-6f : 0;
-	query.inv_dim_1 = 0.01f;
-	query.epsilon = 2.5f;
-	vk_bound_query_finish(&query);
-	return query;
+	query->query_scale = query->dot_mult == 0 ? 1.0f : vk_draw_number(run) / 100;
+	query->code_unit = 0.125f;
+	query->base = vk_draw_number(run);
+	query->weight_norm = (float) vk_random_below(run, 2);
+	query->weight_dot = 1 + query->weight_norm;
+	query->query_norm2 = vk_draw_number(run);
+	query->query_norm2 *= query->query_norm2;
+	query->code_norm2 = vk_draw_number(run);
+	query->inv_code_norm2 = query->code_norm2 == 0 ? 0 : 1 / query->code_norm2;
+	query->query_error = vk_draw_number(run) / 100;
+	query->row_error = 1e-6f;
+	query->center_norm = vk_random_below(run, 2) ? vk_draw_number(run) : 0;
+	query->round_factor = 1e-6f;
+	query->slack_norm = 1e-6f;
+	query->slack_base = 1e-6f;
+	query->gamma = vk_random_below(run, 2) ? 1e-6f : 0;
+	query->inv_dim_1 = 0.01f;
+	query->epsilon = 2.5f;
+	vk_bound_query_finish(query);
+}
+
+void
+vk_draw_flat(VkCheckRun *run, VkFlatAnnotation *annotation)
+{
+	for (int lane = 0; lane < VK_LANES; lane++)
+	{
+		annotation->norm2[lane] = vk_draw_number(run);
+		annotation->a[lane] = half(run);
+		annotation->error[lane] = half(run);
+	}
+}
+
+void
+vk_draw_list(VkCheckRun *run, VkListAnnotation *annotation)
+{
+	for (int lane = 0; lane < VK_LANES; lane++)
+	{
+		annotation->norm[lane] = half(run);
+		annotation->a[lane] = half(run);
+		annotation->tangent[lane] = vk_random_below(run, 6) == 0 ? UINT16_MAX :
+			(uint16_t) vk_random(run);
+	}
+}
+
+void
+vk_draw_dots(VkCheckRun *run, const VkBoundQuery *query, VkDots *dots)
+{
+	for (int lane = 0; lane < VK_LANES; lane++)
+		if (query->dot_mult == 0)
+			dots->f[lane] = vk_draw_number(run);
+		else
+			dots->i[lane] = vk_random_below(run, 200000) - 100000;
 }
 
 static void
@@ -121,13 +150,8 @@ check_flat(VkCheckRun *run, const VkBoundQuery *query, const VkDots *dots,
 	uint32_t	mask;
 	uint32_t	ref_mask;
 
-	for (int lane = 0; lane < VK_LANES; lane++)
-	{
-		annotation->norm2[lane] = number(run);
-		annotation->a[lane] = half(run);
-		annotation->error[lane] = half(run);
-	}
-	mask = run->kernels->bound_flat(query, annotation, dots, threshold, got);
+	vk_draw_flat(run, annotation);
+	mask = VK_CALL(run, bound_flat) (query, annotation, dots, threshold, got);
 	ref_mask = run->ref->bound_flat(query, annotation, dots, threshold, &want);
 	vk_check(run, vk_buffer_intact(1, got, sizeof(*got)),
 			 "bound_flat writes around its scores");
@@ -149,23 +173,17 @@ check_list(VkCheckRun *run, const VkBoundQuery *query, const VkDots *dots,
 	VkListAnnotation *annotation = vk_buffer(0, sizeof(*annotation), true, 0);
 	VkScores   *got = vk_buffer(1, sizeof(*got), true, 0);
 	VkScores	want;
-	float		scale = number(run);
+	float		scale = vk_draw_number(run);
 	uint32_t	mask;
 	uint32_t	ref_mask;
 
-	for (int lane = 0; lane < VK_LANES; lane++)
-	{
-		annotation->norm[lane] = half(run);
-		annotation->a[lane] = half(run);
-		annotation->tangent[lane] = vk_random_below(run, 6) == 0 ? UINT16_MAX :
-			(uint16_t) vk_random(run);
-	}
+	vk_draw_list(run, annotation);
 	for (int proven = 0; proven < 2; proven++)
 	{
 		const char *name = proven ? "bound_list_proven" : "bound_list";
 
-		mask = (proven ? run->kernels->bound_list_proven :
-				run->kernels->bound_list) (query, annotation, scale, dots,
+		mask = (proven ? VK_CALL(run, bound_list_proven) :
+				VK_CALL(run, bound_list)) (query, annotation, scale, dots,
 										   threshold, got);
 		ref_mask = (proven ? run->ref->bound_list_proven :
 					run->ref->bound_list) (query, annotation, scale, dots,
@@ -182,15 +200,12 @@ vk_check_lanes(VkCheckRun *run)
 {
 	for (int trial = 0; trial < 5000 * run->scale; trial++)
 	{
-		VkBoundQuery query = random_query(run);
-		float		threshold = number(run);
+		VkBoundQuery query;
+		float		threshold = vk_draw_number(run);
 		VkDots		dots;
 
-		for (int lane = 0; lane < VK_LANES; lane++)
-			if (query.dot_mult == 0)
-				dots.f[lane] = number(run);
-			else
-				dots.i[lane] = vk_random_below(run, 200000) - 100000;
+		vk_draw_bound_query(run, &query);
+		vk_draw_dots(run, &query, &dots);
 		check_flat(run, &query, &dots, threshold);
 		check_list(run, &query, &dots, threshold);
 	}

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * support.c
- *	  Random numbers, guarded buffers, hostile vectors and wide sums.
+ *	  Random numbers, guarded buffers and hostile vectors.
  *
  * IDENTIFICATION
  *	  test/kernels/support.c
@@ -34,6 +34,18 @@ const int	vk_check_dims[] = {
 
 const int	vk_check_dim_count = sizeof(vk_check_dims) / sizeof(vk_check_dims[0]);
 
+int
+vk_check_step(const VkCheckRun *run)
+{
+	return run->slow || run->scale < 0.15 ? 7 : run->scale < 1 ? 3 : 1;
+}
+
+int
+vk_check_first(const VkCheckRun *run)
+{
+	return (int) (run->seed % (uint64_t) vk_check_step(run));
+}
+
 uint64_t
 vk_random(VkCheckRun *run)
 {
@@ -62,6 +74,18 @@ vk_random_normal(VkCheckRun *run)
 	double		radius = sqrt(-2 * log(1 - vk_random_unit(run)));
 
 	return radius * cos(6.283185307179586 * vk_random_unit(run));
+}
+
+/* of about the same shape, bounded and many times faster */
+static float
+random_bell(VkCheckRun *run)
+{
+	uint64_t	z = vk_random(run);
+	int			sum = 0;
+
+	for (int i = 0; i < 4; i++)
+		sum += (int) (z >> (16 * i) & 0xffff);
+	return (float) (sum - 2 * 65536) * (1.7320508f / 65536);
 }
 
 /* ---------- buffers ---------- */
@@ -131,6 +155,15 @@ vk_buffer_intact(int buffer, const void *start, size_t size)
 	return true;
 }
 
+void *
+vk_place(VkCheckRun *run, int buffer, size_t size, int align)
+{
+	bool		at_end = vk_random_below(run, 2) && size % align == 0;
+
+	return vk_buffer(buffer, size, at_end,
+					 vk_random_below(run, 64) / align * align);
+}
+
 /* ---------- vectors ---------- */
 
 const char *const vk_pattern_names[VK_PATTERNS] = {
@@ -143,7 +176,7 @@ vk_fill_pattern(VkCheckRun *run, int pattern, float *v, int n)
 {
 	for (int i = 0; i < n; i++)
 	{
-		float		x = (float) vk_random_normal(run);
+		float		x = random_bell(run);
 
 		switch (pattern)
 		{
@@ -181,37 +214,83 @@ vk_fill_pattern(VkCheckRun *run, int pattern, float *v, int n)
 	}
 }
 
-/* ---------- sums ---------- */
+const char *const vk_element_names[VK_ELEMENTS] = {"f32", "f16", "bf16", "i8"};
 
-void
-vk_wide_add(VkWide *sum, double term)
+static void
+fill_int8(VkCheckRun *run, int pattern, int8_t *v, int n)
 {
-	double		total = sum->high + term;
-	double		part = total - sum->high;
-	double		rest = (sum->high - (total - part)) + (term - part);
+	/* by pattern: the same value, or two in turn */
+	static const int8_t corners[VK_PATTERNS][2] = {
+		{0, 0}, {0, 0}, {-128, -128}, {127, -128}, {127, 127}, {-127, 127},
+		{0, 0}, {-128, 127}, {0, -128}, {0, 0},
+	};
+	const bool	constant = pattern != 0 && pattern != 6 && pattern != 9;
 
-	sum->low += rest;
-	sum->high = total + sum->low;
-	sum->low = sum->low - (sum->high - total);
+	for (int i = 0; i < n; i++)
+		v[i] = constant ? corners[pattern][i % 2] : (int8_t) vk_random(run);
+}
+
+/* to nearest even is of no matter here: the upper or rounded half */
+static uint16_t
+narrow(const VkCheckRun *run, VkElement element, float f)
+{
+	uint16_t	h;
+	uint32_t	bits;
+
+	if (element == VK_F16)
+	{
+		run->ref->float_to_half(&f, 1, &h);
+		return h;
+	}
+	memcpy(&bits, &f, sizeof(bits));
+	return (uint16_t) (bits >> 16);
 }
 
 void
-vk_wide_add_product(VkWide *sum, double a, double b)
+vk_fill_elements(VkCheckRun *run, VkElement element, int pattern, void *v,
+				 int n)
 {
-	double		product = a * b;
+	uint16_t   *halves = v;
 
-	vk_wide_add(sum, product);
-	vk_wide_add(sum, fma(a, b, -product));
+	if (element == VK_F32)
+		vk_fill_pattern(run, pattern, v, n);
+	else if (element == VK_I8)
+		fill_int8(run, pattern, v, n);
+	else if (pattern == VK_PATTERNS - 1)
+		for (int i = 0; i < n; i++)
+			halves[i] = (uint16_t) vk_random(run);
+	else
+		for (int i = 0; i < n; i++)
+		{
+			float		f;
+
+			vk_fill_pattern(run, pattern == 7 ? 0 : pattern, &f, 1);
+			if (pattern == 7 && i == n / 2)
+				f = 3.0e4f;
+			/* halves have their denormals elsewhere */
+			if (element == VK_F16 && pattern == 2)
+				f *= 0x1p114f;
+			halves[i] = narrow(run, element, f);
+		}
 }
 
-bool
-vk_same_f32(float a, float b)
+void
+vk_fill_cancelling(VkCheckRun *run, VkElement element, void *a, void *b, int n)
 {
-	return (a != a && b != b) || memcmp(&a, &b, sizeof(a)) == 0;
-}
+	const int	half = n / 2;
+	const size_t size = vk_element_size[element];
+	char	   *left = a;
+	char	   *right = b;
 
-bool
-vk_same_f64(double a, double b)
-{
-	return (a != a && b != b) || memcmp(&a, &b, sizeof(a)) == 0;
+	vk_fill_elements(run, element, 0, a, n);
+	vk_fill_elements(run, element, 0, b, n);
+	for (int i = 0; i < half; i++)
+	{
+		/* the sign is the top bit of a float and of a half */
+		unsigned char *sign = (unsigned char *) right + (i + half + 1) * size - 1;
+
+		memcpy(left + (i + half) * size, left + i * size, size);
+		memcpy(right + (i + half) * size, right + i * size, size);
+		*sign ^= 0x80;
+	}
 }
