@@ -455,19 +455,28 @@ CREATE FUNCTION f32vec_cosine_support(internal) RETURNS internal
 
 COMMENT ON FUNCTION f32vec_cosine_support(internal) IS 'operator class support of vkflat and vkivf';
 
+CREATE FUNCTION f32vec_l1_support(internal) RETURNS internal
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+
+COMMENT ON FUNCTION f32vec_l1_support(internal) IS 'operator class support of vkflat and vkivf';
+
 CREATE OPERATOR FAMILY f32vec_l2_ops USING vkflat;
 CREATE OPERATOR FAMILY f32vec_ip_ops USING vkflat;
 CREATE OPERATOR FAMILY f32vec_cosine_ops USING vkflat;
+CREATE OPERATOR FAMILY f32vec_l1_ops USING vkflat;
 CREATE OPERATOR FAMILY f32vec_l2_ops USING vkivf;
 CREATE OPERATOR FAMILY f32vec_ip_ops USING vkivf;
 CREATE OPERATOR FAMILY f32vec_cosine_ops USING vkivf;
+CREATE OPERATOR FAMILY f32vec_l1_ops USING vkivf;
 
 COMMENT ON OPERATOR FAMILY f32vec_l2_ops USING vkflat IS 'Euclidean distance';
 COMMENT ON OPERATOR FAMILY f32vec_ip_ops USING vkflat IS 'negative inner product';
 COMMENT ON OPERATOR FAMILY f32vec_cosine_ops USING vkflat IS 'cosine distance';
+COMMENT ON OPERATOR FAMILY f32vec_l1_ops USING vkflat IS 'taxicab distance';
 COMMENT ON OPERATOR FAMILY f32vec_l2_ops USING vkivf IS 'Euclidean distance';
 COMMENT ON OPERATOR FAMILY f32vec_ip_ops USING vkivf IS 'negative inner product';
 COMMENT ON OPERATOR FAMILY f32vec_cosine_ops USING vkivf IS 'cosine distance';
+COMMENT ON OPERATOR FAMILY f32vec_l1_ops USING vkivf IS 'taxicab distance';
 
 CREATE OPERATOR CLASS f32vec_l2_ops
 	DEFAULT FOR TYPE f32vec USING vkflat FAMILY f32vec_l2_ops AS
@@ -490,6 +499,13 @@ CREATE OPERATOR CLASS f32vec_cosine_ops
 
 COMMENT ON OPERATOR CLASS f32vec_cosine_ops USING vkflat IS 'cosine distance';
 
+CREATE OPERATOR CLASS f32vec_l1_ops
+	FOR TYPE f32vec USING vkflat FAMILY f32vec_l1_ops AS
+	OPERATOR 1 <+> (f32vec, f32vec) FOR ORDER BY float_ops,
+	FUNCTION 1 f32vec_l1_support(internal);
+
+COMMENT ON OPERATOR CLASS f32vec_l1_ops USING vkflat IS 'taxicab distance';
+
 CREATE OPERATOR CLASS f32vec_l2_ops
 	DEFAULT FOR TYPE f32vec USING vkivf FAMILY f32vec_l2_ops AS
 	OPERATOR 1 <-> (f32vec, f32vec) FOR ORDER BY float_ops,
@@ -510,6 +526,13 @@ CREATE OPERATOR CLASS f32vec_cosine_ops
 	FUNCTION 1 f32vec_cosine_support(internal);
 
 COMMENT ON OPERATOR CLASS f32vec_cosine_ops USING vkivf IS 'cosine distance';
+
+CREATE OPERATOR CLASS f32vec_l1_ops
+	FOR TYPE f32vec USING vkivf FAMILY f32vec_l1_ops AS
+	OPERATOR 1 <+> (f32vec, f32vec) FOR ORDER BY float_ops,
+	FUNCTION 1 f32vec_l1_support(internal);
+
+COMMENT ON OPERATOR CLASS f32vec_l1_ops USING vkivf IS 'taxicab distance';
 
 -- inspection
 

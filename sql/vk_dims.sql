@@ -6,7 +6,7 @@
 \set ECHO none
 \i :helpers
 \set ECHO all
--- Builds with most of the rows, then inserts the others; how many of six indexes
+-- Builds with most of the rows, then inserts the others; how many of eight indexes
 -- were right at each step.
 CREATE FUNCTION compare(dim int, rows int, OUT built int, OUT inserted int, OUT everything int, OUT sound int)
 LANGUAGE plpgsql AS $$
@@ -20,7 +20,7 @@ BEGIN
 	everything := 0;
 	sound := 0;
 	FOREACH method IN ARRAY ARRAY['vkflat', 'vkivf'] LOOP
-		FOREACH metric IN ARRAY ARRAY['l2', 'ip', 'cosine'] LOOP
+		FOREACH metric IN ARRAY ARRAY['l2', 'ip', 'cosine', 'l1'] LOOP
 			options := CASE WHEN method = 'vkivf' AND metric <> 'ip' THEN 'WITH (lists = 5)' ELSE '' END;
 			EXECUTE format('CREATE TABLE t (id int, v f32vec(%s))', dim);
 			EXECUTE format('INSERT INTO t SELECT n, vec(n, %s) FROM generate_series(1, %s) n', dim, rows);

@@ -52,7 +52,7 @@ CREATE INDEX ON t USING vkivf (id);
 \echo :SQLSTATE
 CREATE INDEX ON t USING vkflat (id f32vec_l2_ops);
 \echo :SQLSTATE
-CREATE INDEX ON t USING vkflat (v f32vec_l1_ops);
+CREATE INDEX ON t USING vkflat (v f32vec_hamming_ops);
 \echo :SQLSTATE
 CREATE INDEX ON t USING vkivf (v vector_l2_ops);
 CREATE INDEX ON t USING btree (v f32vec_l2_ops);

@@ -33,7 +33,7 @@ BEGIN
 	sound := 0;
 	TRUNCATE t;
 	INSERT INTO t SELECT n, data(kind, n) FROM generate_series(1, rows) n;
-	FOREACH metric IN ARRAY ARRAY['l2', 'ip', 'cosine'] LOOP
+	FOREACH metric IN ARRAY ARRAY['l2', 'ip', 'cosine', 'l1'] LOOP
 		EXECUTE format('CREATE INDEX t_idx ON t USING %s (v %s) %s', method, class_of(metric), options);
 		sound := sound + sound('t_idx')::int;
 		-- a row of the table, and two vectors that are none

@@ -43,7 +43,7 @@ RETURNS TABLE (metric text, any_query text, zero_query text, few boolean, "all" 
 			   by_zero boolean, default_target text, rows bigint, sound boolean)
 LANGUAGE plpgsql AS $$
 BEGIN
-	FOREACH metric IN ARRAY ARRAY['l2', 'ip', 'cosine'] LOOP
+	FOREACH metric IN ARRAY ARRAY['l2', 'ip', 'cosine', 'l1'] LOOP
 		EXECUTE format('CREATE INDEX t_idx ON t USING %s (v %s) %s', method, class_of(metric), options);
 		any_query := kinds(metric, vec(-1, 8), 1);
 		zero_query := kinds(metric, flat_vec(0, 8), 1);
@@ -123,7 +123,8 @@ $$;
 SELECT method, options, metric, extremes(method, options, metric)
 FROM (VALUES (1, 'vkflat', ''), (2, 'vkflat', 'WITH (bits = 4)'), (3, 'vkivf', 'WITH (lists = 4)'),
 	(4, 'vkivf', 'WITH (bits = 1, refine = 4)')) m(ord, method, options),
-	(VALUES (1, 'l2'), (2, 'ip'), (3, 'cosine')) c(ord, metric)
+	(VALUES (1, 'l2'), (2, 'ip'), (3, 'cosine'), (4, 'l1')) c(ord, metric)
+WHERE metric <> 'l1' OR options !~ 'bits'
 ORDER BY m.ord, c.ord;
 
 SET client_min_messages = warning;

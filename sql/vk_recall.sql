@@ -19,11 +19,12 @@ $$;
 CREATE INDEX t_l2 ON t USING vkivf (v);
 CREATE INDEX t_ip ON t USING vkivf (v f32vec_ip_ops);
 CREATE INDEX t_cosine ON t USING vkivf (v f32vec_cosine_ops);
+CREATE INDEX t_l1 ON t USING vkivf (v f32vec_l1_ops);
 
 -- the bounds leave room for 25 queries
 SELECT metric, k, mean_recall(metric, k, 0.95) >= 0.90 AS at_95, mean_recall(metric, k, 0.99) >= 0.96 AS at_99,
 	mean_recall(metric, k, 1) = 1 AS at_1
-FROM unnest(ARRAY['l2', 'ip', 'cosine']) metric, unnest(ARRAY[1, 10, 100]) k
+FROM unnest(ARRAY['l2', 'ip', 'cosine', 'l1']) metric, unnest(ARRAY[1, 10, 100]) k
 ORDER BY metric, k;
 
 -- a lower target reads fewer rows

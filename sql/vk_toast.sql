@@ -14,6 +14,7 @@ INSERT INTO wide SELECT n, vec(n, 1000) FROM generate_series(1, 300) n;
 CREATE INDEX ON wide USING vkflat (v f32vec_l2_ops);
 CREATE INDEX ON wide USING vkivf (v f32vec_ip_ops) WITH (lists = 4);
 CREATE INDEX ON wide USING vkivf (v f32vec_cosine_ops) WITH (lists = 4);
+CREATE INDEX ON wide USING vkflat (v f32vec_l1_ops);
 VACUUM ANALYZE wide;
 SET vkindex.target_recall = 1;
 -- the ordering expression, the same for another query, and another operator
@@ -25,11 +26,11 @@ BEGIN
 		set_config('enable_sort', (NOT by_index)::text, true),
 		set_config('enable_indexscan', by_index::text, true);
 	RETURN QUERY EXECUTE format(
-		'SELECT w.id, w.v %1$s vec(7, 1000), vec(8, 1000) %1$s w.v, vec(7, 1000) <+> w.v
-		 FROM wide w ORDER BY w.v %1$s vec(7, 1000) LIMIT 20', operator_of(metric));
+		'SELECT w.id, w.v %1$s vec(7, 1000), vec(8, 1000) %1$s w.v, vec(7, 1000) %2$s w.v
+		 FROM wide w ORDER BY w.v %1$s vec(7, 1000) LIMIT 20', operator_of(metric), CASE metric WHEN 'l1' THEN '<->' ELSE '<+>' END);
 END $$;
 SELECT metric, count(*) AS rows, count(*) FILTER (WHERE i = s) AS equal
-FROM unnest('{l2,ip,cosine}'::text[]) metric,
+FROM unnest('{l2,ip,cosine,l1}'::text[]) metric,
 	LATERAL (SELECT row_number() OVER () AS n, a AS i FROM answers(metric, true) a) i
 	JOIN LATERAL (SELECT row_number() OVER () AS n, a AS s FROM answers(metric, false) a) s USING (n)
 GROUP BY metric ORDER BY metric;

@@ -107,10 +107,11 @@ typedef struct VkIndex
 } VkIndex;
 
 extern VkIndex *vk_index_copy(Relation index, MemoryContext context);
-/* from explicit parts, for the build; mean NULL = zero */
+/* from explicit parts, for the build; mean NULL = zero; step: L1, else 0 */
 extern VkIndex *vk_index_make(int dim, VkMetric metric, VkFormat format,
 							  int refine_bits, bool flat, uint64 seed,
-							  const float *mean, MemoryContext context);
+							  const float *mean, float step,
+							  MemoryContext context);
 /* the centre list's coder: refine codes are always 8 bits there */
 extern VkCoder vk_center_coder(const VkIndex *vk);
 

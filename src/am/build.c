@@ -561,6 +561,8 @@ build_init(VkBuild *build, Relation index, bool flat)
 	meta->seed = build->seed;
 	meta->epoch = 1;
 	meta->mean_head = InvalidBlockNumber;
+	if (build->support->metric == VK_METRIC_L1)
+		meta->step = vk_grid_step(NULL, 0, build->dim, NULL);
 }
 
 /* mean, centres, rows: everything but calibration and WAL */
@@ -574,9 +576,12 @@ build_lists(VkBuild *build, double *entries)
 
 	vk_sample_table(build);
 	mean = vk_sample_mean(build);
+	if (build->support->metric == VK_METRIC_L1)
+		build->meta.step = vk_grid_step(build->sample.rows, build->sample.count,
+										build->dim, mean);
 	build->vk = vk_index_make(build->dim, build->support->metric, build->format,
 							  build->refine_bits, build->flat, build->seed,
-							  mean, CurrentMemoryContext);
+							  mean, build->meta.step, CurrentMemoryContext);
 	vk_writer_init(&build->writer, build->vk, build->index);
 	if (mean != NULL)
 		build->meta.mean_head = vk_writer_mean(&build->writer, mean, build->dim);

@@ -18,7 +18,8 @@
  *	  neighbours are looked for by every fifth query only: the pools of those
  *	  anchors are large enough.
  *
- *	  The inner product has no distance to a nearest neighbour.  There d is the
+ *	  Distances and the length of that difference are Euclidean, for L1 those of
+ *	  L1.  The inner product has no distance to a nearest neighbour.  There d is the
  *	  Euclidean distance to the nearest of the other sampled rows: these are
  *	  fewer, so d is larger, and the work measured errs on the safe side.
  *
@@ -77,10 +78,13 @@ sample_row(VkBuild *build, int64 row)
 	return build->sample.rows + row * build->dim;
 }
 
+/* Euclidean, but for L1 */
 static double
-row_distance(const float *a, const float *b, int dim)
+row_distance(const VkBuild *build, const float *a, const float *b)
 {
-	return sqrt(vk_kernels->pair_l2[VK_F32] (a, b, dim));
+	if (build->support->metric == VK_METRIC_L1)
+		return build->support->distance(a, b, build->dim);
+	return sqrt(vk_kernels->pair_l2[VK_F32] (a, b, build->dim));
 }
 
 /* distance of a sampled row to the nearest of the others */
@@ -92,9 +96,8 @@ nearest_sampled(VkBuild *build, int64 row)
 	for (int64 i = 0; i < build->sample.count; i++)
 	{
 		if (i != row)
-			nearest = Min(nearest, row_distance(sample_row(build, row),
-												sample_row(build, i),
-												build->dim));
+			nearest = Min(nearest, row_distance(build, sample_row(build, row),
+												sample_row(build, i)));
 	}
 	return isfinite(nearest) ? nearest : 0;
 }
@@ -114,7 +117,8 @@ nearest_distance(Calibration *cal, int64 row)
 		vk_search_calibrate(cal->search, 1, NEAREST_PART * build->meta.live_rows,
 							&build->sample.tids[row], &work, &score) == 0)
 		return 0;
-	return sqrt(Max(score, 0));
+	score = Max(score, 0);
+	return build->support->metric == VK_METRIC_L1 ? score : sqrt(score);
 }
 
 /* query = row + d u */
@@ -126,7 +130,7 @@ perturb(Calibration *cal, int64 row)
 														  build->sample.count));
 	const float *to = sample_row(build, vk_seeded_below(&cal->random,
 														build->sample.count));
-	double		length = row_distance(from, to, build->dim);
+	double		length = row_distance(build, from, to);
 	double		step = length > 0 ? nearest_distance(cal, row) / length : 0;
 
 	for (int i = 0; i < build->dim; i++)

@@ -41,7 +41,8 @@ set_pointers(VkIndex *vk, int dim)
  */
 VkIndex *
 vk_index_make(int dim, VkMetric metric, VkFormat format, int refine_bits,
-			  bool flat, uint64 seed, const float *mean, MemoryContext context)
+			  bool flat, uint64 seed, const float *mean, float step,
+			  MemoryContext context)
 {
 	Size		size = MAXALIGN(sizeof(VkIndex)) +
 		MAXALIGN(vk_rotation_size(dim)) + 2 * MAXALIGN(sizeof(float) * dim);
@@ -55,6 +56,7 @@ vk_index_make(int dim, VkMetric metric, VkFormat format, int refine_bits,
 
 	vk_coder_init(&vk->coder, dim, metric, format, refine_bits, flat, seed,
 				  vk->coder.mean, vk->coder.rotation.signs);
+	vk->coder.step = step;
 	vk_rotate(&vk->coder.rotation, vk->coder.mean, vk->rotated_mean);
 
 	vk->head_lines = VK_BLOCK_HEAD_LINES;
@@ -103,7 +105,8 @@ load_index(Relation index)
 	mean = read_mean(index, &meta);
 	vk = vk_index_make(meta.dim, (VkMetric) meta.metric,
 					   (VkFormat) meta.format, meta.refine_bits,
-					   meta.flat != 0, meta.seed, mean, index->rd_indexcxt);
+					   meta.flat != 0, meta.seed, mean, meta.step,
+					   index->rd_indexcxt);
 	vk->lists = meta.lists;
 	pfree(mean);
 	index->rd_amcache = vk;

@@ -222,7 +222,7 @@ vk_stats(PG_FUNCTION_ARGS)
 {
 	static const char *const metrics[] = {
 		[VK_METRIC_L2] = "l2", [VK_METRIC_IP] = "ip",
-		[VK_METRIC_COSINE] = "cosine"
+		[VK_METRIC_COSINE] = "cosine", [VK_METRIC_L1] = "l1"
 	};
 	Relation	index = vk_index_open(PG_GETARG_OID(0), AccessShareLock);
 	Datum		values[STATS_COLUMNS];

@@ -107,8 +107,8 @@ take_block(VkListScan *scan, const VkBlockTop *top,
 								 top->head.scale, dots, out->threshold,
 								 &scan->scores);
 	else
-		lanes = vk_kernels->bound_flat(&scan->code->bound, annotation, dots,
-									   out->threshold, &scan->scores);
+		lanes = scan->flat_bound(&scan->code->bound, annotation, dots,
+								 out->threshold, &scan->scores);
 	/* what the kernel drops lies beyond the threshold of the moment */
 	if (scan->proven && (live & ~lanes) != 0)
 		out->dropped = Min(out->dropped, out->threshold);
@@ -166,7 +166,10 @@ score_lines(const VkListScan *scan, int first_line, const uint8 *code, int lines
 {
 	VkFormat	format = scan->coder->format;
 
-	if (format < VK_INT_FORMATS)
+	if (scan->coder->metric == VK_METRIC_L1)
+		vk_kernels->scan_l1((const uint8 *) scan->code->code, first_line, code,
+							lines, dots);
+	else if (format < VK_INT_FORMATS)
 		vk_kernels->scan[format] (scan->code->packed_scan, first_line, code,
 								  lines, dots);
 	else

@@ -209,6 +209,24 @@ format_of_bits(int bits)
 }
 
 /*
+ * Codes of L1 are 8-bit by what its kernels and bounds are.  The options are
+ * checked when an index is built, since they do not know its operator class.
+ */
+static void
+check_l1_codes(const VkOptions *options)
+{
+	const char *option = options->bits != 0 && options->bits != 8 ? "bits" :
+		options->refine > 0 ? "refine" : NULL;
+
+	if (option != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("value %d of option \"%s\" is not supported for L1 distance",
+						option[0] == 'b' ? options->bits : options->refine, option),
+				 errdetail("Indexes for L1 distance have codes of 8 bits and no refine codes.")));
+}
+
+/*
  * vk_choose_codes -- codes of an index to be built
  *
  * Where one of the two options is given, the other is chosen to suit: a
@@ -221,10 +239,16 @@ vk_choose_codes(Relation index, bool flat, int dim, VkFormat *format,
 	VkOptions	options = vk_options_get(index);
 	int			bits = options.bits;
 	int			refine = options.refine;
+	VkMetric	metric = vk_support(index)->metric;
 
+	if (metric == VK_METRIC_L1)
+	{
+		check_l1_codes(&options);
+		bits = 8;
+	}
 	if (bits == 0)
 	{
-		bits = automatic_bits(flat, vk_support(index)->metric, dim);
+		bits = automatic_bits(flat, metric, dim);
 		if (refine > 0)
 			bits = Min(bits, refine / 2);
 		else if (refine == VK_REFINE_NONE)

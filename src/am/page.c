@@ -363,13 +363,17 @@ vk_meta_check(Relation index, const VkMeta *meta)
 
 	if (meta->dim < 1 || meta->dim > VK_MAX_DIM)
 		damage = "The number of dimensions is out of range.";
-	else if (meta->metric > VK_METRIC_COSINE)
+	else if (meta->metric > VK_METRIC_L1)
 		damage = "The metric is unknown.";
 	else if (meta->format > VK_FORMAT_F32)
 		damage = "The format of scan codes is unknown.";
 	else if (meta->refine_bits != 0 && meta->refine_bits != 4 &&
 			 meta->refine_bits != 8)
 		damage = "The number of bits of refine codes is unknown.";
+	else if (meta->metric == VK_METRIC_L1 &&
+			 (meta->format != VK_FORMAT_B8 || meta->refine_bits != 0 ||
+			  !vk_grid_step_valid(meta->step)))
+		damage = "The grid of codes is unknown.";
 	else if (meta->flat > 1 || meta->element != VK_ELEMENT_F32 ||
 			 meta->attributes != 0)
 		damage = "The layout of blocks is unknown.";

@@ -209,6 +209,8 @@ typedef struct VkMeta
 	BlockNumber map[VK_META_MAPS];
 	VkCurve		curve;
 	float8		curve_rows;		/* live rows when it was measured */
+	float4		step;			/* L1: of the grid of codes; else 0 */
+	uint32		zero;
 } VkMeta;
 
 /* element types of indexed columns (VkMeta.element) */

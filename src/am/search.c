@@ -43,7 +43,7 @@ struct VkSearch
 	Snapshot	snapshot;
 	MemoryContext context;
 	VkCoder		center_coder;	/* rank centroids for queries */
-	VkCoder		nearest_coder;	/* rank centroids for rows: Euclidean */
+	VkCoder		nearest_coder;	/* rank centroids for rows: Euclidean, or L1 */
 
 	/* the query */
 	VkQuery		query;
@@ -157,6 +157,23 @@ new_list_scan(VkSearch *search)
 	return scan;
 }
 
+/* the kernels that make bounds of the annotations of a coder's codes */
+static void
+choose_bounds(VkListScan *scan, const VkCoder *coder, bool proven)
+{
+	const VkKernels *k = vk_kernels;
+	const bool	l1 = coder->metric == VK_METRIC_L1;
+
+	scan->coder = coder;
+	scan->flat_bound = l1 ? k->bound_flat_l1 : k->bound_flat;
+	if (coder->flat)
+		scan->list_bound = NULL;
+	else if (proven)
+		scan->list_bound = l1 ? k->bound_list_l1_proven : k->bound_list_proven;
+	else
+		scan->list_bound = l1 ? k->bound_list_l1 : k->bound_list;
+}
+
 /* ---- centroids ---- */
 
 static int
@@ -201,10 +218,9 @@ rank_centers(VkSearch *search, const VkCoder *coder, int64 wanted, bool refined)
 	vk_directory_slot(search->index, search->meta, &search->directory,
 					  VK_SLOT_CENTERS, &slot);
 	search->centers_born = slot.born;
-	scan.coder = coder;
+	choose_bounds(&scan, coder, false);
 	scan.code = &search->center_code;
 	scan.out = ranked;
-	scan.list_bound = vk_kernels->bound_list;
 	scan.slot = VK_SLOT_CENTERS;
 	scan.born = slot.born;
 	vk_list_scan(&scan, &slot);
@@ -296,18 +312,15 @@ visit_list(VkSearch *search, const VkRound *round, float epsilon, uint32 number,
 	{
 		vk_query_code_set(coder, &search->query,
 						  center != NULL ? center : &mean_center,
-						  coder->metric != VK_METRIC_IP || !search->code_current,
+						  vk_metric_centered(coder->metric) || !search->code_current,
 						  &search->code);
 		search->code_current = true;
 	}
 	search->code.bound.epsilon = epsilon;
 
-	scan.coder = coder;
+	choose_bounds(&scan, coder, round->proven);
 	scan.code = &search->code;
 	scan.out = &search->candidates;
-	if (!coder->flat)
-		scan.list_bound = round->proven ? vk_kernels->bound_list_proven :
-			vk_kernels->bound_list;
 	scan.round = round;
 	scan.visit = add_visit(search, rows_before);
 	scan.slot = number;
@@ -525,6 +538,8 @@ vk_search_nearest(VkSearch *search, const VkMeta *meta, const float *vector,
 				  int nth, VkCenter *center)
 {
 	static VkScanStats unused;
+	/* L1: the scan codes have 8 bits themselves */
+	const bool	refined = search->nearest_coder.metric != VK_METRIC_L1;
 	const VkCandidate *entry;
 
 	if (nth == 0)
@@ -534,9 +549,9 @@ vk_search_nearest(VkSearch *search, const VkMeta *meta, const float *vector,
 		vk_query_init(&search->nearest_coder, vector, search->query.rotated,
 					  &search->query, search->scratch);
 		search->ranked_wanted = 0;
-		rank_centers(search, &search->nearest_coder, 4, true);
+		rank_centers(search, &search->nearest_coder, 4, refined);
 	}
-	entry = next_ranked(search, &search->nearest_coder, true);
+	entry = next_ranked(search, &search->nearest_coder, refined);
 	if (entry == NULL)
 		return 0;
 	*center = read_center(search, entry);

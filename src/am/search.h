@@ -71,6 +71,8 @@ vk_page_lanes(const VkIndex *vk)
 	return (VK_PAGE_LINES / vk->block_lines + 2) * VK_LANES;
 }
 
+typedef uint32_t (*VkFlatBound) (const VkBoundQuery *, const VkFlatAnnotation *,
+								 const VkDots *, float, VkScores *);
 typedef uint32_t (*VkListBound) (const VkBoundQuery *, const VkListAnnotation *,
 								 float, const VkDots *, float, VkScores *);
 
@@ -91,6 +93,7 @@ typedef struct VkListScan
 	const VkQueryCode *code;
 	VkCandidates *out;
 	VkListBound list_bound;		/* NULL: flat annotation */
+	VkFlatBound flat_bound;		/* for it */
 	const VkRound *round;		/* its callbacks; NULL: none */
 	uint32		visit;			/* goes into VkCandidate.slot */
 	uint32		slot;

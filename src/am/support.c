@@ -23,6 +23,7 @@
 PG_FUNCTION_INFO_V1(f32vec_l2_support);
 PG_FUNCTION_INFO_V1(f32vec_ip_support);
 PG_FUNCTION_INFO_V1(f32vec_cosine_support);
+PG_FUNCTION_INFO_V1(f32vec_l1_support);
 
 static const float *
 f32vec_values(Datum value, int *dim)
@@ -52,6 +53,12 @@ f32vec_distance_cosine(const float *a, const float *b, int dim)
 
 	vk_kernels->pair_cosine[VK_F32] (a, b, dim, sums);
 	return f32vec_finish_cosine(sums[0], sums[1], sums[2]);
+}
+
+static double
+f32vec_distance_l1(const float *a, const float *b, int dim)
+{
+	return f32vec_finish_l1(vk_kernels->pair_l1[VK_F32] (a, b, dim));
 }
 
 static double
@@ -103,6 +110,16 @@ static const VkSupport f32vec_cosine = {
 	.score = score_twice
 };
 
+static const VkSupport f32vec_l1 = {
+	.element = VK_ELEMENT_F32,
+	.metric = VK_METRIC_L1,
+	.max_dim = VK_MAX_DIM,
+	.values = f32vec_values,
+	.operator = f32vec_l1_distance,
+	.distance = f32vec_distance_l1,
+	.score = score_same
+};
+
 Datum
 f32vec_l2_support(PG_FUNCTION_ARGS)
 {
@@ -119,6 +136,12 @@ Datum
 f32vec_cosine_support(PG_FUNCTION_ARGS)
 {
 	PG_RETURN_POINTER(&f32vec_cosine);
+}
+
+Datum
+f32vec_l1_support(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_POINTER(&f32vec_l1);
 }
 
 /*

@@ -141,6 +141,11 @@ typedef struct VkScreenQuery
  *	 I		  = dot_mult * sum(q u) - dot_offset		(exact integer)
  *	 P		  = a * query_scale * I						(a: annotation)
  *	 score	  = base + weight_norm * N - weight_dot * P
+ *
+ * L1 is another sum, and uses base, query_scale (the step), query_norm2 (square
+ * of the query's error), query_error (its L1 norm), gamma and epsilon only:
+ *
+ *	 score	  = base + query_scale * sum |q - u|
  */
 typedef struct VkBoundQuery
 {
@@ -178,12 +183,17 @@ extern void vk_bound_query_finish(VkBoundQuery *query);
 /* Annotation of a vkflat block: 128 bytes, two lines */
 typedef struct VkFlatAnnotation
 {
-	float		norm2[VK_LANES];	/* N = |x~|^2 */
+	float		norm2[VK_LANES];	/* N = |x~|^2; L1: |y - x'|_1, rounded up,
+									 * infinity: no bound; the rest is zero */
 	uint16_t	a[VK_LANES];	/* half: a / (code_unit |x~|) */
 	uint16_t	error[VK_LANES];	/* half: |y - x'| / |x~|, rounded up */
 } VkFlatAnnotation;
 
-/* Annotation of a vkivf block: 96 bytes */
+/*
+ * Annotation of a vkivf block: 96 bytes.  L1: norm is |y - x'|_1 and a is
+ * |y - x'|_2, both over the block's scale and rounded up, infinity: no bound;
+ * tangent is zero.
+ */
 typedef struct VkListAnnotation
 {
 	uint16_t	norm[VK_LANES]; /* half: |r| / block scale */

@@ -213,6 +213,19 @@ typedef struct VkKernels
 									  const VkListAnnotation *annotation,
 									  float block_scale, const VkDots *dots,
 									  float threshold, VkScores *scores);
+	/* the same of L1, dots from scan_l1 */
+	uint32_t	(*bound_flat_l1) (const VkBoundQuery *query,
+								  const VkFlatAnnotation *annotation,
+								  const VkDots *dots, float threshold,
+								  VkScores *scores);
+	uint32_t	(*bound_list_l1) (const VkBoundQuery *query,	/* statistical */
+								  const VkListAnnotation *annotation,
+								  float block_scale, const VkDots *dots,
+								  float threshold, VkScores *scores);
+	uint32_t	(*bound_list_l1_proven) (const VkBoundQuery *query,
+										 const VkListAnnotation *annotation,
+										 float block_scale, const VkDots *dots,
+										 float threshold, VkScores *scores);
 
 	/* ---- screen: the bounds for many queries, masks only ---- */
 	/*

@@ -263,6 +263,9 @@ fill_codes(VkKernels *kernels)
 	kernels->bound_flat = template_bound_flat;
 	kernels->bound_list = template_bound_list;
 	kernels->bound_list_proven = template_bound_list_proven;
+	kernels->bound_flat_l1 = template_bound_flat_l1;
+	kernels->bound_list_l1 = template_bound_list_l1;
+	kernels->bound_list_l1_proven = template_bound_list_l1_proven;
 	kernels->screen_flat = template_screen_flat;
 	kernels->screen_list = template_screen_list;
 	kernels->screen_list_proven = template_screen_list_proven;

@@ -45,6 +45,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "template_bound_l1.h"
 #include "template_screen.h"
 
 #define NORM2_MAX		0x1p120f

@@ -76,7 +76,10 @@ vk_query_init(const VkCoder *coder, const float *vector, float *rotated,
 		vk_row_rotate(coder, vector, rotated, &out->norm2, scratch);
 		out->wild = false;
 	}
-	if (!vk_norm2_in_range(out->norm2))
+	/* the grid has no square that could vanish */
+	if (coder->metric == VK_METRIC_L1)
+		out->wild = !(out->norm2 <= VK_NORM2_MAX);
+	else if (!vk_norm2_in_range(out->norm2))
 		out->wild = true;
 }
 
@@ -159,18 +162,11 @@ dot_center(const VkQuery *query, const VkCenter *center, int dim)
 	return sum;
 }
 
-/* relative rounding of the operator's own sum over dim products */
-static double
-operator_error(int dim)
-{
-	return ((dim + 31) / 32 + 8) * VK_UNIT;
-}
-
 static void
 bound_parts(const VkCoder *coder, const VkQueryCode *code, BoundParts *out)
 {
 	const double rho = coder->rho;
-	const double gamma = operator_error(coder->dim);
+	const double gamma = vk_operator_error(coder->dim);
 	const double norm = sqrt(code->norm2);
 	const double center_norm = code->center_norm;
 
@@ -267,6 +263,12 @@ vk_query_code_set(const VkCoder *coder, const VkQuery *query,
 {
 	BoundParts	parts;
 
+	if (coder->metric == VK_METRIC_L1)
+	{
+		if (requantise)
+			vk_grid_query(coder, query, code);
+		return;
+	}
 	if (requantise)
 		quantize_query(coder, query, center, code);
 	code->centered = center->code != NULL;

@@ -101,8 +101,10 @@ vk_coder_init(VkCoder *coder, int dim, VkMetric metric, VkFormat format,
 	coder->refine_bits = refine_bits;
 	coder->flat = flat;
 	vk_rotation_init(&coder->rotation, dim, seed,
-					 format == VK_FORMAT_F32 || dim == 1, memory);
+					 format == VK_FORMAT_F32 || metric == VK_METRIC_L1 || dim == 1,
+					 memory);
 	coder->mean = mean;
+	coder->step = 0;
 	coder->lines = vk_format_lines(format, dim);
 	coder->refine_size = vk_refine_size(refine_bits, dim);
 	/* near 1 / sqrt(d): a / |x~| lies in (2^-7 .. 1] / sqrt(d) */
@@ -352,6 +354,11 @@ vk_row_encode(const VkCoder *coder, const float *y, double norm2,
 
 	/* a NaN or infinity anywhere makes its norm fail these */
 	bounded = !wild && norm2 <= VK_NORM2_MAX;
+	if (coder->metric == VK_METRIC_L1)
+	{
+		vk_grid_row(coder, y, bounded, out);
+		return;
+	}
 	if (center->code != NULL)
 	{
 		vk_kernels->subtract_code(y, center->a, center->code, coder->dim,
@@ -508,11 +515,32 @@ list_annotation_put(const VkCoder *coder, VkListAnnotation *annotation,
 	annotation->tangent[lane] = tangent;
 }
 
+/* L1: |y - x'|_1, and for the statistical reading |y - x'|_2 */
+static void
+grid_annotation_put(const VkCoder *coder, void *annotation, float block_scale,
+					int lane, const VkRowCode *row)
+{
+	VkFlatAnnotation *flat = annotation;
+	VkListAnnotation *list = annotation;
+
+	if (coder->flat)
+	{
+		flat->norm2[lane] = row->error;
+		flat->a[lane] = flat->error[lane] = 0;
+		return;
+	}
+	list->norm[lane] = half_above(row->error / (double) block_scale);
+	list->a[lane] = half_above(row->a / (double) block_scale);
+	list->tangent[lane] = 0;
+}
+
 void
 vk_annotation_put(const VkCoder *coder, void *annotation, float block_scale,
 				  int lane, const VkRowCode *row)
 {
-	if (coder->flat)
+	if (coder->metric == VK_METRIC_L1)
+		grid_annotation_put(coder, annotation, block_scale, lane, row);
+	else if (coder->flat)
 		flat_annotation_put(coder, annotation, lane, row);
 	else
 		list_annotation_put(coder, annotation, block_scale, lane, row);

@@ -12,8 +12,8 @@
  *	  the mean of the index (vkflat, and vkivf's centre list), or a list's
  *	  centre, which *is* its decoded 8-bit code in the rotated space.  "score"
  *	  is what bounds enclose: the squared L2 distance (L2; and cosine, of the
- *	  normalised vectors, so twice the cosine distance), or the negative inner
- *	  product.
+ *	  normalised vectors, so twice the cosine distance), the negative inner
+ *	  product, or the L1 distance.
  *
  * IDENTIFICATION
  *	  src/quant/quant.h
@@ -40,8 +40,16 @@ typedef enum VkMetric
 {
 	VK_METRIC_L2,
 	VK_METRIC_IP,
-	VK_METRIC_COSINE
+	VK_METRIC_COSINE,
+	VK_METRIC_L1
 } VkMetric;
+
+/* does a code of a query or row depend on the centre?  (L1: one grid for all) */
+static inline bool
+vk_metric_centered(VkMetric metric)
+{
+	return metric == VK_METRIC_L2 || metric == VK_METRIC_COSINE;
+}
 
 /* ---------------------------------------------------------------------
  * rotation.c: seeded orthogonal transform (DECISIONS 7).  Four rounds of signs
@@ -79,6 +87,7 @@ typedef struct VkCoder
 	bool		flat;			/* vkflat annotation, else vkivf's */
 	VkRotation	rotation;
 	const float *mean;			/* dim floats, original space */
+	float		step;			/* L1: of the grid; the caller sets it */
 	/* derived by vk_coder_init */
 	int			lines;			/* code lines a block */
 	int			refine_size;	/* bytes a refine code, 0 for none */
@@ -88,7 +97,8 @@ typedef struct VkCoder
 } VkCoder;
 
 /*
- * identity rotation for F32 codes (and dim 1).  memory: vk_rotation_size(dim).
+ * identity rotation for F32 codes, L1 (and dim 1).  L1: 8 bits, no refine
+ * codes of rows.  memory: vk_rotation_size(dim).
  * mean is kept by reference.
  */
 extern void vk_coder_init(VkCoder *coder, int dim, VkMetric metric,
@@ -119,10 +129,11 @@ extern bool vk_normalize(const float *x, int dim, float *out, bool *wild);
 typedef struct VkRowCode
 {
 	/* absolute; vk_annotation_put makes them relative to what a kernel decodes */
-	float		norm2;			/* N = |x~|^2 */
-	float		norm;			/* |x~| (vkivf: |r|) */
-	float		a;				/* x' = a c */
-	float		error;			/* |y - x'| rounded up; infinity: no bound */
+	float		norm2;			/* N = |x~|^2; L1: 0 */
+	float		norm;			/* |x~| (vkivf: |r|); L1: step * dim */
+	float		a;				/* x' = a c; L1: |y - x'|_2 */
+	float		error;			/* |y - x'| (L1: |y - x'|_1) rounded up;
+								 * infinity: no bound */
 	/* 4 bytes a line, vk_format_lines(format, dim) lines */
 	uint8_t    *lane;
 	/* refine_size bytes, NULL where the index has none */
@@ -201,7 +212,8 @@ typedef struct VkQueryCode
 	double		base;			/* Q2, or for IP -<q, mean + centre> */
 	bool		centered;		/* the centre is not the mean itself */
 	float	   *values;			/* p - centre (IP: p): dim + 1 floats, padded */
-	int8_t	   *code;			/* quantised values, padded to a multiple of 32 */
+	int8_t	   *code;			/* quantised values, padded to a multiple of 32;
+								 * L1: bytes u, as scan_l1 takes them */
 	void	   *packed_scan;	/* VK_PACKED_QUERY_SIZE, 64-byte aligned; NULL
 								 * skips packing for the scan */
 	void	   *packed_row;		/* same size; NULL where there are no refine codes */
@@ -213,7 +225,7 @@ extern void vk_query_code_init(const VkCoder *coder, VkQueryCode *code,
 							   void *memory);
 
 /*
- * Quantise for a centre.  For IP, vkflat and the centre list the query's own
+ * Quantise for a centre.  For IP, L1, vkflat and the centre list the query's own
  * code does not change between centres: requantise = false keeps values, code
  * and packed forms and only renews base and slack terms.
  */
@@ -227,6 +239,27 @@ extern void vk_refine_bounds(const VkCoder *coder, const VkQueryCode *code,
 							 double *lower, double *upper);
 
 #define VK_EPSILON	2.5f		/* standard deviations, statistical reading */
+
+/* relative rounding of an operator's own sum over dim terms: gamma */
+static inline double
+vk_operator_error(int dim)
+{
+	return ((dim + 31) / 32 + 8) * VK_UNIT;
+}
+
+/* ---------------------------------------------------------------------
+ * grid.c: codes of L1
+ */
+
+/* step of the grid for rows about their mean; a guess where there are none */
+extern float vk_grid_step(const float *rows, int64_t count, int dim,
+						  const float *mean);
+extern bool vk_grid_step_valid(float step);
+/* vk_row_encode and vk_query_code_set of L1 */
+extern void vk_grid_row(const VkCoder *coder, const float *y, bool bounded,
+						VkRowCode *out);
+extern void vk_grid_query(const VkCoder *coder, const VkQuery *query,
+						  VkQueryCode *code);
 
 /* ---------------------------------------------------------------------
  * kmeans.c (NUMERICS section 6)

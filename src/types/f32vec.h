@@ -65,6 +65,7 @@ f32vec_alloc(int dim)
 extern Datum f32vec_l2_distance(PG_FUNCTION_ARGS);
 extern Datum f32vec_negative_inner_product(PG_FUNCTION_ARGS);
 extern Datum f32vec_cosine_distance(PG_FUNCTION_ARGS);
+extern Datum f32vec_l1_distance(PG_FUNCTION_ARGS);
 
 /* one NaN for all CPUs: their own differ in the sign */
 static inline double

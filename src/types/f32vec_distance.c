@@ -110,7 +110,9 @@ f32vec_cosine_distance(PG_FUNCTION_ARGS)
 Datum
 f32vec_l1_distance(PG_FUNCTION_ARGS)
 {
-	float		sum = sum_pair(fcinfo, vk_kernels->pair_l1[VK_F32]);
+	double		distance;
 
-	PG_RETURN_FLOAT8(f32vec_finish_l1(sum));
+	if (!distance_memo_find(fcinfo, f32vec_l1_distance, &distance))
+		distance = f32vec_finish_l1(sum_pair(fcinfo, vk_kernels->pair_l1[VK_F32]));
+	PG_RETURN_FLOAT8(distance);
 }

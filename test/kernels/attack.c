@@ -32,12 +32,13 @@ typedef struct Outcome
 
 /* the closest that any query of the run came to a bound */
 static Outcome tightest;
+static double tightest_l1;
 
 /* lanes that bounds kept, and screens at the same thresholds */
 static long bound_kept;
 static long screen_kept;
 
-static const char *const metric_names[] = {"l2", "ip", "cosine"};
+static const char *const metric_names[] = {"l2", "ip", "cosine", "l1"};
 static const int dims[] = {1, 2, 3, 17, 31, 32, 33, 64, 100, 128, 384, 768,
 1536, 4096};
 
@@ -55,6 +56,8 @@ operator_score(const VkAttackSetting *s, const float *x, const float *q)
 		return vk_kernels->pair_l2[VK_F32] (x, q, s->dim);
 	if (s->metric == VK_METRIC_IP)
 		return -vk_kernels->pair_dot[VK_F32] (x, q, s->dim);
+	if (s->metric == VK_METRIC_L1)
+		return vk_kernels->pair_l1[VK_F32] (x, q, s->dim);
 	vk_kernels->pair_cosine[VK_F32] (x, q, s->dim, parts);
 	cosine = parts[0] / sqrt(parts[1] * parts[2]);
 	cosine = cosine > 1 ? 1 : cosine < -1 ? -1 : cosine;
@@ -87,7 +90,14 @@ scan_block(VkCheckRun *run, VkAttackCase *c, VkDots *dots)
 	const uint8_t *second = c->lines + (size_t) half * VK_LINE_SIZE;
 
 	memset(dots, 0, sizeof(*dots));
-	if (format < VK_INT_FORMATS)
+	if (c->setting.metric == VK_METRIC_L1)
+	{
+		const uint8_t *code = (const uint8_t *) c->code.code;
+
+		VK_CALL(run, scan_l1) (code, 0, c->lines, half, dots);
+		VK_CALL(run, scan_l1) (code, half, second, rest, dots);
+	}
+	else if (format < VK_INT_FORMATS)
 	{
 		VK_CALL(run, scan[format]) (c->code.packed_scan, 0, c->lines, half, dots);
 		VK_CALL(run, scan[format]) (c->code.packed_scan, half, second, rest, dots);
@@ -102,9 +112,23 @@ scan_block(VkCheckRun *run, VkAttackCase *c, VkDots *dots)
 }
 
 static uint32_t
+bound_l1_block(VkCheckRun *run, VkAttackCase *c, const VkDots *dots,
+			   float threshold, VkScores *scores)
+{
+	if (c->setting.flat)
+		return VK_CALL(run, bound_flat_l1) (&c->code.bound, &c->flat, dots,
+											threshold, scores);
+	return VK_CALL(run, bound_list_l1_proven) (&c->code.bound, &c->list,
+											   c->block_scale, dots, threshold,
+											   scores);
+}
+
+static uint32_t
 bound_block(VkCheckRun *run, VkAttackCase *c, bool proven, const VkDots *dots,
 			float threshold, VkScores *scores)
 {
+	if (c->setting.metric == VK_METRIC_L1)
+		return bound_l1_block(run, c, dots, threshold, scores);
 	if (c->setting.flat)
 		return VK_CALL(run, bound_flat) (&c->code.bound, &c->flat, dots, threshold,
 										 scores);
@@ -183,7 +207,7 @@ try_query(VkCheckRun *run, VkAttackCase *c, const float *q, Outcome *out)
 		scan_block(run, c, &dots);
 		bound_block(run, c, true, &dots,
 					vk_random_below(run, 4) == 0 ? 0 : INFINITY, &scores);
-		if (s->format < VK_INT_FORMATS)
+		if (s->format < VK_INT_FORMATS && s->metric != VK_METRIC_L1)
 			check_screen(run, c, s->flat || vk_random_below(run, 2), &dots);
 		for (int lane = 0; lane < VK_LANES; lane++)
 		{
@@ -213,7 +237,9 @@ try_query(VkCheckRun *run, VkAttackCase *c, const float *q, Outcome *out)
 			}
 		}
 	}
-	if (out->scan_use > tightest.scan_use)
+	if (s->metric == VK_METRIC_L1)
+		tightest_l1 = fmax(tightest_l1, out->scan_use);
+	else if (out->scan_use > tightest.scan_use)
 		tightest.scan_use = out->scan_use;
 	if (out->refine_use > tightest.refine_use)
 		tightest.refine_use = out->refine_use;
@@ -255,6 +281,40 @@ decoded_value(const VkAttackCase *c, int lane, int i)
 	return c->setting.format == VK_FORMAT_B8 ? u - 128 : 2 * u - ((1 << bits) - 1);
 }
 
+/* the direction in which all dimensions of lane's error add up */
+static void
+grid_error_direction(VkAttackCase *c, int lane, float *direction)
+{
+	const int	dim = c->setting.dim;
+	double		norm2;
+
+	vk_row_rotate(&c->coder, c->seen + (size_t) lane * dim, direction, &norm2,
+				  c->scratch);
+	for (int i = 0; i < dim; i++)
+		direction[i] = copysignf(1, (float) (direction[i] - (double) c->coder.step *
+											 decoded_value(c, lane, i)));
+}
+
+/*
+ * The query whose own error is opposite to lane's, and which lies beyond it in
+ * the direction of that error: both errors count in full.
+ */
+static void
+mirror_query(VkAttackCase *c, int lane, int steps, float *q)
+{
+	const int	dim = c->setting.dim;
+	const float *row = c->seen + (size_t) lane * dim;
+	const double step = c->coder.step;
+
+	for (int i = 0; i < dim; i++)
+	{
+		double		code = step * decoded_value(c, lane, i);
+		double		error = (double) row[i] - c->mean[i] - code;
+
+		q[i] = (float) (c->mean[i] + code + copysign(steps * step, error) - error);
+	}
+}
+
 /*
  * The error vector of lane's code, back in the space of vectors; its scale is
  * found anew by projection.
@@ -269,6 +329,11 @@ error_direction(VkAttackCase *c, int lane, float *direction)
 
 	vk_row_rotate(&c->coder, c->seen + (size_t) lane * dim, direction, &norm2,
 				  c->scratch);
+	if (c->setting.metric == VK_METRIC_L1)
+	{
+		grid_error_direction(c, lane, direction);
+		return;
+	}
 	if (c->center.code != NULL)
 		for (int i = 0; i < dim; i++)
 			direction[i] -= c->center.a * c->center.code[i];
@@ -293,6 +358,12 @@ query_error_direction(VkAttackCase *c, float *direction)
 {
 	const int	dim = c->setting.dim;
 
+	if (c->setting.metric == VK_METRIC_L1)
+	{
+		for (int i = 0; i < dim; i++)
+			direction[i] = 1;
+		return;
+	}
 	for (int i = 0; i < dim; i++)
 		direction[i] = c->code.values[i] -
 			c->code.quantized.scale * c->code.code[i];
@@ -364,7 +435,9 @@ draw_query(VkAttackCase *c, VkCheckRun *run, float *q)
 	int			kind = vk_random_below(run, 7);
 
 	vk_draw_vector(run, q, dim, c->scale);
-	if (kind == 0)
+	if (c->setting.metric == VK_METRIC_L1 && vk_random_below(run, 3) == 0)
+		mirror_query(c, vk_random_below(run, VK_LANES), vk_random_below(run, 4), q);
+	else if (kind == 0)
 		memcpy(q, row, sizeof(float) * dim);
 	else if (kind == 1)
 		vk_move_vector(q, row, q, pow(10, -vk_random_unit(run) * 7), dim);
@@ -411,6 +484,7 @@ vk_attack_bounds(VkCheckRun *run)
 	const long	cases = (long) (run->scale * (slow ? 100 : 800)) + 1;
 
 	memset(&tightest, 0, sizeof(tightest));
+	tightest_l1 = 0;
 	bound_kept = 0;
 	screen_kept = 0;
 	for (long i = 0; i < cases; i++)
@@ -418,13 +492,18 @@ vk_attack_bounds(VkCheckRun *run)
 		VkAttackSetting		setting;
 
 		setting.dim = dims[vk_random_below(run, DIM_COUNT)];
-		setting.metric = (VkMetric) vk_random_below(run, 3);
+		setting.metric = (VkMetric) vk_random_below(run, 4);
 		setting.format = (VkFormat) vk_random_below(run, VK_FORMAT_F32 + 1);
 		setting.refine_bits = refine_bits[vk_random_below(run, 3)];
 		setting.flat = vk_random_below(run, 2) == 1;
+		if (setting.metric == VK_METRIC_L1)
+		{
+			setting.format = VK_FORMAT_B8;
+			setting.refine_bits = 0;
+		}
 		attack_case(&setting, run);
 	}
 	printf("%-8s bounds: the attack used %.4f of a scan bound, %.4f of a refine "
-		   "bound; screens kept %.2f lanes for one\n", run->isa, tightest.scan_use,
-		   tightest.refine_use, (double) screen_kept / (double) (bound_kept + 1));
+		   "bound, %.4f of one of L1; screens kept %.2f lanes for one\n", run->isa,
+		   tightest.scan_use, tightest.refine_use, tightest_l1, (double) screen_kept / (double) (bound_kept + 1));
 }

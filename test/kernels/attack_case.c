@@ -192,6 +192,40 @@ draw_rows(VkAttackCase *c, VkCheckRun *run, const float *common)
 	}
 }
 
+/*
+ * L1: rows on the grid or a bit beside it, about a mean so small that the
+ * difference is half way between two floats: nothing but that rounding is
+ * wrong with the codes, and rows that are next to each other are equal there.
+ */
+static void
+draw_ties(VkAttackCase *c, VkCheckRun *run)
+{
+	const int	dim = c->setting.dim;
+	const float step = ldexpf(1, vk_random_below(run, 60) - 30);
+	const float point = 96 * step;
+
+	for (int i = 0; i < dim; i++)
+		c->mean[i] = step * 0x1p-18f;
+	for (int lane = 0; lane < VK_LANES; lane++)
+		for (int i = 0; i < dim; i++)
+			c->rows[(size_t) lane * dim + i] = vk_random_below(run, 16) < lane ?
+				nextafterf(point, INFINITY) : point;
+	c->coder.step = step;
+}
+
+/* a grid that fits the rows, or one that is too coarse or too small */
+static void
+draw_step(VkAttackCase *c, VkCheckRun *run)
+{
+	const int	dim = c->setting.dim;
+	double		step = c->scale / sqrt((double) dim) / 127 *
+		pow(10, vk_random_unit(run) * 6 - 3);
+
+	if (vk_random_below(run, 2) == 0)
+		step = vk_grid_step(c->rows, VK_LANES, dim, c->mean);
+	c->coder.step = (float) step;
+}
+
 void
 vk_case_draw(VkAttackCase *c, VkCheckRun *run, double scale)
 {
@@ -211,6 +245,10 @@ vk_case_draw(VkAttackCase *c, VkCheckRun *run, double scale)
 	if (s->metric != VK_METRIC_COSINE)
 		vk_move_vector(common, c->mean, common, 1, s->dim);
 	draw_rows(c, run, common);
+	if (s->metric == VK_METRIC_L1 && vk_random_below(run, 8) == 0)
+		draw_ties(c, run);
+	else if (s->metric == VK_METRIC_L1)
+		draw_step(c, run);
 	draw_center(c, run, common);
 	encode_rows(c);
 	if (c->code_memory == NULL)

@@ -163,6 +163,58 @@ check_codes(VkCheckRun *run, int dim, VkFormat format)
 	free(mine);
 }
 
+/* rows on the grid of L1: the reference's codes, and errors that are true */
+static void
+check_grid(VkCheckRun *run, int dim)
+{
+	enum
+	{
+		ROWS = 20
+	};
+	float	   *rows = malloc(sizeof(float) * dim * (ROWS + 2));
+	float	   *mean = rows + (size_t) dim * ROWS;
+	float	   *y = mean + dim;
+	void	   *signs = malloc(vk_rotation_size(dim));
+	void	   *scratch = malloc(vk_scratch_size(dim));
+	const double scale = pow(10, vk_random_unit(run) * 20 - 10);
+	Encoded    *mine = malloc(2 * sizeof(Encoded));
+	Encoded    *ref = mine + 1;
+	VkCenter	center = {0, 0, NULL};
+	VkCoder		coder;
+	double		sum = 0;
+	double		length = 0;
+
+	draw(run, mean, dim, scale);
+	draw(run, rows, dim * ROWS, scale);
+	vk_coder_init(&coder, dim, VK_METRIC_L1, VK_FORMAT_B8, 0,
+				  vk_random_below(run, 2) == 0, 1, mean, signs);
+	coder.step = vk_grid_step(rows, ROWS, dim, mean);
+	vk_check(run, vk_grid_step_valid(coder.step), "step %g for scale %g",
+			 coder.step, scale);
+	encode(&coder, rows, &center, scratch, y, mine);
+	vk_kernels = run->ref;
+	encode(&coder, rows, &center, scratch, y, ref);
+	vk_kernels = run->kernels;
+	vk_check(run, same_encoding(mine, ref),
+			 "grid code of dim %d differs from the reference", dim);
+	for (int i = 0; i < dim; i++)
+	{
+		sum += fabs(y[i] - (double) coder.step * (mine->lane[i] - 128));
+		length += fabs(y[i]);
+	}
+	vk_check(run, mine->row.error >= sum && mine->row.error <= sum * 1.001 + length * 1e-6,
+			 "grid code of dim %d: error %g, not %g", dim, mine->row.error, sum);
+	vk_check(run, dim < 100 || sum <= 0.03 * length,
+			 "grid code of dim %d errs by %g of its length", dim, sum / length);
+	vk_check(run, vk_grid_step_valid(vk_grid_step(NULL, 0, dim, NULL)) &&
+			 vk_grid_step_valid(vk_grid_step(mean, 1, dim, mean)),
+			 "no step where there are no rows, or equal ones");
+	free(rows);
+	free(signs);
+	free(scratch);
+	free(mine);
+}
+
 static void
 check_center_codes(VkCheckRun *run, int dim)
 {
@@ -492,6 +544,8 @@ vk_attack_quant(VkCheckRun *run)
 	{
 		check_rotation(run, dims[i]);
 		check_center_codes(run, dims[i]);
+		for (int n = 0; n < 4; n++)
+			check_grid(run, dims[i]);
 		for (int format = 0; format <= VK_FORMAT_F32; format++)
 			for (int n = 0; n < 8; n++)
 				check_codes(run, dims[i], (VkFormat) format);

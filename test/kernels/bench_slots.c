@@ -416,6 +416,23 @@ run_bound_list(VkBenchCase *c)
 }
 
 static void
+run_bound_l1(VkBenchCase *c)
+{
+	const bool	proven = c->family->offset == offsetof(VkKernels, bound_list_l1_proven);
+	VkScores	scores;
+	Blocks		b;
+
+	fill_blocks(&b);
+	for (int row = 0; row < c->rows; row++)
+		c->sink += c->family->offset == offsetof(VkKernels, bound_flat_l1) ?
+			c->kernels.bound_flat_l1(&b.query, &b.flat, &b.dots[row % 4], -100.0f,
+									 &scores) :
+			(proven ? c->kernels.bound_list_l1_proven :
+			 c->kernels.bound_list_l1) (&b.query, &b.list, 1.0f,
+										&b.dots[row % 4], -100.0f, &scores);
+}
+
+static void
 run_screen_rows(VkBenchCase *c)
 {
 	VkScreenRows rows;
@@ -576,6 +593,9 @@ const VkBenchFamily vk_bench_families[] = {
 	{AT(bound_flat), 1, nothing, NULL, run_bound_flat, VK_I8, false, false, true},
 	{AT(bound_list), 1, nothing, NULL, run_bound_list, VK_I8, false, false, true},
 	{AT(bound_list_proven), 1, nothing, NULL, run_bound_list, VK_I8, false, false, true},
+	{AT(bound_flat_l1), 1, nothing, NULL, run_bound_l1, VK_I8, false, false, true},
+	{AT(bound_list_l1), 1, nothing, NULL, run_bound_l1, VK_I8, false, false, true},
+	{AT(bound_list_l1_proven), 1, nothing, NULL, run_bound_l1, VK_I8, false, false, true},
 	{AT(screen_flat), 1, nothing, NULL, run_screen_rows, VK_I8, false, false, true},
 	{AT(screen_list), 1, nothing, NULL, run_screen_rows, VK_I8, false, false, true},
 	{AT(screen_list_proven), 1, nothing, NULL, run_screen_rows, VK_I8, false, false, true},

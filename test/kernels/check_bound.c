@@ -195,6 +195,56 @@ check_list(VkCheckRun *run, const VkBoundQuery *query, const VkDots *dots,
 	}
 }
 
+static void
+check_flat_l1(VkCheckRun *run, const VkBoundQuery *query, const VkDots *dots,
+			  float threshold)
+{
+	VkFlatAnnotation *annotation = vk_buffer(0, sizeof(*annotation), true, 0);
+	VkScores   *got = vk_buffer(1, sizeof(*got), false,
+								4 * vk_random_below(run, 16));
+	VkScores	want;
+	uint32_t	mask;
+	uint32_t	ref_mask;
+
+	vk_draw_flat(run, annotation);
+	mask = VK_CALL(run, bound_flat_l1) (query, annotation, dots, threshold, got);
+	ref_mask = run->ref->bound_flat_l1(query, annotation, dots, threshold, &want);
+	vk_check(run, vk_buffer_intact(1, got, sizeof(*got)),
+			 "bound_flat_l1 writes around its scores");
+	compare(run, "bound_flat_l1", mask, got, ref_mask, &want, threshold);
+	for (int lane = 0; lane < VK_LANES; lane++)
+		if (!isfinite(annotation->norm2[lane]))
+			check_unbounded(run, "bound_flat_l1", got, lane);
+}
+
+static void
+check_list_l1(VkCheckRun *run, const VkBoundQuery *query, const VkDots *dots,
+			  float threshold)
+{
+	VkListAnnotation *annotation = vk_buffer(0, sizeof(*annotation), true, 0);
+	VkScores   *got = vk_buffer(1, sizeof(*got), true, 0);
+	VkScores	want;
+	float		scale = vk_draw_number(run);
+
+	vk_draw_list(run, annotation);
+	for (int proven = 0; proven < 2; proven++)
+	{
+		const char *name = proven ? "bound_list_l1_proven" : "bound_list_l1";
+		const uint16_t *errors = proven ? annotation->norm : annotation->a;
+		uint32_t	mask = (proven ? VK_CALL(run, bound_list_l1_proven) :
+							VK_CALL(run, bound_list_l1)) (query, annotation, scale,
+														  dots, threshold, got);
+		uint32_t	ref_mask = (proven ? run->ref->bound_list_l1_proven :
+								run->ref->bound_list_l1) (query, annotation, scale,
+														  dots, threshold, &want);
+
+		compare(run, name, mask, got, ref_mask, &want, threshold);
+		for (int lane = 0; lane < VK_LANES; lane++)
+			if ((errors[lane] & HALF_INFINITY) == HALF_INFINITY)
+				check_unbounded(run, name, got, lane);
+	}
+}
+
 void
 vk_check_lanes(VkCheckRun *run)
 {
@@ -208,5 +258,7 @@ vk_check_lanes(VkCheckRun *run)
 		vk_draw_dots(run, &query, &dots);
 		check_flat(run, &query, &dots, threshold);
 		check_list(run, &query, &dots, threshold);
+		check_flat_l1(run, &query, &dots, threshold);
+		check_list_l1(run, &query, &dots, threshold);
 	}
 }

@@ -43,7 +43,9 @@ my @cases = (
 	[ 67, '<->', 'vkivf', 'f32vec_l2_ops', 'lists = 12' ],
 	[ 130, '<=>', 'vkivf', 'f32vec_cosine_ops', 'lists = 12, bits = 1, refine = 4' ],
 	[ 130, '<#>', 'vkivf', 'f32vec_ip_ops', 'lists = 12, bits = 2, refine = 8' ],
-	[ 300, '<=>', 'vkivf', 'f32vec_cosine_ops', 'lists = 7, bits = 8' ]);
+	[ 300, '<=>', 'vkivf', 'f32vec_cosine_ops', 'lists = 7, bits = 8' ],
+	[ 67, '<+>', 'vkflat', 'f32vec_l1_ops', '' ],
+	[ 130, '<+>', 'vkivf', 'f32vec_l1_ops', 'lists = 12' ]);
 
 # bytes of an index but for what WAL and checksums say
 sub index_bytes
