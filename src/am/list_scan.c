@@ -236,6 +236,9 @@ scan_page(VkListScan *scan, Buffer buffer, Carry *carry)
 		bool		wanted = top->head.count > 0 && top->head.live != 0;
 
 		prefetch_lines(ahead, line, vk->head_lines + lines);
+		/* read after the code: the stream that the CPU sees leaves it out */
+		for (int i = vk->annotation_line; i < vk->head_lines; i++)
+			__builtin_prefetch(vk_page_line(page, line + i), 0, 3);
 		done = first + lines;
 		if (lines < code_lines)
 		{
