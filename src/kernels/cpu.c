@@ -36,7 +36,6 @@
 #define LEAF7_1_EAX_AVX_VNNI	(1u << 4)
 #define LEAF7_1_EAX_AVX512_BF16	(1u << 5)
 #define LEAF7_EDX_AMX_BF16		(1u << 22)
-#define LEAF7_EDX_AVX512_FP16	(1u << 23)
 #define LEAF7_EDX_AMX_TILE		(1u << 24)
 #define LEAF7_EDX_AMX_INT8		(1u << 25)
 
@@ -77,8 +76,6 @@ static const CpuFeature features[] = {
 	{[LEAF7_EBX] = bit_AVX512F, [LEAF7_ECX] = bit_AVX512VPOPCNTDQ}},
 	{VK_CPU_AVX512_BF16, XCR0_ZMM,
 	{[LEAF7_EBX] = bit_AVX512F, [LEAF7_1_EAX] = LEAF7_1_EAX_AVX512_BF16}},
-	{VK_CPU_AVX512_FP16, XCR0_ZMM,
-	{[LEAF7_EBX] = bit_AVX512F, [LEAF7_EDX] = LEAF7_EDX_AVX512_FP16}},
 #ifdef __x86_64__				/* there is no AMX in 32-bit code */
 	{VK_CPU_AMX_INT8, XCR0_TILE,
 	{[LEAF7_EDX] = LEAF7_EDX_AMX_TILE | LEAF7_EDX_AMX_INT8}},
@@ -142,20 +139,15 @@ vk_cpu_features(void)
 #endif
 
 /* what older headers lack, and what other systems do not name */
-#define HWCAP_BIT_FPHP			(UINT64_C(1) << 9)
-#define HWCAP_BIT_ASIMDHP		(UINT64_C(1) << 10)
 #define HWCAP_BIT_ASIMDDP		(UINT64_C(1) << 20)
 #define HWCAP_BIT_SVE			(UINT64_C(1) << 22)
-#define HWCAP_BIT_ASIMDFHM		(UINT64_C(1) << 23)
 #define HWCAP2_BIT_SVEI8MM		(UINT64_C(1) << 9)
-#define HWCAP2_BIT_SVEBF16		(UINT64_C(1) << 12)
 #define HWCAP2_BIT_I8MM			(UINT64_C(1) << 13)
 #define HWCAP2_BIT_BF16			(UINT64_C(1) << 14)
 #define HWCAP2_BIT_SME			(UINT64_C(1) << 23)
 #define HWCAP2_BIT_SME_I8I32	(UINT64_C(1) << 26)
 #define HWCAP2_BIT_SME_B16F32	(UINT64_C(1) << 28)
 #define HWCAP2_BIT_SME_F32F32	(UINT64_C(1) << 29)
-#define HWCAP2_BIT_SME2			(UINT64_C(1) << 37)
 
 #define HWCAP2_BITS_SME \
 	(HWCAP2_BIT_SME | HWCAP2_BIT_SME_I8I32 | HWCAP2_BIT_SME_B16F32 | \
@@ -174,23 +166,17 @@ typedef struct CpuFeature
 static const CpuFeature features[] = {
 	{VK_CPU_DOTPROD, HWCAP_BIT_ASIMDDP, 0,
 	{"hw.optional.arm.FEAT_DotProd"}},
-	{VK_CPU_FP16, HWCAP_BIT_FPHP | HWCAP_BIT_ASIMDHP | HWCAP_BIT_ASIMDFHM, 0,
-	{"hw.optional.arm.FEAT_FP16", "hw.optional.arm.FEAT_FHM"}},
 	{VK_CPU_BF16, 0, HWCAP2_BIT_BF16,
 	{"hw.optional.arm.FEAT_BF16"}},
 	{VK_CPU_I8MM, HWCAP_BIT_ASIMDDP, HWCAP2_BIT_I8MM,
 	{"hw.optional.arm.FEAT_DotProd", "hw.optional.arm.FEAT_I8MM"}},
 	{VK_CPU_SVE, HWCAP_BIT_SVE, 0,
 	{"hw.optional.arm.FEAT_SVE"}},
-	{VK_CPU_SVE_BF16, HWCAP_BIT_SVE, HWCAP2_BIT_SVEBF16,
-	{"hw.optional.arm.FEAT_SVE", "hw.optional.arm.FEAT_BF16"}},
 	{VK_CPU_SVE_I8MM, HWCAP_BIT_SVE, HWCAP2_BIT_SVEI8MM,
 	{"hw.optional.arm.FEAT_SVE", "hw.optional.arm.FEAT_I8MM"}},
 	{VK_CPU_SME, 0, HWCAP2_BITS_SME,
 		{"hw.optional.arm.FEAT_SME", "hw.optional.arm.SME_I8I32",
 	"hw.optional.arm.SME_B16F32", "hw.optional.arm.SME_F32F32"}},
-	{VK_CPU_SME2, 0, HWCAP2_BITS_SME | HWCAP2_BIT_SME2,
-	{"hw.optional.arm.FEAT_SME", "hw.optional.arm.FEAT_SME2"}},
 };
 
 #if defined(__linux__)

@@ -314,20 +314,15 @@ extern const int vk_isa_count;
 #define VK_CPU_VPOPCNTDQ	(UINT64_C(1) << 5)
 #define VK_CPU_AVX_VNNI		(UINT64_C(1) << 6)
 #define VK_CPU_AVX512_BF16	(UINT64_C(1) << 7)
-#define VK_CPU_AVX512_FP16	(UINT64_C(1) << 8)
-#define VK_CPU_AMX_INT8		(UINT64_C(1) << 9)	/* and AMX-TILE */
-#define VK_CPU_AMX_BF16		(UINT64_C(1) << 10)
+#define VK_CPU_AMX_INT8		(UINT64_C(1) << 8)	/* and AMX-TILE */
+#define VK_CPU_AMX_BF16		(UINT64_C(1) << 9)
 #define VK_CPU_NEON			(UINT64_C(1) << 16)	/* and scalar FMA */
 #define VK_CPU_DOTPROD		(UINT64_C(1) << 17)
-#define VK_CPU_FP16			(UINT64_C(1) << 18)
-#define VK_CPU_BF16			(UINT64_C(1) << 19)
-#define VK_CPU_I8MM			(UINT64_C(1) << 20)
-#define VK_CPU_SVE			(UINT64_C(1) << 21)
-#define VK_CPU_SVE2			(UINT64_C(1) << 22)
-#define VK_CPU_SVE_BF16		(UINT64_C(1) << 23)
-#define VK_CPU_SVE_I8MM		(UINT64_C(1) << 24)
-#define VK_CPU_SME			(UINT64_C(1) << 25)	/* with I8I32, F32F32, B16F32 */
-#define VK_CPU_SME2			(UINT64_C(1) << 26)
+#define VK_CPU_BF16			(UINT64_C(1) << 18)
+#define VK_CPU_I8MM			(UINT64_C(1) << 19)
+#define VK_CPU_SVE			(UINT64_C(1) << 20)
+#define VK_CPU_SVE_I8MM		(UINT64_C(1) << 21)
+#define VK_CPU_SME			(UINT64_C(1) << 22)	/* with I8I32, F32F32, B16F32 */
 
 extern uint64_t vk_cpu_features(void);
 

@@ -65,16 +65,11 @@ typedef struct SubFeature
 static const SubFeature sub_features[] = {
 	{"avx-vnni", VK_CPU_AVX_VNNI},
 	{"avx512-bf16", VK_CPU_AVX512_BF16},
-	{"avx512-fp16", VK_CPU_AVX512_FP16},
 	{"amx-bf16", VK_CPU_AMX_BF16},
 	{"dotprod", VK_CPU_DOTPROD},
-	{"fp16", VK_CPU_FP16},
 	{"bf16", VK_CPU_BF16},
 	{"i8mm", VK_CPU_I8MM},
-	{"sve2", VK_CPU_SVE2},
-	{"sve-bf16", VK_CPU_SVE_BF16},
 	{"sve-i8mm", VK_CPU_SVE_I8MM},
-	{"sme2", VK_CPU_SME2},
 };
 
 #define SUB_FEATURES	(sizeof(sub_features) / sizeof(sub_features[0]))
