@@ -133,8 +133,9 @@ extern Buffer vk_read_page(Relation index, BlockNumber block, uint16 kind,
 extern Buffer vk_read_chain_page(Relation index, BlockNumber block, uint16 kind,
 								 uint32 slot, uint64 born, uint32 position,
 								 int mode);
-/* address to prefetch a page from that will be read soon, or NULL */
+/* any page, pinned and not locked; only the block number is checked */
 extern Buffer vk_pin_page(Relation index, BlockNumber block);
+/* address to prefetch a page from that will be read soon, or NULL */
 extern const char *vk_page_ahead(Relation index, BlockNumber block);
 /* the checks alone, for a buffer that is locked already */
 extern void vk_check_page(Relation index, Buffer buffer, uint16 kind);

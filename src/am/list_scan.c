@@ -15,13 +15,12 @@
  */
 #include "postgres.h"
 
-#include <math.h>
-
 #include "miscadmin.h"
 #include "port/pg_bitutils.h"
 #include "utils/memutils.h"
 
 #include "am/search.h"
+#include "kernels/rounding.h"
 
 /* candidates that are new or newly refined, at least, between two
  * recomputations of the threshold */
@@ -49,23 +48,6 @@ typedef struct Carry
 	uint32		refine_position;
 	uint64		refine_bytes;
 } Carry;
-
-/* the float at or below, at or above a double */
-static inline float
-float_down(double value)
-{
-	float		f = (float) value;
-
-	return f > value ? nextafterf(f, -INFINITY) : f;
-}
-
-static inline float
-float_up(double value)
-{
-	float		f = (float) value;
-
-	return f < value ? nextafterf(f, INFINITY) : f;
-}
 
 /* Give candidates room for that many entries, keeping what they hold. */
 void
@@ -391,8 +373,8 @@ refine_candidate(VkListScan *scan, VkCandidate *entry)
 				   scan->refine);
 	vk_refine_bounds(scan->coder, scan->code, scan->refine, scan->proven,
 					 &lower, &upper);
-	entry->lower = float_down(lower);
-	entry->upper = float_up(upper);
+	entry->lower = vk_round_down(lower);
+	entry->upper = vk_round_up(upper);
 	entry->slot |= VK_REFINED;
 	scan->stats->refined++;
 }

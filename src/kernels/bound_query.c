@@ -25,6 +25,7 @@
 #include <math.h>
 
 #include "kernels.h"
+#include "rounding.h"
 
 #define INFLATE			(1 + 0x1p-17)	/* half widths and their roundings */
 #define BASE_ROUNDINGS	0x1p-20
@@ -48,22 +49,6 @@ typedef struct ScreenTerms
 	double		weight_error;
 	double		weight_norm;
 } ScreenTerms;
-
-static float
-round_up(double v)
-{
-	float		f = (float) v;
-
-	return f < v ? nextafterf(f, INFINITY) : f;
-}
-
-static float
-round_down(double v)
-{
-	float		f = (float) v;
-
-	return f > v ? nextafterf(f, -INFINITY) : f;
-}
 
 static ScreenTerms
 proven_terms(const VkBoundQuery *bound)
@@ -117,10 +102,10 @@ fill_screen(const VkBoundQuery *bound, const ScreenTerms *terms,
 	query->dot_mult = bound->dot_mult;
 	query->dot_offset = bound->dot_offset;
 	query->scale = bound->weight_dot * bound->query_scale * bound->code_unit;
-	query->base = round_down(terms->base - base_error);
-	query->weight_norm2 = round_down(terms->weight_norm2);
-	query->weight_error = round_up(terms->weight_error * INFLATE);
-	query->weight_norm = round_up(terms->weight_norm * INFLATE + TINY);
+	query->base = vk_round_down(terms->base - base_error);
+	query->weight_norm2 = vk_round_down(terms->weight_norm2);
+	query->weight_error = vk_round_up(terms->weight_error * INFLATE);
+	query->weight_norm = vk_round_up(terms->weight_norm * INFLATE + TINY);
 	query->threshold = INFINITY;
 	if (!(query->scale == 0 ||
 		  within(fabs((double) query->scale), SCALE_MIN, SCALE_MAX)) ||
@@ -136,8 +121,8 @@ vk_bound_query_finish(VkBoundQuery *query)
 {
 	ScreenTerms terms;
 
-	query->code_norm = round_up(sqrt((double) query->code_norm2));
-	query->inv_code_norm = round_down(sqrt((double) query->inv_code_norm2));
+	query->code_norm = vk_round_up(sqrt((double) query->code_norm2));
+	query->inv_code_norm = vk_round_down(sqrt((double) query->inv_code_norm2));
 	terms = proven_terms(query);
 	fill_screen(query, &terms, &query->screen);
 }
@@ -168,5 +153,5 @@ vk_screen_threshold(const VkBoundQuery *bound, bool proven, float threshold,
 	const double gamma = proven ? 1.01 * bound->gamma + 0x1p-22 : 0;
 
 	query->threshold = isinf(threshold) ? threshold :
-		round_up(threshold + gamma * fabs((double) threshold) + TINY);
+		vk_round_up(threshold + gamma * fabs((double) threshold) + TINY);
 }

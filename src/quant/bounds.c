@@ -16,6 +16,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "kernels/rounding.h"
 #include "quant/quant.h"
 
 /* roundings of scores, relative to Q2 + N: the two subtractions of the mean
@@ -38,22 +39,6 @@ typedef struct BoundParts
 	double		slack_base;
 	double		gamma;
 } BoundParts;
-
-static float
-round_up(double v)
-{
-	float		f = (float) v;
-
-	return f < v ? nextafterf(f, INFINITY) : f;
-}
-
-static float
-round_down(double v)
-{
-	float		f = (float) v;
-
-	return f > v ? nextafterf(f, -INFINITY) : f;
-}
 
 void
 vk_query_init(const VkCoder *coder, const float *vector, float *rotated,
@@ -231,17 +216,17 @@ fill_bound(const VkCoder *coder, const VkQueryCode *code,
 	bound->base = (float) code->base;
 	bound->weight_norm = ip ? 0 : 1;
 	bound->weight_dot = ip ? 1 : 2;
-	bound->query_norm2 = round_up(code->norm2);
-	bound->code_norm2 = round_up(code_norm2);
-	bound->inv_code_norm2 = code_norm2 > 0 ? round_down(1 / code_norm2) : 0;
-	bound->query_error = round_up(error * (1 + 0x1p-40) +
+	bound->query_norm2 = vk_round_up(code->norm2);
+	bound->code_norm2 = vk_round_up(code_norm2);
+	bound->inv_code_norm2 = code_norm2 > 0 ? vk_round_down(1 / code_norm2) : 0;
+	bound->query_error = vk_round_up(error * (1 + 0x1p-40) +
 								  parts->row_error * parts->span);
-	bound->row_error = round_up(parts->row_error);
-	bound->center_norm = round_up(code->center_norm);
-	bound->round_factor = round_up(round_factor);
-	bound->slack_norm = round_up(parts->slack_norm);
-	bound->slack_base = round_up(parts->slack_base);
-	bound->gamma = round_up(parts->gamma);
+	bound->row_error = vk_round_up(parts->row_error);
+	bound->center_norm = vk_round_up(code->center_norm);
+	bound->round_factor = vk_round_up(round_factor);
+	bound->slack_norm = vk_round_up(parts->slack_norm);
+	bound->slack_base = vk_round_up(parts->slack_base);
+	bound->gamma = vk_round_up(parts->gamma);
 	bound->inv_dim_1 = 1.0f / (coder->dim > 2 ? coder->dim - 1 : 1);
 	bound->epsilon = VK_EPSILON;
 	vk_bound_query_finish(bound);

@@ -17,6 +17,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "kernels/rounding.h"
 #include "quant/quant.h"
 
 #define HALF_INFINITY		0x7C00
@@ -171,14 +172,6 @@ static bool
 half_is_exact_enough(uint16_t half)
 {
 	return half == 0 || (half >= 0x0400 && half < HALF_INFINITY);
-}
-
-static float
-float_above(double v)
-{
-	float		f = (float) v;
-
-	return f < v ? nextafterf(f, INFINITY) : f;
 }
 
 /* a code found for a row: integer codes are left in the caller's bytes */
@@ -387,7 +380,7 @@ vk_row_encode(const VkCoder *coder, const float *y, double norm2,
 	out->norm2 = bounded ? (float) norm2 : 1.0f;
 	out->norm = bounded ? (float) sqrt(norm2) : 1.0f;
 	out->a = found.a;
-	out->error = bounded ? float_above(found.error * ERROR_MARGIN) : INFINITY;
+	out->error = bounded ? vk_round_up(found.error * ERROR_MARGIN) : INFINITY;
 }
 
 void

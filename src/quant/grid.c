@@ -17,6 +17,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "kernels/rounding.h"
 #include "quant/quant.h"
 
 #define GRID_ZERO		128		/* u of the mean */
@@ -69,14 +70,6 @@ grid_encode(float step, const float *y, int dim, bool apart, uint8_t *codes)
 	return error;
 }
 
-static float
-round_up(double v)
-{
-	float		f = (float) v;
-
-	return f < v ? nextafterf(f, INFINITY) : f;
-}
-
 /* |y - y'|_1 with the rounding of y = fl(x - mean) */
 static double
 error_above(const VkCoder *coder, const GridError *error)
@@ -97,8 +90,8 @@ vk_grid_row(const VkCoder *coder, const float *y, bool bounded, VkRowCode *out)
 	{
 		GridError	error = grid_encode(coder->step, y, dim, false, out->lane);
 
-		out->a = round_up(sqrt(error.sum2) * ERROR_MARGIN);
-		out->error = round_up(error_above(coder, &error));
+		out->a = vk_round_up(sqrt(error.sum2) * ERROR_MARGIN);
+		out->error = vk_round_up(error_above(coder, &error));
 	}
 	else
 	{
@@ -125,9 +118,9 @@ vk_grid_query(const VkCoder *coder, const VkQuery *query, VkQueryCode *code)
 	bound->dot_mult = 1;
 	bound->query_scale = coder->step;
 	bound->base = (float) error.beyond;
-	bound->query_norm2 = round_up(error.sum2);
-	bound->query_error = round_up(error_above(coder, &error));
-	bound->gamma = round_up(vk_operator_error(dim));
+	bound->query_norm2 = vk_round_up(error.sum2);
+	bound->query_error = vk_round_up(error_above(coder, &error));
+	bound->gamma = vk_round_up(vk_operator_error(dim));
 	bound->epsilon = VK_EPSILON;
 	bound->screen.base = NAN;
 }
