@@ -104,8 +104,8 @@ has_feature(const CpuFeature *f, unsigned xcr0, const unsigned *words)
 	return (xcr0 & f->xcr0) == f->xcr0;
 }
 
-uint64_t
-vk_cpu_features(void)
+static uint64_t
+detect_features(void)
 {
 	unsigned	eax;
 	unsigned	ebx;
@@ -218,8 +218,8 @@ has_feature(const CpuFeature *f)
 
 #endif
 
-uint64_t
-vk_cpu_features(void)
+static uint64_t
+detect_features(void)
 {
 	uint64_t	found = VK_CPU_NEON;
 
@@ -231,13 +231,28 @@ vk_cpu_features(void)
 
 #else
 
-uint64_t
-vk_cpu_features(void)
+static uint64_t
+detect_features(void)
 {
 	return 0;
 }
 
 #endif
+
+/* asked once a process: under a hypervisor each CPUID costs a trip out and back */
+uint64_t
+vk_cpu_features(void)
+{
+	static uint64_t found;
+	static bool known = false;
+
+	if (!known)
+	{
+		found = detect_features();
+		known = true;
+	}
+	return found;
+}
 
 /* ---------- permission to use AMX ---------- */
 
