@@ -109,4 +109,20 @@
 	tuplesort_getdatum(state, true, value, isnull, NULL)
 #endif
 
+/* from 18 there is one snapshot for TOAST, before it is made in *room */
+#if PG_VERSION_NUM >= 180000
+#define vk_toast_snapshot(room)	((void) (room), get_toast_snapshot())
+#else
+#define vk_toast_snapshot(room)	(init_toast_snapshot(room), (room))
+#endif
+
+/* 18 may count what the scan does for EXPLAIN ANALYZE */
+#if PG_VERSION_NUM >= 180000
+#define vk_index_beginscan(table, index, snapshot, key_count) \
+	index_beginscan(table, index, snapshot, NULL, key_count, 0)
+#else
+#define vk_index_beginscan(table, index, snapshot, key_count) \
+	index_beginscan(table, index, snapshot, key_count, 0)
+#endif
+
 #endif							/* VK_COMPAT_H */

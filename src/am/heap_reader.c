@@ -19,6 +19,7 @@
 #include "utils/memutils.h"
 
 #include "am/heap_reader.h"
+#include "am/toast_reader.h"
 #include "types/distance_memo.h"
 
 struct VkHeapReader
@@ -35,6 +36,7 @@ struct VkHeapReader
 	Snapshot	snapshot;
 	IndexFetchTableData *fetch;
 	TupleTableSlot *slot;
+	VkToastReader *toast;
 	IndexInfo  *info;			/* expression indexes: else NULL */
 	EState	   *estate;
 	BlockNumber heap_blocks;	/* when we last looked */
@@ -72,6 +74,7 @@ vk_heap_reader_open(VkHeapReader *reader, Relation heap, Snapshot snapshot)
 	reader->heap = heap;
 	reader->fetch = table_index_fetch_begin(heap);
 	reader->slot = table_slot_create(heap, NULL);
+	reader->toast = vk_toast_reader_create(heap);
 	if (reader->attribute == 0)
 	{
 		reader->info = BuildIndexInfo(reader->index);
@@ -154,7 +157,8 @@ vk_heap_reader_distance(VkHeapReader *reader, uint64 number, double *distance)
 						   ItemPointerGetBlockNumber(&tid),
 						   ItemPointerGetOffsetNumber(&tid)),
 				 errhint("Please REINDEX it.")));
-	values = reader->support->values(PointerGetDatum(PG_DETOAST_DATUM(value)), &dim);
+	values = reader->support->values(PointerGetDatum(vk_toast_reader_value(reader->toast, value)),
+									 &dim);
 	if (dim != reader->dim)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATA_EXCEPTION),
@@ -187,6 +191,7 @@ vk_heap_reader_close(VkHeapReader *reader)
 {
 	if (reader->fetch != NULL)
 	{
+		vk_toast_reader_close(reader->toast);
 		ExecDropSingleTupleTableSlot(reader->slot);
 		table_index_fetch_end(reader->fetch);
 	}
