@@ -418,6 +418,132 @@ CREATE OPERATOR CLASS f32vec_ops
 
 COMMENT ON OPERATOR CLASS f32vec_ops USING btree IS 'comparison of f32vec';
 
+-- spheres of f32vec
+
+CREATE TYPE vk_sphere_f32vec AS (center f32vec, radius double precision, exact boolean);
+
+COMMENT ON TYPE vk_sphere_f32vec IS 'vectors nearer to a center than a radius; exact: an approximate index may not answer';
+
+CREATE FUNCTION vk_sphere(center f32vec, radius double precision, exact boolean DEFAULT false)
+	RETURNS vk_sphere_f32vec
+	AS 'MODULE_PATHNAME', 'vk_sphere_make' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+
+COMMENT ON FUNCTION vk_sphere(f32vec, double precision, boolean) IS 'sphere of vectors nearer to a center than a radius';
+
+CREATE FUNCTION vk_sphere_sel(internal, oid, internal, integer) RETURNS double precision
+	AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL SAFE;
+
+COMMENT ON FUNCTION vk_sphere_sel(internal, oid, internal, integer) IS 'restriction selectivity of sphere operators';
+
+CREATE FUNCTION vk_sphere_joinsel(internal, oid, internal, smallint, internal) RETURNS double precision
+	AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL SAFE;
+
+COMMENT ON FUNCTION vk_sphere_joinsel(internal, oid, internal, smallint, internal) IS 'join selectivity of sphere operators';
+
+CREATE FUNCTION f32vec_l2_within(f32vec, vk_sphere_f32vec) RETURNS boolean
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10
+	SUPPORT f32vec_distance_support;
+
+COMMENT ON FUNCTION f32vec_l2_within(f32vec, vk_sphere_f32vec) IS 'implementation of <<->> operator';
+
+CREATE FUNCTION f32vec_l2_within_equal(f32vec, vk_sphere_f32vec) RETURNS boolean
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10
+	SUPPORT f32vec_distance_support;
+
+COMMENT ON FUNCTION f32vec_l2_within_equal(f32vec, vk_sphere_f32vec) IS 'implementation of <<->>= operator';
+
+CREATE FUNCTION f32vec_ip_within(f32vec, vk_sphere_f32vec) RETURNS boolean
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10
+	SUPPORT f32vec_distance_support;
+
+COMMENT ON FUNCTION f32vec_ip_within(f32vec, vk_sphere_f32vec) IS 'implementation of <<#>> operator';
+
+CREATE FUNCTION f32vec_ip_within_equal(f32vec, vk_sphere_f32vec) RETURNS boolean
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10
+	SUPPORT f32vec_distance_support;
+
+COMMENT ON FUNCTION f32vec_ip_within_equal(f32vec, vk_sphere_f32vec) IS 'implementation of <<#>>= operator';
+
+CREATE FUNCTION f32vec_cosine_within(f32vec, vk_sphere_f32vec) RETURNS boolean
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10
+	SUPPORT f32vec_distance_support;
+
+COMMENT ON FUNCTION f32vec_cosine_within(f32vec, vk_sphere_f32vec) IS 'implementation of <<=>> operator';
+
+CREATE FUNCTION f32vec_cosine_within_equal(f32vec, vk_sphere_f32vec) RETURNS boolean
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10
+	SUPPORT f32vec_distance_support;
+
+COMMENT ON FUNCTION f32vec_cosine_within_equal(f32vec, vk_sphere_f32vec) IS 'implementation of <<=>>= operator';
+
+CREATE FUNCTION f32vec_l1_within(f32vec, vk_sphere_f32vec) RETURNS boolean
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10
+	SUPPORT f32vec_distance_support;
+
+COMMENT ON FUNCTION f32vec_l1_within(f32vec, vk_sphere_f32vec) IS 'implementation of <<+>> operator';
+
+CREATE FUNCTION f32vec_l1_within_equal(f32vec, vk_sphere_f32vec) RETURNS boolean
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10
+	SUPPORT f32vec_distance_support;
+
+COMMENT ON FUNCTION f32vec_l1_within_equal(f32vec, vk_sphere_f32vec) IS 'implementation of <<+>>= operator';
+
+CREATE OPERATOR <<->> (
+	LEFTARG = f32vec, RIGHTARG = vk_sphere_f32vec, PROCEDURE = f32vec_l2_within,
+	RESTRICT = vk_sphere_sel, JOIN = vk_sphere_joinsel
+);
+
+COMMENT ON OPERATOR <<->> (f32vec, vk_sphere_f32vec) IS 'Euclidean distance less than radius';
+
+CREATE OPERATOR <<->>= (
+	LEFTARG = f32vec, RIGHTARG = vk_sphere_f32vec, PROCEDURE = f32vec_l2_within_equal,
+	RESTRICT = vk_sphere_sel, JOIN = vk_sphere_joinsel
+);
+
+COMMENT ON OPERATOR <<->>= (f32vec, vk_sphere_f32vec) IS 'Euclidean distance at most radius';
+
+CREATE OPERATOR <<#>> (
+	LEFTARG = f32vec, RIGHTARG = vk_sphere_f32vec, PROCEDURE = f32vec_ip_within,
+	RESTRICT = vk_sphere_sel, JOIN = vk_sphere_joinsel
+);
+
+COMMENT ON OPERATOR <<#>> (f32vec, vk_sphere_f32vec) IS 'negative inner product less than radius';
+
+CREATE OPERATOR <<#>>= (
+	LEFTARG = f32vec, RIGHTARG = vk_sphere_f32vec, PROCEDURE = f32vec_ip_within_equal,
+	RESTRICT = vk_sphere_sel, JOIN = vk_sphere_joinsel
+);
+
+COMMENT ON OPERATOR <<#>>= (f32vec, vk_sphere_f32vec) IS 'negative inner product at most radius';
+
+CREATE OPERATOR <<=>> (
+	LEFTARG = f32vec, RIGHTARG = vk_sphere_f32vec, PROCEDURE = f32vec_cosine_within,
+	RESTRICT = vk_sphere_sel, JOIN = vk_sphere_joinsel
+);
+
+COMMENT ON OPERATOR <<=>> (f32vec, vk_sphere_f32vec) IS 'cosine distance less than radius';
+
+CREATE OPERATOR <<=>>= (
+	LEFTARG = f32vec, RIGHTARG = vk_sphere_f32vec, PROCEDURE = f32vec_cosine_within_equal,
+	RESTRICT = vk_sphere_sel, JOIN = vk_sphere_joinsel
+);
+
+COMMENT ON OPERATOR <<=>>= (f32vec, vk_sphere_f32vec) IS 'cosine distance at most radius';
+
+CREATE OPERATOR <<+>> (
+	LEFTARG = f32vec, RIGHTARG = vk_sphere_f32vec, PROCEDURE = f32vec_l1_within,
+	RESTRICT = vk_sphere_sel, JOIN = vk_sphere_joinsel
+);
+
+COMMENT ON OPERATOR <<+>> (f32vec, vk_sphere_f32vec) IS 'taxicab distance less than radius';
+
+CREATE OPERATOR <<+>>= (
+	LEFTARG = f32vec, RIGHTARG = vk_sphere_f32vec, PROCEDURE = f32vec_l1_within_equal,
+	RESTRICT = vk_sphere_sel, JOIN = vk_sphere_joinsel
+);
+
+COMMENT ON OPERATOR <<+>>= (f32vec, vk_sphere_f32vec) IS 'taxicab distance at most radius';
+
 -- access methods
 
 CREATE FUNCTION vkflat_handler(internal) RETURNS index_am_handler
@@ -481,58 +607,129 @@ COMMENT ON OPERATOR FAMILY f32vec_l1_ops USING vkivf IS 'taxicab distance';
 CREATE OPERATOR CLASS f32vec_l2_ops
 	DEFAULT FOR TYPE f32vec USING vkflat FAMILY f32vec_l2_ops AS
 	OPERATOR 1 <-> (f32vec, f32vec) FOR ORDER BY float_ops,
-	FUNCTION 1 f32vec_l2_support(internal);
+	OPERATOR 2 <<->> (f32vec, vk_sphere_f32vec),
+	OPERATOR 3 <<->>= (f32vec, vk_sphere_f32vec),
+	FUNCTION 1 f32vec_l2_support(internal),
+	FUNCTION 2 vk_sphere(f32vec, double precision, boolean);
 
 COMMENT ON OPERATOR CLASS f32vec_l2_ops USING vkflat IS 'Euclidean distance';
 
 CREATE OPERATOR CLASS f32vec_ip_ops
 	FOR TYPE f32vec USING vkflat FAMILY f32vec_ip_ops AS
 	OPERATOR 1 <#> (f32vec, f32vec) FOR ORDER BY float_ops,
-	FUNCTION 1 f32vec_ip_support(internal);
+	OPERATOR 2 <<#>> (f32vec, vk_sphere_f32vec),
+	OPERATOR 3 <<#>>= (f32vec, vk_sphere_f32vec),
+	FUNCTION 1 f32vec_ip_support(internal),
+	FUNCTION 2 vk_sphere(f32vec, double precision, boolean);
 
 COMMENT ON OPERATOR CLASS f32vec_ip_ops USING vkflat IS 'negative inner product';
 
 CREATE OPERATOR CLASS f32vec_cosine_ops
 	FOR TYPE f32vec USING vkflat FAMILY f32vec_cosine_ops AS
 	OPERATOR 1 <=> (f32vec, f32vec) FOR ORDER BY float_ops,
-	FUNCTION 1 f32vec_cosine_support(internal);
+	OPERATOR 2 <<=>> (f32vec, vk_sphere_f32vec),
+	OPERATOR 3 <<=>>= (f32vec, vk_sphere_f32vec),
+	FUNCTION 1 f32vec_cosine_support(internal),
+	FUNCTION 2 vk_sphere(f32vec, double precision, boolean);
 
 COMMENT ON OPERATOR CLASS f32vec_cosine_ops USING vkflat IS 'cosine distance';
 
 CREATE OPERATOR CLASS f32vec_l1_ops
 	FOR TYPE f32vec USING vkflat FAMILY f32vec_l1_ops AS
 	OPERATOR 1 <+> (f32vec, f32vec) FOR ORDER BY float_ops,
-	FUNCTION 1 f32vec_l1_support(internal);
+	OPERATOR 2 <<+>> (f32vec, vk_sphere_f32vec),
+	OPERATOR 3 <<+>>= (f32vec, vk_sphere_f32vec),
+	FUNCTION 1 f32vec_l1_support(internal),
+	FUNCTION 2 vk_sphere(f32vec, double precision, boolean);
 
 COMMENT ON OPERATOR CLASS f32vec_l1_ops USING vkflat IS 'taxicab distance';
 
 CREATE OPERATOR CLASS f32vec_l2_ops
 	DEFAULT FOR TYPE f32vec USING vkivf FAMILY f32vec_l2_ops AS
 	OPERATOR 1 <-> (f32vec, f32vec) FOR ORDER BY float_ops,
-	FUNCTION 1 f32vec_l2_support(internal);
+	OPERATOR 2 <<->> (f32vec, vk_sphere_f32vec),
+	OPERATOR 3 <<->>= (f32vec, vk_sphere_f32vec),
+	FUNCTION 1 f32vec_l2_support(internal),
+	FUNCTION 2 vk_sphere(f32vec, double precision, boolean);
 
 COMMENT ON OPERATOR CLASS f32vec_l2_ops USING vkivf IS 'Euclidean distance';
 
 CREATE OPERATOR CLASS f32vec_ip_ops
 	FOR TYPE f32vec USING vkivf FAMILY f32vec_ip_ops AS
 	OPERATOR 1 <#> (f32vec, f32vec) FOR ORDER BY float_ops,
-	FUNCTION 1 f32vec_ip_support(internal);
+	OPERATOR 2 <<#>> (f32vec, vk_sphere_f32vec),
+	OPERATOR 3 <<#>>= (f32vec, vk_sphere_f32vec),
+	FUNCTION 1 f32vec_ip_support(internal),
+	FUNCTION 2 vk_sphere(f32vec, double precision, boolean);
 
 COMMENT ON OPERATOR CLASS f32vec_ip_ops USING vkivf IS 'negative inner product';
 
 CREATE OPERATOR CLASS f32vec_cosine_ops
 	FOR TYPE f32vec USING vkivf FAMILY f32vec_cosine_ops AS
 	OPERATOR 1 <=> (f32vec, f32vec) FOR ORDER BY float_ops,
-	FUNCTION 1 f32vec_cosine_support(internal);
+	OPERATOR 2 <<=>> (f32vec, vk_sphere_f32vec),
+	OPERATOR 3 <<=>>= (f32vec, vk_sphere_f32vec),
+	FUNCTION 1 f32vec_cosine_support(internal),
+	FUNCTION 2 vk_sphere(f32vec, double precision, boolean);
 
 COMMENT ON OPERATOR CLASS f32vec_cosine_ops USING vkivf IS 'cosine distance';
 
 CREATE OPERATOR CLASS f32vec_l1_ops
 	FOR TYPE f32vec USING vkivf FAMILY f32vec_l1_ops AS
 	OPERATOR 1 <+> (f32vec, f32vec) FOR ORDER BY float_ops,
-	FUNCTION 1 f32vec_l1_support(internal);
+	OPERATOR 2 <<+>> (f32vec, vk_sphere_f32vec),
+	OPERATOR 3 <<+>>= (f32vec, vk_sphere_f32vec),
+	FUNCTION 1 f32vec_l1_support(internal),
+	FUNCTION 2 vk_sphere(f32vec, double precision, boolean);
 
 COMMENT ON OPERATOR CLASS f32vec_l1_ops USING vkivf IS 'taxicab distance';
+
+-- attribute operator classes
+--
+-- Columns of an index after its vector are filtered by.  Both methods take the
+-- same types, in classes and families that are named as btree's are; operators
+-- are numbered by their place in `symbols`.
+
+DO $$
+DECLARE
+	symbols CONSTANT text[] := '{<,<=,=,>=,>,<>}';
+	family record;
+	type text;
+	class text;
+	members text;
+BEGIN
+	FOR family IN
+		SELECT * FROM unnest('{vkflat,vkivf}'::text[]) method, (VALUES
+			('bool_ops', 'comparison of boolean', '{bool}'::text[], '{1,2,3,4,5,6}'::integer[]),
+			('char_ops', 'comparison of "char"', '{char}', '{1,2,3,4,5,6}'),
+			('integer_ops', 'comparison of integers', '{int2,int4,int8}', '{1,2,3,4,5,6}'),
+			('float_ops', 'comparison of floating-point numbers', '{float4,float8}', '{1,2,3,4,5,6}'),
+			('datetime_ops', 'comparison of dates and timestamps', '{date,timestamp}', '{1,2,3,4,5,6}'),
+			('timestamptz_ops', 'comparison of timestamptz', '{timestamptz}', '{1,2,3,4,5,6}'),
+			('time_ops', 'comparison of time', '{time}', '{1,2,3,4,5,6}'),
+			('uuid_ops', 'comparison of uuid', '{uuid}', '{1,2,3,4,5,6}'),
+			('oid_ops', 'comparison of oid', '{oid}', '{1,2,3,4,5,6}'),
+			('enum_ops', 'equality of enums', '{anyenum}', '{3,6}'),
+			('text_ops', 'equality of text', '{text}', '{3}'),
+			('bpchar_ops', 'equality of character', '{bpchar}', '{3}'),
+			('numeric_ops', 'equality of numeric', '{numeric}', '{3}'),
+			('bytea_ops', 'equality of bytea', '{bytea}', '{3}')
+		) f (name, comment, types, strategies)
+	LOOP
+		EXECUTE format('CREATE OPERATOR FAMILY %I USING %I', family.name, family.method);
+		EXECUTE format('COMMENT ON OPERATOR FAMILY %I USING %I IS %L', family.name, family.method, family.comment);
+		FOREACH type IN ARRAY family.types LOOP
+			class := replace(type, 'any', '') || '_ops';
+			SELECT string_agg(format('OPERATOR %s pg_catalog.%s (pg_catalog.%I, pg_catalog.%I)',
+									 strategy, symbols[strategy], type, other), ', ')
+				INTO members FROM unnest(family.strategies) strategy, unnest(family.types) other;
+			EXECUTE format('CREATE OPERATOR CLASS %I DEFAULT FOR TYPE pg_catalog.%I USING %I FAMILY %I AS %s',
+						   class, type, family.method, family.name, members);
+			EXECUTE format('COMMENT ON OPERATOR CLASS %I USING %I IS %L', class, family.method, family.comment);
+		END LOOP;
+	END LOOP;
+END
+$$;
 
 -- inspection
 
@@ -546,6 +743,7 @@ REVOKE ALL ON FUNCTION vk_check(regclass, boolean) FROM PUBLIC;
 
 CREATE FUNCTION vk_stats(index regclass,
 	OUT method text, OUT metric text, OUT dimensions integer,
+	OUT attributes integer,
 	OUT rows bigint, OUT dead_rows bigint, OUT rest_rows bigint,
 	OUT lists integer, OUT bits integer, OUT refine_bits integer,
 	OUT list_min bigint, OUT list_avg double precision,
@@ -562,7 +760,9 @@ CREATE FUNCTION vk_last_scan(
 	OUT rounds bigint, OUT exhaustive boolean, OUT budget_rows double precision,
 	OUT lists bigint, OUT pages bigint, OUT scanned bigint, OUT refined bigint,
 	OUT fetched bigint, OUT rank_us double precision,
-	OUT scan_us double precision, OUT fetch_us double precision)
+	OUT scan_us double precision, OUT fetch_us double precision,
+	OUT skipped bigint, OUT matched bigint, OUT checked bigint,
+	OUT estimated_recall double precision)
 	RETURNS record
 	AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL RESTRICTED;
 
@@ -584,3 +784,9 @@ CREATE FUNCTION vk_recall(index regclass, k integer DEFAULT 10, samples integer 
 	AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
 
 COMMENT ON FUNCTION vk_recall(regclass, integer, integer) IS 'recall of an index against exact search, measured with sampled rows at the current settings';
+
+CREATE FUNCTION vk_explain_refusal(query text)
+	RETURNS TABLE (index regclass, reason text)
+	AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE ROWS 10;
+
+COMMENT ON FUNCTION vk_explain_refusal(text) IS 'for each index on the tables of a query, why its plan does not use it, or "used"';

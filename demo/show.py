@@ -36,6 +36,11 @@ QUESTIONS = (
     "log slow statements",
     "promote a standby server",
 )
+# with a condition on another column, which is in the index, and within a distance
+CONDITIONS = (
+    ("WHERE title = 'ALTER TABLE'", "make a column unique"),
+    ("WHERE embedding <=> %(query)s < 0.4", "prevent transaction ID wraparound"),
+)
 
 SCHEMA = """
 CREATE EXTENSION vkindex;
@@ -54,12 +59,14 @@ COPY_OF_TABLE = """
 CREATE TABLE passages_exact (LIKE passages INCLUDING STORAGE);
 INSERT INTO passages_exact SELECT * FROM passages ORDER BY id;
 """
-CREATE_IVF = "CREATE INDEX passages_ivf ON passages USING vkivf (embedding f32vec_cosine_ops)"
+CREATE_IVF = """
+CREATE INDEX passages_ivf ON passages USING vkivf (embedding f32vec_cosine_ops, title)"""
 CREATE_FLAT = """
 CREATE INDEX passages_flat ON passages_exact USING vkflat (embedding f32vec_cosine_ops)"""
 
 SEARCH = """SELECT title, section, body, embedding <=> %(query)s AS distance
-FROM passages ORDER BY embedding <=> %(query)s LIMIT {limit}"""
+FROM passages {where}
+ORDER BY embedding <=> %(query)s LIMIT {limit}"""
 MEASURED = f"""SELECT id, embedding <=> %(query)s AS distance
 FROM {{table}} ORDER BY embedding <=> %(query)s LIMIT {NEIGHBOURS}"""
 PROGRESS = """SELECT phase, blocks_done, blocks_total, tuples_done, tuples_total
@@ -86,7 +93,7 @@ def timed_line(text, seconds):
 
 def statement(sql):
     for row in sql.strip().split("\n"):
-        line("    " + row)
+        line("    " + row.strip())
 
 
 # ---------------------------------------------------------------- database
@@ -166,7 +173,13 @@ def build(db, watcher, sql):
 
 # ------------------------------------------------------------------ search
 
-def search(db, projection, question, limit):
+def show_search(where):
+    """Print the statement that search runs."""
+    line()
+    statement(SEARCH.format(where=where, limit="k").replace("%(query)s", "$1"))
+
+
+def search(db, projection, question, limit, where=""):
     """Answer a question and print the passages found."""
     line()
     line(f"  ? {question}")
@@ -174,7 +187,7 @@ def search(db, projection, question, limit):
     if vector is None:
         line("    none of these words is in the documentation: no answer")
         return
-    rows = db.execute(SEARCH.format(limit=limit), {"query": Vector(vector)}).fetchall()
+    rows = db.execute(SEARCH.format(where=where, limit=limit), {"query": Vector(vector)}).fetchall()
     for title, section, body, distance in rows:
         heading = title if section == title else f"{title} > {section}"
         line(f"    {distance:.3f}  {textwrap.shorten(heading, 88, placeholder=' ...')}")
@@ -376,11 +389,14 @@ def show(options):
 
     line()
     line("Searching")
-    statement(SEARCH.format(limit="k").replace("%(query)s", "$1"))
+    show_search("")
     if options.query:
         search(db, projection, options.query, 5)
     for question in QUESTIONS:
         search(db, projection, question, 3)
+    for where, question in CONDITIONS:
+        show_search(where)
+        search(db, projection, question, 4, where)
     show_last_scan(db)
 
     methods = [Method("sequential scan", connect(options.host), "passages", None),

@@ -58,9 +58,8 @@ CREATE INDEX ON t USING vkivf (v vector_l2_ops);
 CREATE INDEX ON t USING btree (v f32vec_l2_ops);
 CREATE UNIQUE INDEX ON t USING vkflat (v);
 \echo :SQLSTATE
-CREATE INDEX ON t USING vkflat (v, id);
-\echo :SQLSTATE
 CREATE INDEX ON t USING vkivf (v, free);
+\echo :SQLSTATE
 CREATE INDEX ON t USING vkivf (v) INCLUDE (id);
 \echo :SQLSTATE
 CREATE INDEX ON t USING vkflat (v DESC);

@@ -102,6 +102,13 @@ BEGIN;
 SET LOCAL vkindex.simd = 'ref';
 ROLLBACK;
 SHOW vkindex.simd;
+-- a limit of scans is none of builds: calibration searches far more rows
+CREATE TABLE many (v f32vec(4));
+INSERT INTO many SELECT array[n % 71, n % 83, n % 97, n % 101]::f32vec FROM generate_series(1, 8000) n;
+SET vkindex.max_scan_rows = 500;
+CREATE INDEX many_v ON many USING vkivf (v);
+RESET vkindex.max_scan_rows;
+SELECT budget_rows < rows / 2 AS calibrated FROM vk_stats('many_v');
 
 SET client_min_messages = warning;
 DROP SCHEMA vk_test CASCADE;

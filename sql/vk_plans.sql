@@ -37,14 +37,15 @@ EXPLAIN (COSTS OFF) SELECT id FROM t ORDER BY v <-> (SELECT v FROM q) NULLS FIRS
 EXPLAIN (COSTS OFF) SELECT id FROM t ORDER BY -(v <-> (SELECT v FROM q)) LIMIT 10;
 EXPLAIN (COSTS OFF) SELECT id FROM t ORDER BY v LIMIT 10;
 
--- two orders: the index has one
+-- two orders: the index has one, the other is sorted
 EXPLAIN (COSTS OFF) SELECT id FROM t ORDER BY v <-> (SELECT v FROM q), v <-> (SELECT v FROM q OFFSET 0) LIMIT 10;
 SET enable_seqscan = off;
 EXPLAIN (COSTS OFF) SELECT id FROM t ORDER BY v <-> (SELECT v FROM q), v <-> (SELECT v FROM q OFFSET 0) LIMIT 10;
 RESET enable_seqscan;
 SELECT count(*) FROM (SELECT id FROM t ORDER BY v <-> (SELECT v FROM q), v <-> vec(1, 64) LIMIT 10) s;
 
--- no order at all: the index has nothing to offer, whatever is switched off
+-- no order at all: the index has nothing to offer, whatever is switched off, but
+-- that it knows rows without a vector
 EXPLAIN (COSTS OFF) SELECT count(*) FROM t;
 EXPLAIN (COSTS OFF) SELECT v FROM t;
 EXPLAIN (COSTS OFF) SELECT count(*) FROM t WHERE v IS NULL;
@@ -55,7 +56,7 @@ EXPLAIN (COSTS OFF) SELECT v FROM t;
 EXPLAIN (COSTS OFF) SELECT count(*) FROM t WHERE v IS NULL;
 SELECT count(*) FROM t;
 SELECT count(v), count(DISTINCT v) FROM t;
--- a distance that is only filtered by
+-- a distance that is only a condition
 EXPLAIN (COSTS OFF) SELECT id FROM t WHERE v <-> (SELECT v FROM q) < 1;
 -- all rows in order
 EXPLAIN (COSTS OFF) SELECT id FROM t ORDER BY v <-> (SELECT v FROM q);

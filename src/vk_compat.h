@@ -72,6 +72,31 @@
 #define VK_DISABLE_PATH(path_)	((void) 0)
 #endif
 
+/* makes a path one that the planner takes only where there is no other */
+#if PG_VERSION_NUM >= 180000
+#define vk_make_path_dear(path_)	((path_)->disabled_nodes += 1)
+#else
+#define vk_make_path_dear(path_) \
+	((path_)->startup_cost += 1.0e10, (path_)->total_cost += 1.0e10)
+#endif
+
+/* 19 tells the planner for which EXPLAIN it works */
+#if PG_VERSION_NUM >= 190000
+#define vk_plan_query(query, text, options, params) \
+	pg_plan_query(query, text, options, params, NULL)
+#else
+#define vk_plan_query(query, text, options, params) \
+	pg_plan_query(query, text, options, params)
+#endif
+
+/* 16 took the privileges that a plan needs out of its range table */
+#if PG_VERSION_NUM >= 160000
+#define vk_check_permissions(plan) \
+	ExecCheckPermissions((plan)->rtable, (plan)->permInfos, true)
+#else
+#define vk_check_permissions(plan)	ExecCheckRTPerms((plan)->rtable, true)
+#endif
+
 /* from 19 a tuple descriptor made by hand must be finished */
 #if PG_VERSION_NUM >= 190000
 #define vk_tuple_desc_finalize(desc)	TupleDescFinalize(desc)
@@ -107,6 +132,57 @@
 #else
 #define vk_tuplesort_getdatum(state, value, isnull) \
 	tuplesort_getdatum(state, true, value, isnull, NULL)
+#endif
+
+/* from 18 members of child relations are kept apart */
+#if PG_VERSION_NUM >= 180000
+#define vk_foreach_member(member, ec, relids) \
+	for (EquivalenceMemberIterator iterator_, \
+		 *next_ = (setup_eclass_member_iterator(&iterator_, ec, relids), &iterator_); \
+		 ((member) = eclass_member_iterator_next(next_)) != NULL;)
+#else
+#define vk_foreach_member(member, ec, relids) \
+	for (int member_ = 0; \
+		 member_ < list_length((ec)->ec_members) && \
+		 ((member) = list_nth((ec)->ec_members, member_), true); \
+		 member_++)
+#endif
+
+/* 18 names the order of a path key by what it compares as */
+#if PG_VERSION_NUM >= 180000
+#define VK_PATHKEY_RISES(key)	((key)->pk_cmptype == COMPARE_LT)
+#else
+#define VK_PATHKEY_RISES(key)	((key)->pk_strategy == BTLessStrategyNumber)
+#endif
+
+/* 17 tells how many keys a parallel scan has, 18 the index too */
+#if PG_VERSION_NUM >= 180000
+#define VK_ESTIMATE_PARALLEL_PARAMETERS \
+	struct RelationData *index, int keys, int orderbys
+#elif PG_VERSION_NUM >= 170000
+#define VK_ESTIMATE_PARALLEL_PARAMETERS int keys, int orderbys
+#else
+#define VK_ESTIMATE_PARALLEL_PARAMETERS void
+#endif
+
+/* where the shared memory of a parallel scan has the method's part */
+#if PG_VERSION_NUM >= 180000
+#define VK_PARALLEL_OFFSET	ps_offset_am
+#else
+#define VK_PARALLEL_OFFSET	ps_offset
+#endif
+#define VK_PARALLEL_TARGET(scan) \
+	((void *) ((char *) (scan)->parallel_scan + \
+			   (scan)->parallel_scan->VK_PARALLEL_OFFSET))
+
+/* until 17 who runs a plan says whether that is the only time */
+#if PG_VERSION_NUM >= 180000
+#define VK_RUN_PARAMETERS	QueryDesc *query, ScanDirection direction, uint64 count
+#define VK_RUN_ARGUMENTS	query, direction, count
+#else
+#define VK_RUN_PARAMETERS \
+	QueryDesc *query, ScanDirection direction, uint64 count, bool execute_once
+#define VK_RUN_ARGUMENTS	query, direction, count, execute_once
 #endif
 
 /* from 18 there is one snapshot for TOAST, before it is made in *room */

@@ -12,6 +12,7 @@
 #include "vk_compat.h"
 
 #include "utils/guc.h"
+#include "utils/plancache.h"
 
 #include "am/am.h"
 #include "kernels/kernels.h"
@@ -23,11 +24,20 @@ PGDLLEXPORT void _PG_init(void);
 double		vk_target_recall = 0.95;
 int			vk_probes = 0;
 bool		vk_log_scans = false;
+int			vk_range_pushdown = VK_RANGE_EXACT;
+int			vk_max_scan_rows = 0;
 static char *simd = NULL;
 
 /* names that vkindex.simd knows; which of them can run is asked of dispatch.c */
 static const char *const simd_names[] = {
 	"auto", "ref", "avx2", "avx512", "amx", "neon", "sve", "sme"
+};
+
+static const struct config_enum_entry range_pushdown_values[] = {
+	{"exact", VK_RANGE_EXACT, false},
+	{"approximate", VK_RANGE_APPROXIMATE, false},
+	{"off", VK_RANGE_OFF, false},
+	{NULL, 0, false}
 };
 
 static bool
@@ -73,6 +83,14 @@ assign_simd(const char *value, void *extra)
 	vk_kernels_choose(value);
 }
 
+/* a plan that was made for another value may answer another question */
+static void
+assign_range_pushdown(int value, void *extra)
+{
+	if (value != vk_range_pushdown)
+		ResetPlanCache();
+}
+
 static void
 define_settings(void)
 {
@@ -85,6 +103,18 @@ define_settings(void)
 							"Number of lists that a vkivf scan visits first.",
 							"0 lets vkindex.target_recall decide.",
 							&vk_probes, 0, 0, 1000000,
+							PGC_USERSET, GUC_EXPLAIN, NULL, NULL, NULL);
+	DefineCustomEnumVariable("vkindex.range_pushdown",
+							 "How conditions like \"distance < radius\" may be answered by an index.",
+							 "With exact, the result is that of a sequential scan.",
+							 &vk_range_pushdown, VK_RANGE_EXACT,
+							 range_pushdown_values,
+							 PGC_USERSET, GUC_EXPLAIN,
+							 NULL, assign_range_pushdown, NULL);
+	DefineCustomIntVariable("vkindex.max_scan_rows",
+							"Number of rows after which an index scan ends, with a warning.",
+							"0 sets no limit.",
+							&vk_max_scan_rows, 0, 0, INT_MAX,
 							PGC_USERSET, GUC_EXPLAIN, NULL, NULL, NULL);
 	DefineCustomBoolVariable("vkindex.log_scans",
 							 "Logs what each index scan did.", NULL,

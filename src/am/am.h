@@ -11,6 +11,7 @@
 #ifndef VK_AM_H
 #define VK_AM_H
 
+#include "am/attributes.h"
 #include "am/page.h"
 
 #include "access/amapi.h"
@@ -25,10 +26,17 @@
 
 /* ---- operator classes ---- */
 
+/* of the vector column */
 #define VK_STRATEGY_DISTANCE	1	/* ordering operator */
-#define VK_STRATEGIES			1
+#define VK_STRATEGY_WITHIN		2	/* distance < radius of a sphere */
+#define VK_STRATEGY_WITHIN_EQUAL	3	/* distance <= radius of a sphere */
+/* of attribute columns: btree's five, and <> */
+#define VK_STRATEGY_NOT_EQUAL	6
+#define VK_STRATEGIES			6
+
 #define VK_PROC_SUPPORT			1	/* returns a const VkSupport * */
-#define VK_PROCS				1
+#define VK_PROC_SPHERE			2	/* makes a sphere: (center, radius, exact) */
+#define VK_PROCS				2
 
 /* What an operator class tells its access method: support function 1 */
 typedef struct VkSupport
@@ -86,6 +94,16 @@ extern void vk_choose_codes(Relation index, bool flat, int dim, VkFormat *format
 extern double vk_target_recall;
 extern int	vk_probes;
 extern bool vk_log_scans;
+extern int	vk_max_scan_rows;	/* 0: no limit */
+
+typedef enum VkRangePushdown
+{
+	VK_RANGE_EXACT,
+	VK_RANGE_APPROXIMATE,
+	VK_RANGE_OFF
+} VkRangePushdown;
+
+extern int	vk_range_pushdown;
 
 /* ---- index.c: what a backend knows of one index ---- */
 
@@ -103,15 +121,19 @@ typedef struct VkIndex
 	int			head_lines;		/* lines of a block before its code */
 	int			block_lines;	/* lines of a block */
 	int			annotation_line;	/* line offset of the annotation in a block: 2 */
+	int			attributes;		/* attribute columns */
+	int			attribute_bytes;	/* of a row, all columns */
+	VkAttribute attribute[VK_MAX_ATTRIBUTES];
 	float	   *rotated_mean;	/* R mean, dim floats */
 } VkIndex;
 
 extern VkIndex *vk_index_copy(Relation index, MemoryContext context);
 /* from explicit parts, for the build; mean NULL = zero; step: L1, else 0 */
-extern VkIndex *vk_index_make(int dim, VkMetric metric, VkFormat format,
-							  int refine_bits, bool flat, uint64 seed,
-							  const float *mean, float step,
+extern VkIndex *vk_index_make(Relation index, int dim, VkMetric metric,
+							  VkFormat format, int refine_bits, bool flat,
+							  uint64 seed, const float *mean, float step,
 							  MemoryContext context);
+extern int	vk_attribute_widths(Relation index, uint8 *widths);
 /* the centre list's coder: refine codes are always 8 bits there */
 extern VkCoder vk_center_coder(const VkIndex *vk);
 
@@ -177,7 +199,7 @@ vk_slot_on_page(Page page, uint32 number)
 
 /* make a new open segment in place of one that is full (0 = none yet); does
  * nothing where another inserter has done it; read meta again afterwards */
-extern void vk_segment_open(Relation index, uint32 full);
+extern void vk_segment_open(Relation index, const VkIndex *vk, uint32 full);
 
 /*
  * Directory pages never move, so who reads many slots may remember where they
@@ -245,6 +267,7 @@ typedef struct VkRow
 {
 	ItemPointerData tid;
 	VkRowCode	code;
+	VkAttributes attributes;
 } VkRow;
 
 /*
@@ -289,13 +312,22 @@ extern void vk_costestimate(PlannerInfo *root, IndexPath *path,
 							double loop_count, Cost *startup, Cost *total,
 							Selectivity *selectivity, double *correlation,
 							double *pages);
+/* what each of so many processes saves of a path's costs; false: it is refused */
+extern bool vk_cost_saved(PlannerInfo *root, IndexPath *path, double processes,
+						  Cost *startup, Cost *total);
+/* the meta page of an index, without an error for what is on it: false */
+extern bool vk_meta_peek(Relation index, VkMeta *meta);
 extern bool vkflat_validate(Oid opclass);
 extern bool vkivf_validate(Oid opclass);
 extern IndexScanDesc vk_beginscan(Relation index, int nkeys, int norderbys);
 extern void vk_rescan(IndexScanDesc scan, ScanKey keys, int nkeys,
 					  ScanKey orderbys, int norderbys);
 extern bool vk_gettuple(IndexScanDesc scan, ScanDirection direction);
+extern int64 vk_getbitmap(IndexScanDesc scan, TIDBitmap *bitmap);
 extern void vk_endscan(IndexScanDesc scan);
+extern Size vk_estimateparallelscan(VK_ESTIMATE_PARALLEL_PARAMETERS);
+extern void vk_initparallelscan(void *target);
+extern void vk_parallelrescan(IndexScanDesc scan);
 extern char *vk_buildphasename(int64 phase);
 
 /* build phases (progress) */
@@ -305,18 +337,29 @@ extern char *vk_buildphasename(int64 phase);
 #define VK_PHASE_WRITE		5
 #define VK_PHASE_CALIBRATE	6
 
-/* ---- planner.c: the executor hook that tells a scan its LIMIT ---- */
+/* ---- planner.c: what an executor hook tells a scan of the plan ---- */
 
 extern void vk_planner_init(void);
-/* rows that the plan's LIMIT asks of this scan, 0 where unknown */
-extern int64 vk_limit_hint(ScanKey orderbys, int norderbys);
+
+typedef struct VkScanHint VkScanHint;
+
+extern const VkScanHint *vk_scan_hint(IndexScanDesc scan);
+extern int64 vk_hint_limit(const VkScanHint *hint);
+extern IndexScanState *vk_hint_filter(const VkScanHint *hint);
+
+/* ---- paths.c: the planner hook that adds what core does not build ---- */
+
+extern void vk_paths_init(void);
 
 /* ---- search.c: lists -> candidates (no heap access) ---- */
 
 typedef struct VkScanStats
 {
 	int64		lists;			/* lists visited */
-	int64		rows;			/* live lanes scored */
+	int64		skipped;		/* lists whose summary excludes a match */
+	int64		rows;			/* live lanes seen */
+	int64		matched;		/* of them by the conditions in the index */
+	int64		checked;		/* heap rows checked by other conditions */
 	int64		refined;		/* refine codes read */
 	int64		fetched;		/* exact vectors fetched from the heap */
 	int64		pages;			/* index pages read */
@@ -328,6 +371,8 @@ typedef struct VkScanStats
 	bool		exhaustive;
 	int64		wanted;			/* k of the first round */
 	double		budget;			/* rows, of the last round */
+	double		work_for;		/* neighbors that the budget is for */
+	double		seen;			/* rows that it has seen */
 	bool		valid;
 	Oid			index;
 } VkScanStats;
@@ -365,6 +410,12 @@ extern int	vk_search_calibrate(VkSearch *search, int k, double budget,
 extern uint32 vk_search_nearest(VkSearch *search, const VkMeta *meta,
 								const float *vector, int nth,
 								VkCenter *center);
+
+/* ---- estimate.c ---- */
+
+/* share of the index's rows within a radius of a vector, about */
+extern double vk_estimate_within(Relation index, const float *vector,
+								 double radius);
 
 /* ---- inspect.c ---- */
 

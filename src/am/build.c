@@ -28,6 +28,7 @@
 
 #include "am/build.h"
 
+#include "access/genam.h"
 #include "access/tableam.h"
 #include "access/xloginsert.h"
 #include "catalog/index.h"
@@ -66,6 +67,7 @@ typedef struct BuildScan
 	double		norm2[VK_ASSIGN_ROWS];
 	float		scales[VK_ASSIGN_ROWS];
 	int32		list[VK_ASSIGN_ROWS];
+	VkAttributes attributes[VK_ASSIGN_ROWS];
 	float	   *rotated;		/* dim floats a row */
 	int8	   *codes;			/* stride bytes a row */
 
@@ -136,13 +138,60 @@ vk_build_rotate(VkBuild *build, const float *vector, float *rotated,
 	}
 }
 
+/* ---- packed rows ---- */
+
+static Size
+packed_row_size(const VkIndex *vk)
+{
+	return vk_packed_size(&vk->coder) + vk_packed_attributes(vk);
+}
+
+static void
+pack_row(BuildScan *scan, int i, const VkCenter *center, char *packed)
+{
+	const VkIndex *vk = scan->build->vk;
+	VkPackedHead head;
+	VkRowCode	code;
+
+	vk_packed_point(&vk->coder, packed, &code);
+	vk_row_encode(&vk->coder, scan->rotated + (Size) i * vk->coder.dim,
+				  scan->norm2[i], center, scan->wild[i], &code,
+				  scan->build->scratch);
+	head.norm2 = code.norm2;
+	head.norm = code.norm;
+	head.a = code.a;
+	head.error = code.error;
+	memcpy(packed, &head, sizeof(head));
+	memcpy(packed + vk_packed_size(&vk->coder), &scan->attributes[i],
+		   vk_packed_attributes(vk));
+}
+
+/* write a packed row to the list that the writer has begun */
+static void
+write_row(VkBuild *build, ItemPointer tid, char *packed)
+{
+	const VkIndex *vk = build->vk;
+	VkPackedHead head;
+	VkRowCode	code;
+	VkAttributes attributes;
+
+	memcpy(&head, packed, sizeof(head));
+	code.norm2 = head.norm2;
+	code.norm = head.norm;
+	code.a = head.a;
+	code.error = head.error;
+	vk_packed_point(&vk->coder, packed, &code);
+	memcpy(&attributes, packed + vk_packed_size(&vk->coder),
+		   vk_packed_attributes(vk));
+	vk_writer_add(&build->writer, tid, &code, &attributes);
+}
+
 /* ---- segments: lists without a centre ---- */
 
 static void
 segment_init(BuildScan *scan)
 {
-	const VkCoder *coder = &scan->build->vk->coder;
-	Size		row_size = vk_packed_size(coder);
+	Size		row_size = packed_row_size(scan->build->vk);
 	int			rows = Min(SEGMENT_BYTES / row_size, VK_SEGMENT_ROWS);
 
 	scan->segment_rows = Max(rows - rows % VK_LANES, VK_LANES);
@@ -153,59 +202,24 @@ segment_init(BuildScan *scan)
 }
 
 static void
-unpack_row(const VkCoder *coder, char *packed, VkRowCode *code)
-{
-	VkPackedHead head;
-
-	memcpy(&head, packed, sizeof(head));
-	code->norm2 = head.norm2;
-	code->norm = head.norm;
-	code->a = head.a;
-	code->error = head.error;
-	vk_packed_point(coder, packed, code);
-}
-
-static void
 segment_write(BuildScan *scan)
 {
 	VkBuild    *build = scan->build;
-	const VkCoder *coder = &build->vk->coder;
+	Size		row_size = packed_row_size(build->vk);
 
 	if (scan->segment_filled == 0)
 		return;
 
-	vk_writer_begin(&build->writer, coder, scan->segment_slot,
+	vk_writer_begin(&build->writer, &build->vk->coder, scan->segment_slot,
 					scan->segment_filled);
 	for (int i = 0; i < scan->segment_filled; i++)
-	{
-		VkRowCode	code;
-
-		unpack_row(coder, scan->segment + i * vk_packed_size(coder), &code);
-		vk_writer_add(&build->writer, &scan->segment_tids[i], &code);
-	}
+		write_row(build, &scan->segment_tids[i], scan->segment + i * row_size);
 	vk_writer_end(&build->writer);
 	build->meta.open_slot = scan->segment_slot++;
 	scan->segment_filled = 0;
 }
 
 /* ---- the heap scan ---- */
-
-static void
-pack_row(BuildScan *scan, int i, const VkCenter *center, char *packed)
-{
-	VkBuild    *build = scan->build;
-	VkPackedHead head;
-	VkRowCode	code;
-
-	vk_packed_point(&build->vk->coder, packed, &code);
-	vk_row_encode(&build->vk->coder, scan->rotated + (Size) i * build->dim,
-				  scan->norm2[i], center, scan->wild[i], &code, build->scratch);
-	head.norm2 = code.norm2;
-	head.norm = code.norm;
-	head.a = code.a;
-	head.error = code.error;
-	memcpy(packed, &head, sizeof(head));
-}
 
 static void
 sort_row(BuildScan *scan, int i)
@@ -232,10 +246,9 @@ static void
 segment_row(BuildScan *scan, int i)
 {
 	static const VkCenter mean = {.a = 0, .norm = 0, .code = NULL};
-	const VkCoder *coder = &scan->build->vk->coder;
+	Size		row_size = packed_row_size(scan->build->vk);
 
-	pack_row(scan, i, &mean,
-			 scan->segment + scan->segment_filled * vk_packed_size(coder));
+	pack_row(scan, i, &mean, scan->segment + scan->segment_filled * row_size);
 	scan->segment_tids[scan->segment_filled++] = scan->tids[i];
 	if (scan->segment_filled == scan->segment_rows)
 		segment_write(scan);
@@ -289,6 +302,7 @@ build_row(Relation index, ItemPointer tid, Datum *values, bool *isnull,
 		vk_build_rotate(build, vector, scan->rotated + (Size) i * build->dim,
 						&scan->norm2[i], scan->codes + i * build->stride,
 						&scan->scales[i]);
+		vk_attributes_form(build->vk, values, isnull, &scan->attributes[i]);
 		scan->tids[i] = *tid;
 		scan->batched++;
 		scan->coded++;
@@ -327,7 +341,7 @@ sort_begin(BuildScan *scan)
 		vk_assigner_size(build->dim, build->lists);
 	Size		left = build->memory > held ? build->memory - held : 0;
 	TupleDesc	desc = sort_descriptor();
-	Size		size = VARHDRSZ + vk_packed_size(&build->vk->coder);
+	Size		size = VARHDRSZ + packed_row_size(build->vk);
 
 	scan->sort = tuplesort_begin_heap(desc, lengthof(columns), columns,
 									  operators, collations, nulls_first,
@@ -399,14 +413,12 @@ static void
 write_list(BuildScan *scan, int list, TupleTableSlot *slot)
 {
 	VkBuild    *build = scan->build;
-	const VkCoder *coder = &build->vk->coder;
 
-	vk_writer_begin(&build->writer, coder, VK_SLOT_FIRST_LIST + list,
-					scan->counts[list]);
+	vk_writer_begin(&build->writer, &build->vk->coder,
+					VK_SLOT_FIRST_LIST + list, scan->counts[list]);
 	for (int64 i = 0; i < scan->counts[list]; i++)
 	{
 		ItemPointerData tid;
-		VkRowCode	code;
 		bool		isnull;
 
 		if (!tuplesort_gettupleslot(scan->sort, true, false, slot, NULL))
@@ -414,10 +426,8 @@ write_list(BuildScan *scan, int list, TupleTableSlot *slot)
 		ItemPointerSet(&tid,
 					   (BlockNumber) DatumGetInt64(slot_getattr(slot, SORT_KEY, &isnull)),
 					   DatumGetInt32(slot_getattr(slot, SORT_OFFSET, &isnull)));
-		unpack_row(coder,
-				   VARDATA_ANY(DatumGetPointer(slot_getattr(slot, SORT_ROW, &isnull))),
-				   &code);
-		vk_writer_add(&build->writer, &tid, &code);
+		write_row(build, &tid,
+				  VARDATA_ANY(DatumGetPointer(slot_getattr(slot, SORT_ROW, &isnull))));
 	}
 	vk_writer_end(&build->writer);
 }
@@ -481,7 +491,7 @@ write_centers(VkBuild *build)
 					  build->scratch);
 		vk_refine_from_center(signed_code, a, build->dim, code.refine);
 		ItemPointerSet(&tid, VK_SLOT_FIRST_LIST + i, 1);
-		vk_writer_add(&build->writer, &tid, &code);
+		vk_writer_add(&build->writer, &tid, &code, NULL);
 	}
 	vk_writer_end(&build->writer);
 	pfree(packed);
@@ -512,6 +522,22 @@ choose_lists(VkBuild *build)
 
 /* ---- the whole ---- */
 
+/* one vector, and behind it a limited number of attributes */
+static void
+check_columns(Relation index, const char *method)
+{
+	if (!OidIsValid(index_getprocid(index, 1, VK_PROC_SUPPORT)))
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("first column of %s index is not a vector", method),
+				 errdetail("The first column is the vector that is searched; those after it are values to filter by.")));
+	if (RelationGetNumberOfAttributes(index) - 1 > VK_MAX_ATTRIBUTES)
+		ereport(ERROR,
+				(errcode(ERRCODE_TOO_MANY_COLUMNS),
+				 errmsg("index cannot have more than %d attribute columns",
+						VK_MAX_ATTRIBUTES)));
+}
+
 static int
 checked_dimensions(Relation index, const VkSupport *support, const char *method)
 {
@@ -536,6 +562,7 @@ build_init(VkBuild *build, Relation index, bool flat)
 	VkOptions	options = vk_options_get(index);
 	VkMeta	   *meta = &build->meta;
 
+	check_columns(index, flat ? "vkflat" : "vkivf");
 	memset(build, 0, sizeof(VkBuild));
 	build->index = index;
 	build->flat = flat;
@@ -561,6 +588,7 @@ build_init(VkBuild *build, Relation index, bool flat)
 	meta->seed = build->seed;
 	meta->epoch = 1;
 	meta->mean_head = InvalidBlockNumber;
+	meta->attributes = vk_attribute_widths(index, meta->attribute_width);
 	if (build->support->metric == VK_METRIC_L1)
 		meta->step = vk_grid_step(NULL, 0, build->dim, NULL);
 }
@@ -579,9 +607,10 @@ build_lists(VkBuild *build, double *entries)
 	if (build->support->metric == VK_METRIC_L1)
 		build->meta.step = vk_grid_step(build->sample.rows, build->sample.count,
 										build->dim, mean);
-	build->vk = vk_index_make(build->dim, build->support->metric, build->format,
-							  build->refine_bits, build->flat, build->seed,
-							  mean, build->meta.step, CurrentMemoryContext);
+	build->vk = vk_index_make(build->index, build->dim, build->support->metric,
+							  build->format, build->refine_bits, build->flat,
+							  build->seed, mean, build->meta.step,
+							  CurrentMemoryContext);
 	vk_writer_init(&build->writer, build->vk, build->index);
 	if (mean != NULL)
 		build->meta.mean_head = vk_writer_mean(&build->writer, mean, build->dim);

@@ -15,7 +15,8 @@
 
 /*
  * A row on its way from the heap scan to its list: fixed part, then
- * 4 * coder.lines bytes of lane and coder.refine_size bytes of refine code.
+ * 4 * coder.lines bytes of lane, coder.refine_size bytes of refine code and,
+ * where the index has attribute columns, VkAttributes as far as it is used.
  */
 typedef struct VkPackedHead
 {
@@ -29,6 +30,14 @@ static inline Size
 vk_packed_size(const VkCoder *coder)
 {
 	return sizeof(VkPackedHead) + 4 * (Size) coder->lines + coder->refine_size;
+}
+
+/* bytes of a row's attribute values */
+static inline Size
+vk_packed_attributes(const VkIndex *vk)
+{
+	return vk->attributes == 0 ? 0 :
+		offsetof(VkAttributes, keys) + vk->attribute_bytes;
 }
 
 /* point a row code's lane and refine code into a packed row */
@@ -62,7 +71,7 @@ typedef struct VkChain
 typedef struct VkWriter
 {
 	Relation	index;
-	int			head_lines;
+	const VkIndex *vk;
 	BlockNumber allocated;		/* blocks given out */
 	BlockNumber extended;		/* blocks of the relation */
 
@@ -74,7 +83,8 @@ typedef struct VkWriter
 	VkChain		blocks;
 	VkChain		refine;
 	char	   *block;			/* lines of the block being filled */
-	int			block_lines;
+	VkSummary  *summaries;		/* of the list, in the image below */
+	VkChain		summary;		/* the page of summaries being filled */
 
 	VkChain		rest[2];		/* NaN, NULL */
 	int64		rest_rows[2];
@@ -92,8 +102,10 @@ extern void vk_writer_init(VkWriter *writer, const VkIndex *vk, Relation index);
 extern BlockNumber vk_writer_mean(VkWriter *writer, const float *mean, int dim);
 extern void vk_writer_begin(VkWriter *writer, const VkCoder *coder,
 							uint32 slot, int64 rows);
+/* attributes: NULL for the entries of the centre list */
 extern void vk_writer_add(VkWriter *writer, ItemPointer tid,
-						  const VkRowCode *code);
+						  const VkRowCode *code,
+						  const VkAttributes *attributes);
 extern void vk_writer_end(VkWriter *writer);
 extern void vk_writer_rest(VkWriter *writer, uint32 slot, ItemPointer tid);
 /* rest, directory, map and meta pages; fills meta's slots and maps */

@@ -11,7 +11,9 @@
  *	  replayed all the same, so repeated TIDs are not reported there.
  *
  *	  TIDs go through tuplesorts, so memory stays within maintenance_work_mem
- *	  whatever the size of the index.
+ *	  whatever the size of the index.  A TID takes 48 bits of a sorted number;
+ *	  the rest but the sign holds a digest of the row's attribute values, so
+ *	  that one with wrong values passes with a probability of 1 in 32,767.
  *
  * IDENTIFICATION
  *	  src/am/check.c
@@ -28,12 +30,17 @@
 #include "catalog/index.h"
 #include "catalog/pg_operator_d.h"
 #include "catalog/pg_type_d.h"
+#include "common/hashfn.h"
 #include "miscadmin.h"
 #include "storage/lmgr.h"
 #include "utils/guc.h"
+#include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
 #include "am/check.h"
+
+/* low bits of a sorted number, below the TID */
+#define DIGEST_BITS		15
 
 PG_FUNCTION_INFO_V1(vk_check);
 
@@ -72,15 +79,43 @@ vk_check_claim(VkCheck *check, BlockNumber block)
 	check->claimed[block / 8] |= bit;
 }
 
+/*
+ * entry_of -- what is sorted and compared for one row: its TID, and in the low
+ * bits a digest of its attribute values, 0 where there are none
+ */
+static int64
+entry_of(const VkIndex *layout, ItemPointer tid, const VkAttributes *attributes)
+{
+	uint64		entry = vk_tid_encode(tid) << DIGEST_BITS;
+
+	if (attributes != NULL && layout->attributes > 0)
+	{
+		uint32		hash = hash_bytes((const unsigned char *) attributes,
+									  offsetof(VkAttributes, keys) +
+									  layout->attribute_bytes);
+
+		entry |= 1 + hash % ((1 << DIGEST_BITS) - 1);
+	}
+	return (int64) entry;
+}
+
+static inline uint64
+entry_row(int64 entry)
+{
+	return (uint64) entry >> DIGEST_BITS;
+}
+
 void
-vk_check_tid(VkCheck *check, BlockNumber block, ItemPointer tid)
+vk_check_tid(VkCheck *check, BlockNumber block, ItemPointer tid,
+			 const VkAttributes *attributes)
 {
 	if (!ItemPointerIsValid(tid) ||
 		ItemPointerGetOffsetNumber(tid) > MaxHeapTuplesPerPage)
 		vk_check_fail(check, block, "The page names the invalid row (%u,%u).",
 					  ItemPointerGetBlockNumberNoCheck(tid),
 					  ItemPointerGetOffsetNumberNoCheck(tid));
-	tuplesort_putdatum(check->tids, Int64GetDatum((int64) vk_tid_encode(tid)),
+	tuplesort_putdatum(check->tids,
+					   Int64GetDatum(entry_of(check->layout, tid, attributes)),
 					   false);
 }
 
@@ -180,7 +215,7 @@ check_unclaimed(VkCheck *check)
 
 		if (!used || head.kind == VK_PAGE_FREE)
 			continue;
-		if (head.kind < VK_PAGE_META || head.kind > VK_PAGE_FREE)
+		if (head.kind < VK_PAGE_META || head.kind > VK_PAGE_SUMMARY)
 			vk_check_fail(check, block, "The page is of unknown kind 0x%04X.",
 						  head.kind);
 		if (head.slot < check->meta.slots &&
@@ -253,7 +288,7 @@ begin_tids(void)
 }
 
 static bool
-next_tid(Tuplesortstate *tids, int64 *tid)
+next_entry(Tuplesortstate *tids, int64 *entry)
 {
 	Datum		value;
 	bool		is_null;
@@ -261,16 +296,16 @@ next_tid(Tuplesortstate *tids, int64 *tid)
 	CHECK_FOR_INTERRUPTS();
 	if (!vk_tuplesort_getdatum(tids, &value, &is_null))
 		return false;
-	*tid = DatumGetInt64(value);
+	*entry = DatumGetInt64(value);
 	return true;
 }
 
 static void
-report_row(VkCheck *check, int64 row, const char *message)
+report_row(VkCheck *check, uint64 row, const char *message)
 {
 	ItemPointerData tid;
 
-	vk_tid_decode((uint64) row, &tid);
+	vk_tid_decode(row, &tid);
 	ereport(ERROR,
 			(errcode(ERRCODE_INDEX_CORRUPTED),
 			 errmsg(message, ItemPointerGetBlockNumberNoCheck(&tid),
@@ -280,16 +315,32 @@ report_row(VkCheck *check, int64 row, const char *message)
 			 errhint("Please REINDEX it.")));
 }
 
+/* the scan of the table */
+typedef struct HeapRows
+{
+	const VkIndex *layout;
+	Tuplesortstate *entries;
+	MemoryContext context;		/* reset after each row */
+} HeapRows;
+
 static void
 note_heap_row(Relation index, ItemPointer tid, Datum *values, bool *isnull,
 			  bool alive, void *state)
 {
-	tuplesort_putdatum((Tuplesortstate *) state,
-					   Int64GetDatum((int64) vk_tid_encode(tid)), false);
+	HeapRows   *rows = state;
+	MemoryContext old = MemoryContextSwitchTo(rows->context);
+	VkAttributes attributes;
+
+	vk_attributes_form(rows->layout, values, isnull, &attributes);
+	MemoryContextSwitchTo(old);
+	MemoryContextReset(rows->context);
+	tuplesort_putdatum(rows->entries,
+					   Int64GetDatum(entry_of(rows->layout, tid, &attributes)),
+					   false);
 }
 
 /*
- * scan_heap -- sorted TIDs of the rows that the index must hold
+ * scan_heap -- sorted entries of the rows that the index must hold
  *
  * As amcheck does: the scan that builds an index, under a snapshot that was
  * taken before the index was read.
@@ -297,54 +348,73 @@ note_heap_row(Relation index, ItemPointer tid, Datum *values, bool *isnull,
 static Tuplesortstate *
 scan_heap(VkCheck *check, Snapshot snapshot)
 {
-	Tuplesortstate *rows = begin_tids();
+	HeapRows	rows = {check->layout, begin_tids()};
 	IndexInfo  *info = BuildIndexInfo(check->index);
 	TableScanDesc scan = table_beginscan_strat(check->heap, snapshot, 0, NULL,
 											   true, true);
 
+	rows.context = AllocSetContextCreate(CurrentMemoryContext,
+										 "vkindex check row",
+										 ALLOCSET_DEFAULT_SIZES);
 	info->ii_Concurrent = true;
 	info->ii_Unique = false;
 	info->ii_ExclusionOps = NULL;
 	info->ii_ExclusionProcs = NULL;
 	info->ii_ExclusionStrats = NULL;
 	table_index_build_scan(check->heap, check->index, info, true, false,
-						   note_heap_row, rows, scan);
-	tuplesort_performsort(rows);
-	return rows;
+						   note_heap_row, &rows, scan);
+	MemoryContextDelete(rows.context);
+	tuplesort_performsort(rows.entries);
+	return rows.entries;
+}
+
+/*
+ * check_values -- the row that both have has the same attribute values in both
+ *
+ * Rows on rest lists have none, which is no fault of theirs.
+ */
+static void
+check_values(VkCheck *check, int64 entry, int64 row)
+{
+	if (entry != row && (entry & ((1 << DIGEST_BITS) - 1)) != 0)
+		report_row(check, entry_row(entry), "row (%u,%u) of table \"%s\" has other attribute values in index \"%s\"");
 }
 
 /*
  * check_rows -- no TID is in the index twice or past the end of the table, and
- * (rows not NULL) none of the table's is missing
+ * (rows not NULL) none of the table's is missing, or has other values there
  */
 static void
 check_rows(VkCheck *check, Tuplesortstate *rows)
 {
 	bool		in_recovery = RecoveryInProgress();
 	BlockNumber heap_blocks = RelationGetNumberOfBlocks(check->heap);
-	int64		tid = -1;
+	uint64		tid = PG_UINT64_MAX;
+	int64		entry;
 	int64		row;
 	bool		more_rows;
 
 	tuplesort_performsort(check->tids);
-	more_rows = rows != NULL && next_tid(rows, &row);
-	for (;;)
+	more_rows = rows != NULL && next_entry(rows, &row);
+	while (next_entry(check->tids, &entry))
 	{
-		int64		previous = tid;
+		uint64		previous = tid;
 
-		if (!next_tid(check->tids, &tid))
-			break;
+		tid = entry_row(entry);
 		if (tid == previous && !in_recovery)
 			report_row(check, tid, "row (%u,%u) of table \"%s\" is in index \"%s\" more than once");
 		if ((tid >> 16) >= heap_blocks)
 			report_row(check, tid, "row (%u,%u) lies past the end of table \"%s\", but is in index \"%s\"");
-		if (more_rows && row < tid)
+		if (more_rows && row < entry && entry_row(row) != tid)
 			break;
-		if (more_rows && row == tid)
-			more_rows = next_tid(rows, &row);
+		if (more_rows && entry_row(row) == tid)
+		{
+			check_values(check, entry, row);
+			more_rows = next_entry(rows, &row);
+		}
 	}
 	if (more_rows)
-		report_row(check, row, "row (%u,%u) of table \"%s\" lacks an entry in index \"%s\"");
+		report_row(check, entry_row(row), "row (%u,%u) of table \"%s\" lacks an entry in index \"%s\"");
 }
 
 /* ---- vk_check ---- */

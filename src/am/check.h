@@ -36,8 +36,10 @@ typedef struct VkCheck
 	uint8	   *claimed;		/* a bit a block: some chain holds it */
 	uint8	   *centered;		/* a byte a slot: it has a centroid */
 	VkChainLengths *lengths;	/* by slot */
-	Tuplesortstate *tids;		/* heap TIDs of all visible lists, as int8 */
+	Tuplesortstate *tids;		/* entries (see check.c) of all visible lists */
 	int64		centers;
+	uint32		summary_first;	/* the summary page last met: its first slot */
+	BlockNumber summary;
 } VkCheck;
 
 /* raises corruption with the block number; arguments as of psprintf */
@@ -46,8 +48,9 @@ extern void vk_check_fail(VkCheck *check, BlockNumber block,
 			__attribute__((format(printf, 3, 4))) pg_attribute_noreturn();
 /* note that a chain holds this page; no other may */
 extern void vk_check_claim(VkCheck *check, BlockNumber block);
-/* note a heap TID that is in the index */
-extern void vk_check_tid(VkCheck *check, BlockNumber block, ItemPointer tid);
+/* note a heap TID that is in the index; attributes: NULL where it has none */
+extern void vk_check_tid(VkCheck *check, BlockNumber block, ItemPointer tid,
+						 const VkAttributes *attributes);
 
 extern void vk_check_list(VkCheck *check, uint32 number, const VkSlot *slot);
 extern void vk_check_rest(VkCheck *check, uint32 number, const VkSlot *slot);

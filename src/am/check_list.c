@@ -46,6 +46,8 @@ typedef struct ListWalk
 	BlockNumber last;			/* page that said no block follows it */
 	uint32		last_position;
 
+	VkSummary	summaries[VK_MAX_ATTRIBUTES];	/* of the live rows */
+
 	RefineStart *starts;
 	int			start_count;
 	int			start_capacity;
@@ -122,12 +124,19 @@ check_block(ListWalk *walk, BlockNumber block, const VkBlockTop *top, int line)
 
 	for (uint32 lanes = top->head.live; lanes != 0; lanes &= lanes - 1)
 	{
-		ItemPointerData tid = top->tids[pg_rightmost_one_pos32(lanes)];
+		int			lane = pg_rightmost_one_pos32(lanes);
+		ItemPointerData tid = top->tids[lane];
+		VkAttributes attributes;
 
 		if (walk->number == VK_SLOT_CENTERS)
+		{
 			check_center(check, block, &tid);
-		else if (vk_slot_visible(walk->slot, check->meta.epoch))
-			vk_check_tid(check, block, &tid);
+			continue;
+		}
+		vk_attributes_get(check->layout, top, lane, &attributes);
+		vk_summary_add_row(check->layout, walk->summaries, &attributes);
+		if (vk_slot_visible(walk->slot, check->meta.epoch))
+			vk_check_tid(check, block, &tid, &attributes);
 	}
 }
 
@@ -301,6 +310,43 @@ walk_refine(ListWalk *walk)
 					  walk->number, walk->rows, position);
 }
 
+/* ---- summaries ---- */
+
+/*
+ * check_summaries -- the summaries of a list, read after its rows: they were
+ * widened before any of those came
+ */
+static void
+check_summaries(ListWalk *walk)
+{
+	VkCheck    *check = walk->check;
+	uint32		first = vk_summary_first(check->layout, walk->number);
+	BlockNumber block = walk->slot->summary;
+	VkSummary	stored[VK_MAX_ATTRIBUTES];
+
+	if (check->summary_first != first)
+	{
+		check->summary_first = first;
+		check->summary = block;
+		if (BlockNumberIsValid(block))
+			vk_check_claim(check, block);
+	}
+	if (block != check->summary)
+		vk_check_fail(check, VK_DIRECTORY_BLOCK,
+					  "The summary of slot %u is on block %u, that of the slots before it on block %u.",
+					  walk->number, block, check->summary);
+	if (!vk_summary_read(check->index, check->layout, walk->number, walk->slot,
+						 stored))
+		vk_check_fail(check, VK_DIRECTORY_BLOCK,
+					  "The list of slot %u has no summary.", walk->number);
+
+	for (int i = 0; i < check->layout->attributes; i++)
+		if (!vk_summary_covers(&stored[i], &walk->summaries[i]))
+			vk_check_fail(check, block,
+						  "The summary of slot %u excludes values of attribute column %d that are in its list.",
+						  walk->number, i + 1);
+}
+
 /* ---- lists ---- */
 
 /*
@@ -324,8 +370,12 @@ vk_check_list(VkCheck *check, uint32 number, const VkSlot *slot)
 	walk.refine_size = coder->refine_size;
 	walk.next_line = 1;
 	walk.last = InvalidBlockNumber;
+	for (int i = 0; i < VK_MAX_ATTRIBUTES; i++)
+		vk_summary_init(&walk.summaries[i]);
 
 	walk_blocks(&walk);
+	if (check->layout->attributes > 0 && number != VK_SLOT_CENTERS)
+		check_summaries(&walk);
 	if ((int64) slot->live + slot->dead > walk.rows)
 		vk_check_fail(check, VK_DIRECTORY_BLOCK,
 					  "Slot %u counts %u live and %u dead rows, but its list has " INT64_FORMAT ".",
@@ -365,7 +415,7 @@ vk_check_rest(VkCheck *check, uint32 number, const VkSlot *slot)
 		if (head->count > VK_REST_ENTRIES)
 			vk_check_fail(check, block, "The page counts %u rows.", head->count);
 		for (int i = 0; i < head->count; i++)
-			vk_check_tid(check, block, &tids[i]);
+			vk_check_tid(check, block, &tids[i], NULL);
 		block = head->next;
 	}
 	check->lengths[number].blocks = position;

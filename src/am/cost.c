@@ -4,11 +4,19 @@
  *	  What a scan of an index will cost.
  *
  * NOTES
- *	  Nearly all the work of a search is done before its first row comes out:
- *	  ranking lists, reading codes up to the budget that the declared recall
+ *	  A scan with an ORDER BY does nearly all its work before its first row comes
+ *	  out: ranking lists, reading codes up to the budget that the declared recall
  *	  asks for, and fetching the exact vectors of the best rows.  That is the
  *	  startup cost; the total adds what reading on to the last row would take,
- *	  so that a LIMIT of few rows costs little more than the startup.
+ *	  so that a LIMIT of few rows costs little more than the startup.  A scan
+ *	  without one streams: its cost is that of reading the lists.
+ *
+ *	  Where conditions drop rows, in the index or above it, the search goes on
+ *	  until as many are left as are wanted, so its budget is that of more rows.
+ *	  Lists whose summaries show that no row can match are not read.
+ *
+ *	  Rows that the scan returns are fetched by the executor; core adds that.
+ *	  Here counts what the scan itself fetches, to know exact distances.
  *
  *	  Plans that the methods cannot run get a cost that is large but finite:
  *	  the planner subtracts costs, and infinity less infinity is not a number.
@@ -24,11 +32,16 @@
 #include <math.h>
 
 #include "access/genam.h"
+#include "catalog/pg_type_d.h"
 #include "optimizer/cost.h"
 #include "optimizer/optimizer.h"
+#include "optimizer/paths.h"
+#include "parser/parsetree.h"
 #include "utils/spccache.h"
 
 #include "am/am.h"
+#include "types/f32vec.h"
+#include "types/sphere.h"
 
 #define REFUSED_COST		1.0e15
 #define DEFAULT_WANTED		10	/* rows, where the plan has no LIMIT */
@@ -37,46 +50,92 @@
  * dimensions at 4 bits (16 lines) takes a fifth of what an operator does. */
 #define LINE_CPU_SHARE		0.0125
 
-/* vectors past this size live in the TOAST table */
-#define TOASTED_SIZE		2000
+/* Considering one list, in units of cpu_operator_cost: its slot and summaries */
+#define LIST_OPERATORS		200
+
+/* Rows whose exact distance an ordered scan needs for each one that is wanted,
+ * where proven bounds of coarse codes decide. */
+#define PROVEN_FETCHES		10
+
+/* Finding one row's exact distance, in units of cpu_tuple_cost: a page by its
+ * number, the visibility of the row, its place in the order. */
+#define FETCH_TUPLES		50
+
+/* finding and locking one page, in units of cpu_operator_cost */
+#define PAGE_OPERATORS		20
+
+/* what the conditions of a scan let through */
+typedef struct Conditions
+{
+	Selectivity attributes;		/* of those on attribute columns */
+	Selectivity all;			/* and spheres */
+	Selectivity above;			/* of those that the index does not know */
+	bool		spheres;		/* there are spheres */
+	bool		exact;			/* one of which must be answered exactly */
+	bool		no_vector;		/* only rows whose vector is NULL match */
+} Conditions;
 
 typedef struct ScanShape
 {
+	PlannerInfo *root;
+	IndexOptInfo *info;
+	Conditions	conditions;
+	double		loops;			/* the scan is repeated so often */
 	double		rows;			/* in the index */
+	double		matched;		/* of them by the conditions that it knows */
 	double		wanted;			/* rows asked of the scan */
-	double		budget;			/* rows whose codes are read for them */
-	double		fetched;		/* rows whose vectors are read for them */
-	double		lists;			/* that hold the budget */
-	double		total_lists;
-	double		row_lines;		/* code lines of a row */
-	double		row_bytes;		/* in its block */
-	bool		toasted;
+	double		budget;			/* rows in the lists that are considered for them */
+	double		whole_budget;	/* and for all rows that match */
+	double		lists;			/* in the index, segments included */
+	double		list_rows;
+	double		centers;		/* lists that are ranked */
+	double		read;			/* share of the lists considered that are read */
+	double		head_lines;		/* of a block */
+	double		code_lines;
+	double		unsure;			/* rows about a radius whose codes do not tell on
+								 * which side they are, as a share of those inside */
+	bool		coarse;			/* codes are not the vectors themselves, about */
+	double		dim;
+	bool		scored;			/* codes are read, not heads only */
+	double		toasted;		/* bytes of a vector stored out of line */
+	double		random_cost;	/* of pages of the index */
+	double		page_cost;
 } ScanShape;
 
 /*
- * read_meta -- the meta page of an index, without raising an error for what
+ * vk_meta_peek -- the meta page of an index, without raising an error for what
  * is on it
+ */
+bool
+vk_meta_peek(Relation index, VkMeta *meta)
+{
+	bool		usable;
+	Buffer		buffer;
+	Page		page;
+
+	if (RelationGetNumberOfBlocks(index) <= VK_META_BLOCK)
+		return false;
+
+	buffer = ReadBuffer(index, VK_META_BLOCK);
+	LockBuffer(buffer, BUFFER_LOCK_SHARE);
+	page = BufferGetPage(buffer);
+	memcpy(meta, vk_page_meta(page), sizeof(VkMeta));
+	usable = vk_page_head(page)->kind == VK_PAGE_META &&
+		meta->magic == VK_MAGIC && meta->version == VK_FORMAT_VERSION &&
+		meta->dim >= 1 && meta->dim <= VK_MAX_DIM &&
+		meta->format <= VK_FORMAT_F32;
+	UnlockReleaseBuffer(buffer);
+	return usable;
+}
+
+/*
+ * read_meta -- the meta page of an index, with a warning if it is unusable
  */
 static bool
 read_meta(Oid index_oid, VkMeta *meta)
 {
 	Relation	index = index_open(index_oid, NoLock);
-	bool		usable = false;
-
-	if (RelationGetNumberOfBlocks(index) > VK_META_BLOCK)
-	{
-		Buffer		buffer = ReadBuffer(index, VK_META_BLOCK);
-		Page		page;
-
-		LockBuffer(buffer, BUFFER_LOCK_SHARE);
-		page = BufferGetPage(buffer);
-		memcpy(meta, vk_page_meta(page), sizeof(VkMeta));
-		usable = vk_page_head(page)->kind == VK_PAGE_META &&
-			meta->magic == VK_MAGIC && meta->version == VK_FORMAT_VERSION &&
-			meta->dim >= 1 && meta->dim <= VK_MAX_DIM &&
-			meta->format <= VK_FORMAT_F32;
-		UnlockReleaseBuffer(buffer);
-	}
+	bool		usable = vk_meta_peek(index, meta);
 
 	if (!usable)
 		ereport(WARNING,
@@ -90,6 +149,106 @@ read_meta(Oid index_oid, VkMeta *meta)
 	return usable;
 }
 
+/* ---- conditions ---- */
+
+/*
+ * sphere_is_exact -- must a sphere be answered exactly?
+ *
+ * Where the center or the radius is not known yet, vk_sphere's last argument is.
+ */
+static bool
+sphere_is_exact(PlannerInfo *root, Node *clause)
+{
+	Node	   *sphere;
+	VkSphere	value;
+
+	if (!IsA(clause, OpExpr))
+		return false;
+	sphere = estimate_expression_value(root, lsecond(((OpExpr *) clause)->args));
+	if (IsA(sphere, FuncExpr))
+	{
+		Node	   *exact = llast(((FuncExpr *) sphere)->args);
+
+		return IsA(exact, Const) && ((Const *) exact)->consttype == BOOLOID &&
+			DatumGetBool(((Const *) exact)->constvalue);
+	}
+	return IsA(sphere, Const) && !((Const *) sphere)->constisnull &&
+		vk_sphere_read(((Const *) sphere)->constvalue, &value) && value.exact;
+}
+
+/*
+ * sort_quals -- the quals of a path, those on attribute columns apart
+ */
+static void
+sort_quals(PlannerInfo *root, IndexPath *path, List **attributes, List **all,
+		   Conditions *conditions)
+{
+	ListCell   *cell;
+	ListCell   *qual;
+
+	foreach(cell, path->indexclauses)
+	{
+		const IndexClause *clause = lfirst_node(IndexClause, cell);
+
+		*all = list_concat(*all, clause->indexquals);
+		if (clause->indexcol > 0)
+		{
+			*attributes = list_concat(*attributes, clause->indexquals);
+			continue;
+		}
+		foreach(qual, clause->indexquals)
+		{
+			Node	   *node = (Node *) lfirst_node(RestrictInfo, qual)->clause;
+
+			if (!IsA(node, NullTest))
+				conditions->spheres = true;
+			else if (((NullTest *) node)->nulltesttype == IS_NULL)
+				conditions->no_vector = true;
+			conditions->exact |= sphere_is_exact(root, node);
+		}
+	}
+}
+
+/* what is left to be checked above the scan */
+static List *
+quals_above(IndexPath *path)
+{
+	List	   *rinfos = path->indexinfo->indrestrictinfo;
+	List	   *above = NIL;
+	ListCell   *cell;
+
+	if (path->path.param_info != NULL)
+		rinfos = list_concat_copy(rinfos, path->path.param_info->ppi_clauses);
+	foreach(cell, rinfos)
+	{
+		RestrictInfo *rinfo = lfirst_node(RestrictInfo, cell);
+
+		if (!rinfo->pseudoconstant &&
+			!is_redundant_with_indexclauses(rinfo, path->indexclauses))
+			above = lappend(above, rinfo);
+	}
+	return above;
+}
+
+static void
+read_conditions(PlannerInfo *root, IndexPath *path, Conditions *conditions)
+{
+	Index		relid = path->indexinfo->rel->relid;
+	List	   *attributes = NIL;
+	List	   *all = NIL;
+
+	memset(conditions, 0, sizeof(Conditions));
+	sort_quals(root, path, &attributes, &all, conditions);
+	conditions->attributes = clauselist_selectivity(root, attributes, relid,
+													JOIN_INNER, NULL);
+	conditions->all = clauselist_selectivity(root, all, relid,
+											 JOIN_INNER, NULL);
+	conditions->above = clauselist_selectivity(root, quals_above(path), relid,
+											   JOIN_INNER, NULL);
+}
+
+/* ---- the work of a scan ---- */
+
 /*
  * rows_wanted -- rows that the plan will take from the scan
  *
@@ -97,57 +256,243 @@ read_meta(Oid index_oid, VkMeta *meta)
  * fill the limit.
  */
 static double
-rows_wanted(PlannerInfo *root, IndexPath *path, double rows)
+rows_wanted(const ScanShape *shape)
 {
-	RelOptInfo *rel = path->indexinfo->rel;
-	double		wanted = root->limit_tuples > 0 ? root->limit_tuples : DEFAULT_WANTED;
+	double		wanted = shape->root->limit_tuples > 0 ?
+		shape->root->limit_tuples : DEFAULT_WANTED;
 
-	if (rel->tuples > 0 && rel->rows > 0 && rel->rows < rel->tuples)
-		wanted *= rel->tuples / rel->rows;
-	return Max(1.0, Min(wanted, rows));
-}
-
-static double
-scan_budget(const VkMeta *meta, const ScanShape *shape)
-{
-	double		budget;
-
-	if (shape->total_lists == 0 || shape->wanted > vk_scan_round_limit())
-		return shape->rows;
-	if (vk_probes > 0)
-		budget = vk_probes * shape->rows / shape->total_lists;
-	else
-		budget = vk_curve_budget(&meta->curve, shape->wanted,
-								 vk_target_recall, shape->rows);
-	return Min(Max(budget, shape->wanted), shape->rows);
-}
-
-static void
-shape_scan(PlannerInfo *root, IndexPath *path, const VkMeta *meta,
-		   ScanShape *shape)
-{
-	int			code_lines = vk_format_lines((VkFormat) meta->format, meta->dim);
-
-	shape->rows = Max(path->indexinfo->tuples, 1.0);
-	shape->wanted = rows_wanted(root, path, shape->rows);
-	shape->total_lists = meta->lists;
-	shape->budget = scan_budget(meta, shape);
-	shape->fetched = shape->wanted > vk_scan_round_limit() ? shape->rows : shape->wanted;
-	shape->lists = ceil(shape->total_lists * shape->budget / shape->rows);
-	shape->row_lines = code_lines;
-	shape->row_bytes = (double) (VK_BLOCK_HEAD_LINES + code_lines) *
-		VK_LINE_SIZE / VK_LANES;
-	shape->toasted = meta->dim * sizeof(float) > TOASTED_SIZE;
+	wanted /= Max(shape->conditions.above, 1.0e-9);
+	return Max(1.0, Min(wanted, shape->matched));
 }
 
 /*
- * codes_cost -- reading the codes of some rows
+ * scan_budget -- rows in the lists that are considered for those wanted
+ */
+static double
+scan_budget(const ScanShape *shape, const VkMeta *meta, double wanted)
+{
+	const Conditions *conditions = &shape->conditions;
+	double		budget;
+
+	if (meta->lists == 0 || conditions->exact || !shape->scored ||
+		wanted > vk_scan_round_limit())
+		return shape->rows;
+	if (vk_probes > 0)
+		budget = vk_probes * shape->list_rows;
+	else
+		budget = vk_curve_budget(&meta->curve,
+								 wanted / Max(conditions->attributes, 1.0e-9),
+								 vk_target_recall, shape->rows);
+	return Min(Max(budget, wanted), shape->rows);
+}
+
+/* lines that the attribute columns take in a block */
+static double
+attribute_lines(const VkMeta *meta)
+{
+	double		bytes = 0;
+
+	for (int i = 0; i < Min(meta->attributes, VK_MAX_ATTRIBUTES); i++)
+		bytes += meta->attribute_width[i];
+	return bytes * VK_LANES / VK_LINE_SIZE;
+}
+
+static void
+shape_scan(ScanShape *shape, PlannerInfo *root, IndexPath *path,
+		   const VkMeta *meta, double loops)
+{
+	IndexOptInfo *info = path->indexinfo;
+	const Conditions *conditions = &shape->conditions;
+	bool		ordered = path->indexorderbys != NIL;
+	int			bits;
+
+	shape->root = root;
+	shape->info = info;
+	shape->loops = Max(loops, 1.0);
+	read_conditions(root, path, &shape->conditions);
+
+	shape->rows = Max(info->tuples, 1.0);
+	shape->matched = Max(shape->rows * conditions->all, 1.0);
+	shape->wanted = ordered ? rows_wanted(shape) : shape->matched;
+	shape->lists = meta->lists > 0 ? meta->lists :
+		ceil(shape->rows / VK_SEGMENT_ROWS);
+	shape->list_rows = shape->rows / shape->lists;
+	shape->scored = ordered || conditions->spheres;
+	shape->centers = shape->scored ? meta->lists : 0;
+	shape->budget = scan_budget(shape, meta, shape->wanted);
+	/* an ORDER BY without a radius goes on to the last row */
+	shape->whole_budget = conditions->spheres ?
+		scan_budget(shape, meta, shape->matched) : shape->rows;
+	/* lists with a row that matches, were rows spread evenly */
+	shape->read = conditions->no_vector ? 0 :
+		1.0 - pow(1.0 - conditions->attributes, shape->list_rows);
+
+	shape->head_lines = VK_BLOCK_HEAD_LINES + attribute_lines(meta);
+	shape->dim = meta->dim;
+	shape->code_lines = vk_format_lines((VkFormat) meta->format, meta->dim);
+	/* each bit of a code halves its error */
+	bits = Max(vk_format_bits[meta->format], meta->refine_bits);
+	shape->unsure = 2.0 / exp2(bits);
+	shape->coarse = bits < 16;
+	shape->toasted = info->indexkeys[0] == 0 ? 0 :
+		f32vec_toasted_bytes(planner_rt_fetch(info->rel->relid, root)->relid,
+							 info->indexkeys[0], meta->dim);
+	get_tablespace_page_costs(info->reltablespace, &shape->random_cost,
+							  &shape->page_cost);
+}
+
+/*
+ * pages_fetched -- pages that a scan reads of so many, if each is repeated as
+ * often as this one and what is read stays in the cache
+ */
+static double
+pages_fetched(const ScanShape *shape, double fetches, double pages)
+{
+	return index_pages_fetched(ceil(fetches * shape->loops),
+							   (BlockNumber) Min(Max(pages, 1.0), MaxBlockNumber),
+							   shape->info->pages, shape->root) / shape->loops;
+}
+
+/*
+ * index_pages_cost -- some pages of the index, in so many runs
  */
 static Cost
-codes_cost(const ScanShape *shape, double rows, double page_cost)
+index_pages_cost(const ScanShape *shape, double pages, double runs)
 {
-	return rows * shape->row_bytes / VK_PAYLOAD_SIZE * page_cost +
-		rows * shape->row_lines * LINE_CPU_SHARE * cpu_operator_cost;
+	double		cached = 1.0;
+
+	if (shape->loops > 1)
+		cached = Min(pages_fetched(shape, pages, shape->info->pages) /
+					 Max(pages, 1.0), 1.0);
+	return (pages * shape->page_cost +
+			Min(runs, pages) * (shape->random_cost - shape->page_cost)) * cached +
+		pages * PAGE_OPERATORS * cpu_operator_cost;
+}
+
+/*
+ * ranking_cost -- what precedes the first list: the meta page, the query's
+ * code, and the centers, which are stored as rows are
+ */
+static Cost
+ranking_cost(const ScanShape *shape)
+{
+	double		pages = shape->centers / VK_LANES / VK_PAGE_LINES *
+		(VK_BLOCK_HEAD_LINES + shape->code_lines);
+
+	return index_pages_cost(shape, 1.0 + ceil(pages), 1.0) +
+		shape->centers * shape->code_lines * LINE_CPU_SHARE * cpu_operator_cost +
+		(shape->scored ? shape->dim * cpu_operator_cost : 0);
+}
+
+/*
+ * lists_cost -- considering lists of so many rows
+ */
+static Cost
+lists_cost(const ScanShape *shape, double rows)
+{
+	double		lists = rows / shape->list_rows;
+	double		read = rows * shape->read;
+	double		pages = read * (shape->head_lines + shape->code_lines) /
+		VK_LANES / VK_PAGE_LINES;
+	double		runs = lists * shape->read;
+	double		lines = shape->head_lines;
+
+	/* built lists follow each other; where all are visited, so do those read */
+	if (shape->whole_budget >= shape->rows)
+		runs *= 1.0 - shape->read;
+
+	/* codes are read where a row of the block may match */
+	if (shape->scored && read > 0)
+		lines += shape->code_lines *
+			Min((1.0 - pow(1.0 - shape->conditions.attributes, VK_LANES)) /
+				shape->read, 1.0);
+	return lists * LIST_OPERATORS * cpu_operator_cost +
+		index_pages_cost(shape, pages, ceil(runs)) +
+		read * lines * LINE_CPU_SHARE * cpu_operator_cost;
+}
+
+/*
+ * fetch_cost -- finding the exact distances of so many rows of the table
+ *
+ * Of these, `returned` are returned; core charges for their pages as it does
+ * for all rows that match.  Detoasting costs what it does in the operators, so
+ * that plans differ by the number of vectors that they read.
+ */
+static Cost
+fetch_cost(const ScanShape *shape, double rows, double returned)
+{
+	const RelOptInfo *rel = shape->info->rel;
+	double		pages = pages_fetched(shape, rows, rel->pages) -
+		pages_fetched(shape, shape->matched, rel->pages) *
+		Min(returned / shape->matched, 1.0);
+	double		random_cost;
+	double		page_cost;
+
+	get_tablespace_page_costs(rel->reltablespace, &random_cost, &page_cost);
+	return Max(pages, 0.0) * random_cost +
+		rows * (FETCH_TUPLES * cpu_tuple_cost +
+				f32vec_detoast_cost(shape->toasted, page_cost));
+}
+
+/*
+ * scan_cost -- startup and total cost of a scan, for each process that has part
+ * in it
+ *
+ * Where there is an ORDER BY, each of them finds all rows that are wanted among
+ * its own.
+ */
+static void
+scan_cost(const ScanShape *shape, bool ordered, double processes,
+		  Cost *startup, Cost *total)
+{
+	double		matched = shape->matched / processes;
+	double		fetched;
+
+	*startup = ranking_cost(shape);
+	if (!ordered)
+	{
+		*total = *startup + lists_cost(shape, shape->budget) / processes +
+			matched * cpu_index_tuple_cost;
+		if (shape->conditions.spheres)
+			*total += fetch_cost(shape, matched * shape->unsure, 0);
+		return;
+	}
+	fetched = shape->wanted;
+	if (shape->budget >= shape->rows && shape->coarse)
+		fetched *= PROVEN_FETCHES;
+	if (fetched > matched || shape->wanted > vk_scan_round_limit())
+		fetched = matched;
+	*startup += lists_cost(shape, shape->budget) / processes +
+		fetch_cost(shape, fetched, shape->wanted);
+	*total = *startup + matched * cpu_index_tuple_cost;
+	if (shape->whole_budget > shape->budget)
+		*total += lists_cost(shape, shape->whole_budget - shape->budget) / processes;
+	if (matched > fetched)
+		*total += fetch_cost(shape, matched - fetched, matched - fetched);
+}
+
+/*
+ * vk_cost_saved -- what each of so many processes saves of the costs that a
+ * path has for one; false where it cannot be run
+ */
+bool
+vk_cost_saved(PlannerInfo *root, IndexPath *path, double processes,
+			  Cost *startup, Cost *total)
+{
+	bool		ordered = path->indexorderbys != NIL;
+	VkMeta		meta;
+	ScanShape	shape;
+	Cost		shared_startup;
+	Cost		shared_total;
+
+	if (!read_meta(path->indexinfo->indexoid, &meta))
+		return false;
+	shape_scan(&shape, root, path, &meta, 1.0);
+	scan_cost(&shape, ordered, 1.0, startup, total);
+	scan_cost(&shape, ordered, processes, &shared_startup, &shared_total);
+	*startup -= shared_startup;
+	*total -= shared_total;
+	return true;
 }
 
 /*
@@ -161,15 +506,12 @@ vk_costestimate(PlannerInfo *root, IndexPath *path, double loop_count,
 	IndexOptInfo *info = path->indexinfo;
 	VkMeta		meta;
 	ScanShape	shape;
-	double		random_cost;
-	double		page_cost;
-	double		fetch_cost;
 
 	*selectivity = 1.0;
 	*correlation = 0.0;
 	*pages = info->pages;
 
-	if (list_length(path->indexorderbys) != 1 ||
+	if (list_length(path->indexorderbys) > 1 ||
 		path->path.pathtype == T_IndexOnlyScan || info->hypothetical ||
 		!read_meta(info->indexoid, &meta))
 	{
@@ -178,16 +520,10 @@ vk_costestimate(PlannerInfo *root, IndexPath *path, double loop_count,
 		return;
 	}
 
-	shape_scan(root, path, &meta, &shape);
-	get_tablespace_page_costs(info->reltablespace, &random_cost, &page_cost);
-	fetch_cost = (shape.toasted ? 2 : 1) * random_cost + cpu_tuple_cost;
-
-	*startup = random_cost +
-		codes_cost(&shape, shape.total_lists, page_cost) +
-		shape.lists * random_cost +
-		codes_cost(&shape, shape.budget, page_cost) +
-		shape.fetched * fetch_cost;
-	*total = *startup +
-		codes_cost(&shape, shape.rows - shape.budget, page_cost) +
-		(shape.rows - shape.wanted) * cpu_tuple_cost;
+	shape_scan(&shape, root, path, &meta, loop_count);
+	scan_cost(&shape, path->indexorderbys != NIL, 1.0, startup, total);
+	*selectivity = shape.conditions.all;
+	/* the condition of a partial index is one of its quals */
+	if (info->indpred != NIL && info->rel->tuples > 0)
+		*selectivity *= Min(shape.rows / info->rel->tuples, 1.0);
 }

@@ -9,6 +9,10 @@
  *	  of these only grow, and pages named there never move, so a copy of the
  *	  meta page may be old.
  *
+ *	  Where the index has attribute columns, a slot also names its summary page,
+ *	  which several slots share (summary.c): the first of them comes with a new
+ *	  page, the others take it over from the slot before.
+ *
  *	  Locks are taken in the order directory, map, meta.  Who creates a slot
  *	  learns its number from the meta page only, so it reads that first,
  *	  locks, and looks again.
@@ -140,20 +144,44 @@ typedef struct SlotPages
 	Buffer		map;			/* InvalidBuffer: the directory page exists */
 	Buffer		meta;
 	bool		new_map;
+	BlockNumber summary;		/* of the slot; invalid: none, or a new page */
 } SlotPages;
 
 /*
- * Lock what slot number meta->slots needs, up to the meta page.  A directory
- * or map page that does not exist yet is made only once the number is certain.
+ * The summary page of slot number meta->slots, where that is the page of the
+ * slot before it.  Summary pages never move, so no lock is needed.
+ */
+static BlockNumber
+shared_summary(Relation index, const VkIndex *vk, const VkMeta *meta)
+{
+	VkSlot		slot;
+
+	if (vk->attributes == 0 || vk_summary_first(vk, meta->slots) == meta->slots)
+		return InvalidBlockNumber;
+
+	vk_slot_read(index, meta, meta->slots - 1, &slot);
+	if (!BlockNumberIsValid(slot.summary))
+		vk_corrupt(index, VK_META_BLOCK,
+				   psprintf("The list of slot %u has no summary.",
+							meta->slots - 1));
+	return slot.summary;
+}
+
+/*
+ * Lock what slot number meta->slots needs, up to the meta page.  A directory,
+ * map or summary page that does not exist yet is made only once the number is
+ * certain.
  */
 static void
-lock_slot_pages(Relation index, const VkMeta *meta, SlotPages *pages)
+lock_slot_pages(Relation index, const VkIndex *vk, const VkMeta *meta,
+				SlotPages *pages)
 {
 	uint32		page = meta->slots / VK_PAGE_LINES;
 	bool		new_directory = meta->slots % VK_PAGE_LINES == 0;
 
 	pages->directory = InvalidBuffer;
 	pages->map = InvalidBuffer;
+	pages->summary = shared_summary(index, vk, meta);
 	pages->new_map = new_directory && page % VK_MAP_ENTRIES == 0;
 
 	if (!new_directory)
@@ -181,13 +209,17 @@ unlock_slot_pages(SlotPages *pages)
 
 /*
  * Write slot number meta->slots as the open segment, in one record: a crash
- * leaves all of it or nothing but an unused page.
+ * leaves all of it or nothing but unused pages.
  */
 static void
-write_open_segment(Relation index, uint32 number, SlotPages *pages)
+write_open_segment(Relation index, const VkIndex *vk, uint32 number,
+				   SlotPages *pages)
 {
 	uint32		page_number = number / VK_PAGE_LINES;
 	bool		new_directory = !BufferIsValid(pages->directory);
+	bool		new_summary = vk->attributes > 0 &&
+		!BlockNumberIsValid(pages->summary);
+	Buffer		summary = InvalidBuffer;
 	GenericXLogState *state;
 	Page		directory;
 	VkMeta	   *meta;
@@ -196,6 +228,11 @@ write_open_segment(Relation index, uint32 number, SlotPages *pages)
 		pages->directory = vk_new_page(index);
 	if (pages->new_map)
 		pages->map = vk_new_page(index);
+	if (new_summary)
+	{
+		summary = vk_new_page(index);
+		pages->summary = BufferGetBlockNumber(summary);
+	}
 
 	state = GenericXLogStart(index);
 	directory = GenericXLogRegisterBuffer(state, pages->directory,
@@ -218,11 +255,20 @@ write_open_segment(Relation index, uint32 number, SlotPages *pages)
 		vk_page_head(map)->count = page_number % VK_MAP_ENTRIES + 1;
 	}
 
+	if (new_summary)
+		vk_summary_page_init(vk, GenericXLogRegisterBuffer(state, summary,
+														   GENERIC_XLOG_FULL_IMAGE),
+							 number);
+
 	vk_slot_init(vk_slot_on_page(directory, number), meta->epoch);
 	vk_slot_on_page(directory, number)->flags = VK_SLOT_SEGMENT;
+	vk_slot_on_page(directory, number)->summary = pages->summary;
 	meta->slots = number + 1;
 	meta->open_slot = number;
 	GenericXLogFinish(state);
+
+	if (new_summary)
+		UnlockReleaseBuffer(summary);
 }
 
 /*
@@ -233,7 +279,7 @@ write_open_segment(Relation index, uint32 number, SlotPages *pages)
  * the meta page again, and holds no lock.
  */
 void
-vk_segment_open(Relation index, uint32 full)
+vk_segment_open(Relation index, const VkIndex *vk, uint32 full)
 {
 	for (;;)
 	{
@@ -255,12 +301,12 @@ vk_segment_open(Relation index, uint32 full)
 							(uint32) VK_MAX_SLOTS),
 					 errhint("Please REINDEX it.")));
 
-		lock_slot_pages(index, &meta, &pages);
+		lock_slot_pages(index, vk, &meta, &pages);
 		stored = vk_page_meta(BufferGetPage(pages.meta));
 		replaced = stored->open_slot != full;
 		moved = stored->slots != meta.slots;
 		if (!replaced && !moved)
-			write_open_segment(index, meta.slots, &pages);
+			write_open_segment(index, vk, meta.slots, &pages);
 		unlock_slot_pages(&pages);
 
 		if (replaced || !moved)

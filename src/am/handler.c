@@ -5,7 +5,8 @@
  *
  * NOTES
  *	  Both methods are one: they share pages, insert, scan and vacuum, and
- *	  differ in how they are built, in their options and in what they validate.
+ *	  differ in how they are built, in their options and in what they validate,
+ *	  and only scans of vkflat are shared among processes.
  *
  * IDENTIFICATION
  *	  src/am/handler.c
@@ -34,7 +35,10 @@ static const IndexAmRoutine shared_routine = {
 	.amstrategies = VK_STRATEGIES,
 	.amsupport = VK_PROCS,
 	.amcanorderbyop = true,
+	.amcanmulticol = true,
 	.amoptionalkey = true,
+	.amsearcharray = true,
+	.amsearchnulls = true,
 	.amparallelvacuumoptions = VACUUM_OPTION_PARALLEL_BULKDEL,
 	.amkeytype = InvalidOid,
 	.aminsert = vk_insert,
@@ -45,6 +49,7 @@ static const IndexAmRoutine shared_routine = {
 	.ambeginscan = vk_beginscan,
 	.amrescan = vk_rescan,
 	.amgettuple = vk_gettuple,
+	.amgetbitmap = vk_getbitmap,
 	.amendscan = vk_endscan
 };
 
@@ -58,6 +63,10 @@ vkflat_handler(PG_FUNCTION_ARGS)
 	routine.ambuildempty = vkflat_buildempty;
 	routine.amoptions = vkflat_options;
 	routine.amvalidate = vkflat_validate;
+	routine.amcanparallel = true;
+	routine.amestimateparallelscan = vk_estimateparallelscan;
+	routine.aminitparallelscan = vk_initparallelscan;
+	routine.amparallelrescan = vk_parallelrescan;
 
 	VK_RETURN_ROUTINE(routine);
 }

@@ -6,6 +6,10 @@
  * NOTES
  *	  Expression indexes evaluate their expression on the fetched row.
  *
+ *	  The conditions of the plan's scan node that the index does not know may be
+ *	  evaluated here, before a vector is read: a vector costs twenty times what
+ *	  its row does where it lies in the TOAST table.
+ *
  * IDENTIFICATION
  *	  src/am/heap_reader.c
  *
@@ -40,6 +44,11 @@ struct VkHeapReader
 	IndexInfo  *info;			/* expression indexes: else NULL */
 	EState	   *estate;
 	BlockNumber heap_blocks;	/* when we last looked */
+
+	/* conditions of the plan, NULL: none */
+	IndexScanState *node;
+	ExprContext *filter_context;
+	bool		recheck;		/* those of the index too, and first */
 
 	/* the query */
 	const float *vector;
@@ -127,22 +136,68 @@ check_heap_block(VkHeapReader *reader, BlockNumber block)
 				 errhint("Please REINDEX it.")));
 }
 
-bool
-vk_heap_reader_distance(VkHeapReader *reader, uint64 number, double *distance)
+void
+vk_heap_reader_filter(VkHeapReader *reader, IndexScanState *node, bool recheck)
+{
+	if (node != reader->node && node != NULL)
+		reader->filter_context = CreateExprContext(node->ss.ps.state);
+	reader->node = node;
+	reader->recheck = recheck;
+}
+
+/*
+ * Does the fetched row pass the plan's conditions?  Where the index may return
+ * rows that do not meet its own conditions, those come first, as they do in the
+ * executor: a function must not see a row that a security policy hides.
+ */
+static bool
+row_passes(VkHeapReader *reader)
+{
+	ExprContext *context = reader->filter_context;
+	bool		passes;
+
+	if (reader->node == NULL)
+		return true;
+	context->ecxt_scantuple = reader->slot;
+	if (reader->recheck && !ExecQualAndReset(reader->node->indexqualorig, context))
+		return false;
+	passes = ExecQualAndReset(reader->node->ss.ps.qual, context);
+	if (!passes)
+		InstrCountFiltered1(reader->node, 1);
+	return passes;
+}
+
+/* Fetch the row into the slot; false where the snapshot does not see it. */
+static bool
+fetch_row(VkHeapReader *reader, uint64 number)
 {
 	ItemPointerData tid;
 	bool		again = false;
 	bool		dead = false;
+
+	vk_tid_decode(number, &tid);
+	check_heap_block(reader, ItemPointerGetBlockNumber(&tid));
+	return table_index_fetch_tuple(reader->fetch, &tid, reader->snapshot,
+								   reader->slot, &again, &dead);
+}
+
+bool
+vk_heap_reader_passes(VkHeapReader *reader, uint64 number)
+{
+	return fetch_row(reader, number) && row_passes(reader);
+}
+
+bool
+vk_heap_reader_distance(VkHeapReader *reader, uint64 number, bool checked,
+						double *distance)
+{
 	bool		isnull;
 	Datum		value;
 	const float *values;
 	int			dim;
 	MemoryContext old;
 
-	vk_tid_decode(number, &tid);
-	check_heap_block(reader, ItemPointerGetBlockNumber(&tid));
-	if (!table_index_fetch_tuple(reader->fetch, &tid, reader->snapshot,
-								 reader->slot, &again, &dead))
+	if (!fetch_row(reader, number) || (!checked && !row_passes(reader)))
 		return false;
 
 	MemoryContextReset(reader->row_context);
@@ -154,8 +209,8 @@ vk_heap_reader_distance(VkHeapReader *reader, uint64 number, double *distance)
 				 errmsg("index \"%s\" has a code for a null value",
 						RelationGetRelationName(reader->index)),
 				 errdetail("Heap TID is (%u,%u).",
-						   ItemPointerGetBlockNumber(&tid),
-						   ItemPointerGetOffsetNumber(&tid)),
+						   (BlockNumber) (number >> 16),
+						   (OffsetNumber) (number & 0xFFFF)),
 				 errhint("Please REINDEX it.")));
 	values = reader->support->values(PointerGetDatum(vk_toast_reader_value(reader->toast, value)),
 									 &dim);

@@ -26,11 +26,20 @@ extern void vk_heap_reader_open(VkHeapReader *reader, Relation heap,
 extern void vk_heap_reader_query(VkHeapReader *reader, MemoryContext context,
 								 const float *vector);
 /*
- * The operator's distance between the query and the row, false where the
- * snapshot does not see it.  No index lock may be held.
+ * Rows must pass the conditions of this plan node from now on, which must have
+ * some, and those of its index where they are to be checked again; NULL: there
+ * are none.
  */
+extern void vk_heap_reader_filter(VkHeapReader *reader, IndexScanState *node,
+								  bool recheck);
+/*
+ * Both fetch a row; no index lock may be held.  passes: does the snapshot see it,
+ * and does it pass the conditions?  distance: the operator's distance between
+ * the query and the row, false where it does not pass (checked: it does).
+ */
+extern bool vk_heap_reader_passes(VkHeapReader *reader, uint64 tid);
 extern bool vk_heap_reader_distance(VkHeapReader *reader, uint64 tid,
-									double *distance);
+									bool checked, double *distance);
 /* let go of the last row's page */
 extern void vk_heap_reader_unpin(VkHeapReader *reader);
 /* and of what the fetches keep between each other */

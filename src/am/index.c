@@ -40,9 +40,9 @@ set_pointers(VkIndex *vk, int dim)
  * vk_index_make -- from explicit parts; mean NULL stands for zeros
  */
 VkIndex *
-vk_index_make(int dim, VkMetric metric, VkFormat format, int refine_bits,
-			  bool flat, uint64 seed, const float *mean, float step,
-			  MemoryContext context)
+vk_index_make(Relation index, int dim, VkMetric metric, VkFormat format,
+			  int refine_bits, bool flat, uint64 seed, const float *mean,
+			  float step, MemoryContext context)
 {
 	Size		size = MAXALIGN(sizeof(VkIndex)) +
 		MAXALIGN(vk_rotation_size(dim)) + 2 * MAXALIGN(sizeof(float) * dim);
@@ -59,7 +59,9 @@ vk_index_make(int dim, VkMetric metric, VkFormat format, int refine_bits,
 	vk->coder.step = step;
 	vk_rotate(&vk->coder.rotation, vk->coder.mean, vk->rotated_mean);
 
-	vk->head_lines = VK_BLOCK_HEAD_LINES;
+	vk->head_lines = vk_attributes_describe(index, VK_BLOCK_HEAD_LINES,
+											vk->attribute, &vk->attributes,
+											&vk->attribute_bytes);
 	vk->block_lines = vk->head_lines + vk->coder.lines;
 	vk->annotation_line = sizeof(VkBlockTop) / VK_LINE_SIZE;
 
@@ -93,6 +95,36 @@ read_mean(Relation index, const VkMeta *meta)
 	return mean;
 }
 
+/*
+ * vk_attribute_widths -- bytes a lane of each attribute column by the index's
+ * definition, as they are on the meta page; returns the number of columns
+ */
+int
+vk_attribute_widths(Relation index, uint8 *widths)
+{
+	VkAttribute attribute[VK_MAX_ATTRIBUTES];
+	int			count,
+				bytes;
+
+	vk_attributes_describe(index, VK_BLOCK_HEAD_LINES, attribute, &count, &bytes);
+	memset(widths, 0, VK_MAX_ATTRIBUTES);
+	for (int i = 0; i < count; i++)
+		widths[i] = attribute[i].width;
+	return count;
+}
+
+/* where attribute values lie follows from the catalogs: does the file agree? */
+static void
+check_attributes(Relation index, const VkMeta *meta)
+{
+	uint8		widths[VK_MAX_ATTRIBUTES];
+
+	if (vk_attribute_widths(index, widths) != meta->attributes ||
+		memcmp(widths, meta->attribute_width, sizeof(widths)) != 0)
+		vk_corrupt(index, VK_META_BLOCK,
+				   "The attribute columns are not those of the index's definition.");
+}
+
 /* load the facts into rd_amcache */
 static void
 load_index(Relation index)
@@ -102,8 +134,9 @@ load_index(Relation index)
 	VkIndex    *vk;
 
 	vk_meta_read(index, &meta);
+	check_attributes(index, &meta);
 	mean = read_mean(index, &meta);
-	vk = vk_index_make(meta.dim, (VkMetric) meta.metric,
+	vk = vk_index_make(index, meta.dim, (VkMetric) meta.metric,
 					   (VkFormat) meta.format, meta.refine_bits,
 					   meta.flat != 0, meta.seed, mean, meta.step,
 					   index->rd_indexcxt);

@@ -4,12 +4,12 @@
  *	  Insert a row: choose its list, encode it, append it.
  *
  * NOTES
- *	  Rows whose value is NULL and, under cosine distance, rows of zero norm
- *	  have no distance and go to the rest lists.  With centroids a row goes to
- *	  the list of the nearest one; where that takes no rows at the moment, to
- *	  the next nearest, and after a few of those to the open segment, a list
- *	  without centroid that every scan visits.  Without centroids there are
- *	  segments only.
+ *	  Rows whose vector is NULL and, under cosine distance, rows of zero norm
+ *	  have no distance and go to the rest lists, without their attribute
+ *	  values.  With centroids a row goes to the list of the nearest one; where
+ *	  that takes no rows at the moment, to the next nearest, and after a few of
+ *	  those to the open segment, a list without centroid that every scan
+ *	  visits.  Without centroids there are segments only.
  *
  *	  What does not change between the rows of a statement is kept in
  *	  ii_AmCache.
@@ -128,14 +128,15 @@ append_segment(Relation index, InsertState *state, VkMeta *meta)
 		   !vk_segment_append(index, state->vk, meta->open_slot, &state->row))
 	{
 		CHECK_FOR_INTERRUPTS();
-		vk_segment_open(index, meta->open_slot);
+		vk_segment_open(index, state->vk, meta->open_slot);
 		vk_meta_read(index, meta);
 	}
 }
 
 /* insert one row; memory is the row context */
 static void
-insert_row(Relation index, InsertState *state, Datum value, ItemPointer tid)
+insert_row(Relation index, InsertState *state, const Datum *values,
+		   const bool *isnull, ItemPointer tid)
 {
 	const VkCoder *coder = &state->vk->coder;
 	const float *vector;
@@ -144,7 +145,7 @@ insert_row(Relation index, InsertState *state, Datum value, ItemPointer tid)
 	double		norm2;
 	VkMeta		meta;
 
-	vector = state->support->values(PointerGetDatum(PG_DETOAST_DATUM(value)),
+	vector = state->support->values(PointerGetDatum(PG_DETOAST_DATUM(values[0])),
 									&dim);
 	if (dim != coder->dim)
 		ereport(ERROR,
@@ -162,6 +163,7 @@ insert_row(Relation index, InsertState *state, Datum value, ItemPointer tid)
 	}
 
 	state->row.tid = *tid;
+	vk_attributes_form(state->vk, values, isnull, &state->row.attributes);
 	vk_row_rotate(coder, vector, state->rotated, &norm2, state->scratch);
 	vk_meta_read(index, &meta);
 
@@ -192,7 +194,7 @@ vk_insert(Relation index, Datum *values, bool *isnull, ItemPointer tid,
 
 	state = get_state(index, info);
 	old_context = MemoryContextSwitchTo(state->row_context);
-	insert_row(index, state, values[0], tid);
+	insert_row(index, state, values, isnull, tid);
 	MemoryContextSwitchTo(old_context);
 	MemoryContextReset(state->row_context);
 

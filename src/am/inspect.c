@@ -12,6 +12,7 @@
 #include "vk_compat.h"
 
 #include "access/genam.h"
+#include "access/relation.h"
 #include "catalog/index.h"
 #include "catalog/pg_type_d.h"
 #include "commands/defrem.h"
@@ -32,8 +33,8 @@ PG_FUNCTION_INFO_V1(vk_last_scan);
 PG_FUNCTION_INFO_V1(vk_simd);
 PG_FUNCTION_INFO_V1(vk_centroids);
 
-#define STATS_COLUMNS		18
-#define LAST_SCAN_COLUMNS	15
+#define STATS_COLUMNS		19
+#define LAST_SCAN_COLUMNS	19
 #define SIMD_COLUMNS		3
 #define BUDGET_WANTED		10	/* rows that budget_rows of vk_stats is for */
 
@@ -240,6 +241,7 @@ vk_stats(PG_FUNCTION_ARGS)
 	values[n++] = CStringGetTextDatum(get_am_name(index->rd_rel->relam));
 	values[n++] = CStringGetTextDatum(metrics[meta.metric]);
 	values[n++] = Int32GetDatum(meta.dim);
+	values[n++] = Int32GetDatum(meta.attributes);
 	values[n++] = Int64GetDatum(counts.rows);
 	values[n++] = Int64GetDatum(counts.dead);
 	values[n++] = Int64GetDatum(counts.rest);
@@ -284,12 +286,41 @@ isa_in_use(void)
 	return vk_isas[0].name;
 }
 
+/*
+ * scan_recall -- recall of the last scan, as its index's curve has it; false
+ * where that is not known, or the index is gone
+ */
+static bool
+scan_recall(const VkScanStats *stats, double *recall)
+{
+	Relation	index;
+	VkMeta		meta;
+	bool		known = false;
+
+	*recall = 1;
+	if (stats->exhaustive)
+		return true;
+	index = try_relation_open(stats->index, AccessShareLock);
+	if (index == NULL)
+		return false;
+	if (stats->work_for > 0 && vk_meta_peek(index, &meta))
+	{
+		known = true;
+		*recall = vk_curve_recall(&meta.curve, stats->work_for, stats->seen,
+								  meta.curve_rows > 0 ? meta.curve_rows :
+								  Max(meta.live_rows, 1));
+	}
+	relation_close(index, AccessShareLock);
+	return known;
+}
+
 Datum
 vk_last_scan(PG_FUNCTION_ARGS)
 {
 	const VkScanStats *stats = &vk_last_stats;
 	Datum		values[LAST_SCAN_COLUMNS];
 	bool		nulls[LAST_SCAN_COLUMNS] = {0};
+	double		recall = 0;
 	int			n = 0;
 
 	if (!stats->valid)
@@ -310,6 +341,11 @@ vk_last_scan(PG_FUNCTION_ARGS)
 	values[n++] = Float8GetDatum(stats->rank_us);
 	values[n++] = Float8GetDatum(stats->scan_us);
 	values[n++] = Float8GetDatum(stats->fetch_us);
+	values[n++] = Int64GetDatum(stats->skipped);
+	values[n++] = Int64GetDatum(stats->matched);
+	values[n++] = Int64GetDatum(stats->checked);
+	nulls[n] = !scan_recall(stats, &recall);
+	values[n++] = Float8GetDatum(recall);
 	Assert(n == LAST_SCAN_COLUMNS);
 
 	PG_RETURN_DATUM(HeapTupleGetDatum(form_row(fcinfo, values, nulls)));

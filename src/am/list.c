@@ -16,6 +16,9 @@
  *	  heads, which the next appender finds and uses, and bytes in a lane past
  *	  the count, which it overwrites.
  *
+ *	  The list's summaries are widened before any of this.  They may end up too
+ *	  wide, where the list turns out to take no rows.
+ *
  *	  When a block is opened on a later page, that page becomes the home: the
  *	  old one gets VK_PAGE_FULL in the record that completes the row.
  *
@@ -443,6 +446,7 @@ put_head(VkAppend *append, VkRecord *record)
 	vk_annotation_put(&vk->coder,
 					  vk_page_line(page, append->line + vk->annotation_line),
 					  top->head.scale, append->lane, &row->code);
+	vk_attributes_put(vk, top, append->lane, &row->attributes);
 	top->tids[append->lane] = row->tid;
 	top->head.live |= 1 << append->lane;
 	top->head.count = append->lane + 1;
@@ -465,6 +469,8 @@ append_row(Relation index, const VkIndex *vk, uint32 number, const VkRow *row,
 	vk_slot_read(index, NULL, number, &slot);
 	if (slot.born == 0 || slot.retired != 0)
 		return false;
+
+	vk_summary_widen(index, vk, number, &slot, &row->attributes);
 
 	append.index = index;
 	append.vk = vk;

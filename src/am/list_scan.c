@@ -15,8 +15,11 @@
  */
 #include "postgres.h"
 
+#include <math.h>
+
 #include "miscadmin.h"
 #include "port/pg_bitutils.h"
+#include "utils/float.h"
 #include "utils/memutils.h"
 
 #include "am/search.h"
@@ -34,20 +37,6 @@
 
 /* refine codes asked for before they are read */
 #define REFINE_AHEAD	3
-
-/* A block whose code runs on to the next page */
-typedef struct Carry
-{
-	bool		open;			/* lines are still to come */
-	bool		wanted;			/* it has live lanes */
-	int			done;			/* code lines seen */
-	VkBlockTop	top;
-	char		annotation[2 * VK_LINE_SIZE];
-	VkDots		dots;
-	BlockNumber refine_page;	/* of lane 0 */
-	uint32		refine_position;
-	uint64		refine_bytes;
-} Carry;
 
 /* Give candidates room for that many entries, keeping what they hold. */
 void
@@ -73,46 +62,115 @@ vk_candidates_reserve(MemoryContext context, VkCandidates *candidates,
 	candidates->capacity = capacity;
 }
 
-/* Take the lanes of one scored block that may be among the nearest. */
+/* Must rows be checked before they count for the threshold? */
+static inline bool
+must_check(const VkListScan *scan)
+{
+	return scan->round != NULL && scan->round->check != NULL;
+}
+
+/*
+ * An entry's final bounds.  Where rows must be checked, the upper one counts for
+ * the threshold only once this row has been: until then it is kept aside.
+ */
+static inline void
+settle_bounds(const VkListScan *scan, VkCandidate *entry, float lower, float upper)
+{
+	entry->lower = lower;
+	entry->upper = upper;
+	entry->slot |= VK_REFINED;
+	if (must_check(scan) && !(entry->slot & VK_CHECKED))
+	{
+		entry->upper = get_float4_infinity();
+		entry->checked_upper = upper;
+	}
+}
+
+/* Add one lane's row to the candidates, unless the round skips it. */
 static void
-take_block(VkListScan *scan, const VkBlockTop *top,
-		   const void *annotation, const VkDots *dots,
-		   BlockNumber refine_page, uint32 refine_position, uint64 refine_bytes)
+take_lane(VkListScan *scan, const VkBlockTop *top, int lane, float lower,
+		  float upper, const VkRefineStart *refine)
 {
 	VkCandidates *out = scan->out;
-	uint32		live = top->head.live & ((1U << Min(top->head.count, VK_LANES)) - 1);
-	uint32		lanes;
+	const VkRound *round = scan->round;
+	uint64		tid = vk_tid_encode(&top->tids[lane]);
+	VkCandidate *entry;
 
-	scan->live += pg_popcount32(live);
-	if (scan->list_bound != NULL)
-		lanes = scan->list_bound(&scan->code->bound, annotation,
-								 top->head.scale, dots, out->threshold,
-								 &scan->scores);
+	if (round != NULL && round->skip != NULL && round->skip(round->arg, tid))
+		return;
+	entry = vk_candidates_add(out, lower, upper, tid);
+	entry->slot = scan->visit;
+	entry->position = refine->position;
+	if (scan->coder->refine_size > 0 && scan->code != NULL)
+	{
+		entry->location = (uint64) refine->page << 32 |
+			(refine->bytes + (uint64) lane * scan->coder->refine_size);
+		if (must_check(scan))
+			entry->upper = get_float4_infinity();
+	}
 	else
-		lanes = scan->flat_bound(&scan->code->bound, annotation, dots,
-								 out->threshold, &scan->scores);
+		settle_bounds(scan, entry, lower, upper);
+	if (out->count >= out->prune_at)
+		(void) vk_candidates_prune(out);
+}
+
+/*
+ * Take those of the given lanes of a scored block that may be among the
+ * nearest; all of them where there is nothing to score.
+ */
+static void
+take_block(VkListScan *scan, const VkBlockTop *top, uint32 wanted,
+		   const void *annotation, const VkDots *dots,
+		   const VkRefineStart *refine)
+{
+	VkCandidates *out = scan->out;
+	uint32		lanes = wanted;
+
+	if (scan->code == NULL)
+		memset(&scan->scores, 0, sizeof(scan->scores));
+	else if (scan->list_bound != NULL)
+		lanes &= scan->list_bound(&scan->code->bound, annotation,
+								  top->head.scale, dots, out->threshold,
+								  &scan->scores);
+	else
+		lanes &= scan->flat_bound(&scan->code->bound, annotation, dots,
+								  out->threshold, &scan->scores);
 	/* what the kernel drops lies beyond the threshold of the moment */
-	if (scan->proven && (live & ~lanes) != 0)
+	if (scan->proven && (wanted & ~lanes) != 0)
 		out->dropped = Min(out->dropped, out->threshold);
-	for (lanes &= live; lanes != 0; lanes &= lanes - 1)
+	for (; lanes != 0; lanes &= lanes - 1)
 	{
 		int			lane = pg_rightmost_one_pos32(lanes);
-		uint64		tid = vk_tid_encode(&top->tids[lane]);
-		uint64		bytes = refine_bytes + (uint64) lane * scan->coder->refine_size;
-		VkCandidate *entry;
 
-		if (scan->round != NULL && scan->round->skip != NULL &&
-			scan->round->skip(scan->round->arg, tid))
-			continue;
-		entry = vk_candidates_add(out, scan->scores.lower[lane],
-								  scan->scores.upper[lane], tid);
-		entry->location = (uint64) refine_page << 32 | bytes;
-		entry->slot = scan->coder->refine_size > 0 ? scan->visit :
-			scan->visit | VK_REFINED;
-		entry->position = refine_position;
-		if (out->count >= out->prune_at)
-			(void) vk_candidates_prune(out);
+		take_lane(scan, top, lane, scan->scores.lower[lane],
+				  scan->scores.upper[lane], refine);
 	}
+}
+
+/* The live lanes of a block that the scan's conditions let through. */
+static uint32
+matching_lanes(VkListScan *scan, const VkBlockTop *top)
+{
+	uint32		lanes = top->head.live & ((1U << Min(top->head.count, VK_LANES)) - 1);
+
+	scan->live += pg_popcount32(lanes);
+	if (scan->filter != NULL && lanes != 0)
+		lanes = vk_filter_lanes(scan->filter, top, lanes);
+	scan->matched += pg_popcount32(lanes);
+	return lanes;
+}
+
+/*
+ * The query's code against the list's centre is made when the first row is
+ * there to be scored: under a filter many lists have none.
+ */
+static void
+prepare_code(VkListScan *scan)
+{
+	if (scan->prepared || scan->code == NULL)
+		return;
+	scan->prepared = true;
+	scan->prepare(scan);
 }
 
 /*
@@ -162,32 +220,56 @@ score_lines(const VkListScan *scan, int first_line, const uint8 *code, int lines
 
 /* Finish a block that began on an earlier page, as far as this page goes. */
 static void
-scan_carried(VkListScan *scan, Buffer buffer, Carry *carry)
+scan_carried(VkListScan *scan, Buffer buffer)
 {
+	VkCarry    *carry = &scan->carry;
 	Page		page = BufferGetPage(buffer);
 	int			lines = Min(scan->coder->lines - carry->done, VK_PAGE_LINES);
 
-	if (carry->wanted)
+	if (carry->lanes != 0 && scan->code != NULL)
 		score_lines(scan, carry->done, vk_page_line(page, 1), lines, &carry->dots);
 	carry->done += lines;
 	if (carry->done < scan->coder->lines)
 		return;
 	carry->open = false;
-	if (carry->wanted)
-		take_block(scan, &carry->top, carry->annotation, &carry->dots,
-				   carry->refine_page, carry->refine_position,
-				   carry->refine_bytes);
+	if (carry->lanes != 0)
+		take_block(scan, &carry->top, carry->lanes, carry->annotation,
+				   &carry->dots, &carry->refine);
+}
+
+/* Begin a block that runs on to the next page: `lines` of its code are here. */
+static void
+begin_carried(VkListScan *scan, const VkBlockTop *top, uint32 lanes, int lines,
+			  const VkRefineStart *refine)
+{
+	const VkIndex *vk = scan->vk;
+	VkCarry    *carry = &scan->carry;
+	const char *block = (const char *) top;
+
+	carry->open = true;
+	carry->lanes = lanes;
+	carry->done = lines;
+	carry->refine = *refine;
+	if (lanes == 0)
+		return;
+	memcpy(&carry->top, top, sizeof(VkBlockTop));
+	memcpy(carry->annotation, block + vk->annotation_line * VK_LINE_SIZE,
+		   sizeof(carry->annotation));
+	memset(&carry->dots, 0, sizeof(carry->dots));
+	if (scan->code != NULL)
+		score_lines(scan, 0, (const uint8 *) block + vk->head_lines * VK_LINE_SIZE,
+					lines, &carry->dots);
 }
 
 /* Score the blocks that begin on this page; the last may run on. */
 static void
-scan_page(VkListScan *scan, Buffer buffer, Carry *carry)
+scan_page(VkListScan *scan, Buffer buffer)
 {
 	const VkIndex *vk = scan->vk;
 	Page		page = BufferGetPage(buffer);
 	const VkPageHead *head = vk_page_head(page);
 	int			code_lines = scan->coder->lines;
-	uint64		refine_bytes = head->refine_offset;
+	VkRefineStart refine = {head->refine_page, head->refine_position, head->refine_offset};
 	bool		last_page = !BlockNumberIsValid(head->next);
 	const char *ahead = vk_page_ahead(scan->index,
 									  last_page ? scan->after : head->next);
@@ -200,11 +282,11 @@ scan_page(VkListScan *scan, Buffer buffer, Carry *carry)
 		ahead = NULL;
 	prefetch_lines(ahead, 0, 1);
 
-	if (carry->open)
+	if (scan->carry.open)
 	{
-		prefetch_lines(ahead, 1, Min(code_lines - carry->done, VK_PAGE_LINES));
-		scan_carried(scan, buffer, carry);
-		if (carry->open && head->first_head != 0)
+		prefetch_lines(ahead, 1, Min(code_lines - scan->carry.done, VK_PAGE_LINES));
+		scan_carried(scan, buffer);
+		if (scan->carry.open && head->first_head != 0)
 			vk_corrupt(scan->index, BufferGetBlockNumber(buffer),
 					   "A block begins before the one before it ends.");
 	}
@@ -215,47 +297,93 @@ scan_page(VkListScan *scan, Buffer buffer, Carry *carry)
 		const VkBlockTop *top = vk_block_top(page, line);
 		int			first = line + vk->head_lines;
 		int			lines = Min(code_lines, VK_PAGE_LINES - first + 1);
-		bool		wanted = top->head.count > 0 && top->head.live != 0;
+		uint32		lanes = matching_lanes(scan, top);
 
-		prefetch_lines(ahead, line, vk->head_lines + lines);
+		/* codes of rows that a filter drops are not read */
+		prefetch_lines(ahead, line, vk->head_lines + (scan->sparse ? 0 : lines));
+		if (lanes != 0)
+			prepare_code(scan);
 		/* read after the code: the stream that the CPU sees leaves it out */
 		for (int i = vk->annotation_line; i < vk->head_lines; i++)
 			__builtin_prefetch(vk_page_line(page, line + i), 0, 3);
 		done = first + lines;
 		if (lines < code_lines)
 		{
-			carry->open = true;
-			carry->wanted = wanted;
-			carry->done = lines;
-			carry->refine_page = head->refine_page;
-			carry->refine_position = head->refine_position;
-			carry->refine_bytes = refine_bytes;
-			memset(&carry->dots, 0, sizeof(carry->dots));
-			if (wanted)
-			{
-				memcpy(&carry->top, top, sizeof(VkBlockTop));
-				memcpy(carry->annotation,
-					   vk_page_line(page, line + vk->annotation_line),
-					   sizeof(carry->annotation));
-				score_lines(scan, 0, vk_page_line(page, first), lines,
-							&carry->dots);
-			}
+			begin_carried(scan, top, lanes, lines, &refine);
 			break;
 		}
-		if (wanted)
+		if (lanes != 0)
 		{
 			VkDots		dots = {0};
 
-			score_lines(scan, 0, vk_page_line(page, first), lines, &dots);
-			take_block(scan, top,
+			if (scan->code != NULL)
+				score_lines(scan, 0, vk_page_line(page, first), lines, &dots);
+			take_block(scan, top, lanes,
 					   vk_page_line(page, line + vk->annotation_line), &dots,
-					   head->refine_page, head->refine_position, refine_bytes);
+					   &refine);
 		}
-		refine_bytes += (uint64) VK_LANES * scan->coder->refine_size;
+		refine.bytes += (uint64) VK_LANES * scan->coder->refine_size;
 	}
 	/* a list's last page is not full, the first of the next may well be */
-	if (last_page)
+	if (last_page && !scan->sparse)
 		prefetch_lines(ahead, done, VK_PAGE_LINES + 1 - done);
+}
+
+/* ---- between pages: no lock is held ---- */
+
+/* the first of the candidates at the end that lack a flag */
+static int64
+first_without(const VkCandidates *candidates, uint32 flag)
+{
+	int64		first = candidates->count;
+
+	while (first > 0 && !(candidates->entries[first - 1].slot & flag))
+		first--;
+	return first;
+}
+
+/*
+ * Ask whether a candidate is a row that the query can have.  One that is not is
+ * left without bounds, for the next prune to remove.
+ */
+static bool
+check_candidate(VkListScan *scan, VkCandidate *entry)
+{
+	const VkRound *round = scan->round;
+
+	CHECK_FOR_INTERRUPTS();
+	scan->tally->checked++;
+	entry->slot |= VK_CHECKED;
+	if (!round->check(round->arg, entry->tid))
+	{
+		entry->lower = get_float4_nan();
+		return false;
+	}
+	scan->tally->passed++;
+	return true;
+}
+
+/* The same for one whose bounds are final; its upper bound counts from now on. */
+static void
+check_settled(VkListScan *scan, VkCandidate *entry)
+{
+	if (!(entry->slot & VK_CHECKED) && entry->lower <= scan->out->threshold &&
+		check_candidate(scan, entry))
+		entry->upper = entry->checked_upper;
+}
+
+/* Check the candidates that are new, where that pays; no refine codes. */
+static void
+check_fresh(VkListScan *scan)
+{
+	VkCandidates *out = scan->out;
+	int64		first = first_without(out, VK_CHECKED);
+
+	if (out->count - first < SETTLE_BATCH)
+		return;
+	for (int64 i = first; i < out->count; i++)
+		check_settled(scan, &out->entries[i]);
+	(void) vk_candidates_prune(out);
 }
 
 /*
@@ -283,18 +411,22 @@ static void
 make_room(VkListScan *scan)
 {
 	VkCandidates *out = scan->out;
+	const VkRound *round = scan->round;
 	int64		lanes = vk_page_lanes(scan->vk);
 	int64		most = PG_INT64_MAX;
+	bool		refined = scan->coder->refine_size > 0;
 
-	if (out->count >= out->sharpen_at && scan->coder->refine_size == 0 &&
-		scan->round != NULL && scan->round->sharpen != NULL)
+	if (must_check(scan) && !refined)
+		check_fresh(scan);
+	if (out->count >= out->sharpen_at && !refined &&
+		round != NULL && round->sharpen != NULL)
 		sharpen(scan);
 	if (out->count + lanes <= out->capacity)
 		return;
 	if (vk_candidates_prune(out) && out->count + lanes <= out->capacity)
 		return;
-	if (scan->round != NULL && scan->round->tighten != NULL)
-		most = scan->round->max_candidates;
+	if (round != NULL && round->tighten != NULL)
+		most = round->max_candidates;
 	if (out->capacity < most)
 	{
 		vk_candidates_reserve(scan->context, out,
@@ -302,44 +434,53 @@ make_room(VkListScan *scan)
 							   out->count + lanes));
 		return;
 	}
-	scan->round->tighten(scan->round->arg, out);
+	round->tighten(round->arg, out);
 }
 
-/* Score every live row of one chain of blocks. */
+/* Begin with the first page of a chain of blocks. */
 void
-vk_list_scan(VkListScan *scan, const VkSlot *slot)
+vk_list_begin(VkListScan *scan, const VkSlot *slot)
 {
-	BlockNumber block = slot->head;
-	uint32		position = 0;
-	Carry		carry;
+	scan->block = slot->head;
+	scan->position = 0;
+	scan->carry.open = false;
+	scan->live = scan->matched = 0;
+}
 
-	carry.open = false;
-	while (BlockNumberIsValid(block))
+/* Score the live rows of the next page; false where there is none. */
+bool
+vk_list_step(VkListScan *scan)
+{
+	Buffer		buffer;
+	Page		page;
+
+	if (!BlockNumberIsValid(scan->block))
 	{
-		Buffer		buffer;
-		Page		page;
-
-		CHECK_FOR_INTERRUPTS();
-		make_room(scan);
-		buffer = vk_read_chain_page(scan->index, block, VK_PAGE_BLOCK,
-									scan->slot, scan->born, position,
-									BUFFER_LOCK_SHARE);
-		page = BufferGetPage(buffer);
-		if (scan->snapshot != NULL)
-			vk_test_old_snapshot(scan->snapshot, scan->index, page);
-		scan_page(scan, buffer, &carry);
-		block = vk_page_head(page)->next;
-		UnlockReleaseBuffer(buffer);
-		position++;
+		if (scan->carry.open)
+			ereport(ERROR,
+					(errcode(ERRCODE_INDEX_CORRUPTED),
+					 errmsg("index \"%s\" contains a list that ends inside a block",
+							RelationGetRelationName(scan->index)),
+					 errdetail("The list in slot %u has %u pages.",
+							   scan->slot, scan->position),
+					 errhint("Please REINDEX it.")));
+		return false;
 	}
-	scan->stats->pages += position;
-	if (carry.open)
-		ereport(ERROR,
-				(errcode(ERRCODE_INDEX_CORRUPTED),
-				 errmsg("index \"%s\" contains a list that ends inside a block",
-						RelationGetRelationName(scan->index)),
-				 errdetail("The list in slot %u has %u pages.", scan->slot, position),
-				 errhint("Please REINDEX it.")));
+
+	CHECK_FOR_INTERRUPTS();
+	make_room(scan);
+	buffer = vk_read_chain_page(scan->index, scan->block, VK_PAGE_BLOCK,
+								scan->slot, scan->born, scan->position,
+								BUFFER_LOCK_SHARE);
+	page = BufferGetPage(buffer);
+	if (scan->snapshot != NULL)
+		vk_test_old_snapshot(scan->snapshot, scan->index, page);
+	scan_page(scan, buffer);
+	scan->block = vk_page_head(page)->next;
+	UnlockReleaseBuffer(buffer);
+	scan->position++;
+	scan->stats->pages++;
+	return true;
 }
 
 /*
@@ -373,47 +514,61 @@ refine_candidate(VkListScan *scan, VkCandidate *entry)
 				   scan->refine);
 	vk_refine_bounds(scan->coder, scan->code, scan->refine, scan->proven,
 					 &lower, &upper);
-	entry->lower = vk_round_down(lower);
-	entry->upper = vk_round_up(upper);
-	entry->slot |= VK_REFINED;
+	settle_bounds(scan, entry, vk_round_down(lower), vk_round_up(upper));
 	scan->stats->refined++;
 }
 
-/* the first of the candidates at the end that are not refined yet */
-static int64
-first_fresh(const VkCandidates *candidates)
+/*
+ * Refine and check a candidate.  As long as there is no threshold every row must
+ * be checked anyway, and only those that pass need be refined.
+ */
+static void
+settle_candidate(VkListScan *scan, VkCandidate *entry)
 {
-	int64		first = candidates->count;
+	bool		check = must_check(scan);
 
-	while (first > 0 && !(candidates->entries[first - 1].slot & VK_REFINED))
-		first--;
-	return first;
+	if (check && !(entry->slot & (VK_REFINED | VK_CHECKED)) &&
+		isinf(scan->out->threshold) && !check_candidate(scan, entry))
+		return;
+	if (!(entry->slot & VK_REFINED))
+		refine_candidate(scan, entry);
+	if (check)
+		check_settled(scan, entry);
+}
+
+static void
+settle_candidates(VkListScan *scan, int64 first, int64 last)
+{
+	VkCandidate *entries = scan->out->entries;
+	int			size = scan->coder->refine_size;
+
+	for (int64 i = first; i < last; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (size > 0 && i + REFINE_AHEAD < last)
+			vk_refine_prefetch(scan->index, &entries[i + REFINE_AHEAD], size);
+		settle_candidate(scan, &entries[i]);
+	}
 }
 
 void
 vk_list_settle(VkListScan *scan)
 {
 	VkCandidates *out = scan->out;
+	bool		check = must_check(scan);
 
 	/* a share of what there is, so that the work stays linear */
 	if (out->count - out->pruned_count >= Max(SETTLE_BATCH, out->pruned_count / 8))
 		(void) vk_candidates_prune(out);
-	if (scan->coder->refine_size == 0)
+	if (scan->code == NULL || (scan->coder->refine_size == 0 && !check))
 		return;
 	for (;;)
 	{
-		int64		first = first_fresh(out);
+		int64		first = first_without(out, check ? VK_CHECKED : VK_REFINED);
 		int64		last = Min(out->count,
 							   first + Max(SETTLE_BATCH, out->count / 8));
 
-		for (int64 i = first; i < last; i++)
-		{
-			CHECK_FOR_INTERRUPTS();
-			if (i + REFINE_AHEAD < last)
-				vk_refine_prefetch(scan->index, &out->entries[i + REFINE_AHEAD],
-								   scan->coder->refine_size);
-			refine_candidate(scan, &out->entries[i]);
-		}
+		settle_candidates(scan, first, last);
 		if (last == out->count)
 			break;
 		(void) vk_candidates_prune(out);

@@ -375,7 +375,7 @@ vk_meta_check(Relation index, const VkMeta *meta)
 			  !vk_grid_step_valid(meta->step)))
 		damage = "The grid of codes is unknown.";
 	else if (meta->flat > 1 || meta->element != VK_ELEMENT_F32 ||
-			 meta->attributes != 0)
+			 meta->attributes > VK_MAX_ATTRIBUTES)
 		damage = "The layout of blocks is unknown.";
 	else if (meta->maps < 1 || meta->maps > VK_META_MAPS ||
 			 meta->slots < VK_SLOT_FIRST_LIST || meta->slots > VK_MAX_SLOTS ||

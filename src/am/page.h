@@ -18,9 +18,10 @@
  *		   0   24 page header					1.5			TIDs, 16 x 6 bytes
  *		  24   40 VkPageHead					0.5			VkBlockHead
  *		  64 8128 lines of blocks				2			annotation: vkflat 128
- *													bytes; vkivf 96 and 32 bytes
- *													of null masks
- *												a			attribute values
+ *													bytes; vkivf 96
+ *												a			attribute values: for each
+ *													column 16 keys (attributes.h),
+ *													lane after lane
  *												c			scan code lines
  *
  *	  All head lines (all but the code) of a block lie on one page; where fewer
@@ -33,6 +34,9 @@
  *	  which may be cut by a page end.
  *
  *	  Rest page: heap TIDs, 6 bytes each, from line 1 on; count in the head.
+ *
+ *	  Summary page: VkSummary of 5 lines each, from line 1 on; for each of its
+ *	  slots one a column.
  *
  * IDENTIFICATION
  *	  src/am/page.h
@@ -54,6 +58,9 @@
 #define VK_PAGE_HEAD_SIZE	64
 #define VK_PAYLOAD_SIZE		(VK_PAGE_LINES * VK_LINE_SIZE)	/* 8128 */
 
+/* attribute columns of an index at most */
+#define VK_MAX_ATTRIBUTES	12
+
 #define VK_META_BLOCK		0
 #define VK_MAP_BLOCK		1
 #define VK_DIRECTORY_BLOCK	2
@@ -67,6 +74,7 @@
 #define VK_PAGE_REST		0x5606
 #define VK_PAGE_MEAN		0x5607
 #define VK_PAGE_FREE		0x5608
+#define VK_PAGE_SUMMARY		0x5609
 
 /* page flags */
 #define VK_PAGE_FULL		0x0001	/* the next block head is on a later page */
@@ -76,8 +84,9 @@
  * OFFSET SIZE	(from byte 24 of the page)
  *		0	2	kind
  *		2	2	flags
- *		4	4	slot of the list this page belongs to
- *		8	8	birth epoch of that list
+ *		4	4	slot of the list this page belongs to; the first slot of a
+ *				summary page
+ *		8	8	birth epoch of that list; 0 where the page belongs to none
  *	   16	4	next page of the chain, InvalidBlockNumber at its end
  *	   20	4	position in the chain, from 0
  *	   24	4	refine page on which the code of the first row begun here starts
@@ -115,7 +124,7 @@ StaticAssertDecl(sizeof(PageHeaderData) == 24, "page header must be 24 bytes");
  *		2	1	count: lanes in use; lanes at or past it are garbage
  *		3	1	flags, zero
  *		4	4	scale: what annotation norms are relative to (vkivf)
- *		8  24	zero
+ *		8  24	nulls: for each attribute column the lanes whose value is NULL
  */
 typedef struct VkBlockHead
 {
@@ -123,7 +132,7 @@ typedef struct VkBlockHead
 	uint8		count;
 	uint8		flags;
 	float4		scale;
-	uint8		zero[24];
+	uint16		nulls[VK_MAX_ATTRIBUTES];
 } VkBlockHead;
 
 typedef struct VkBlockTop		/* the first two lines of a block */
@@ -138,6 +147,10 @@ StaticAssertDecl(sizeof(VkFlatAnnotation) == 128, "vkflat annotation must be 128
 StaticAssertDecl(sizeof(VkListAnnotation) == 96, "vkivf annotation must be 96 bytes");
 
 #define VK_BLOCK_HEAD_LINES		4	/* without attribute lines */
+#define VK_MAX_HEAD_LINES		96
+
+StaticAssertDecl(VK_BLOCK_HEAD_LINES + VK_MAX_ATTRIBUTES * 16 * VK_LANES / VK_LINE_SIZE <= VK_MAX_HEAD_LINES,
+				 "the head lines of a block must leave room for code");
 
 /*
  * Directory slot: one line.  Slot s is line 1 + s mod 127 of directory page
@@ -157,10 +170,50 @@ typedef struct VkSlot
 	uint32		extent_length;
 	BlockNumber refine_head;
 	BlockNumber refine_tail;	/* hint, like tail */
-	BlockNumber summary;
+	BlockNumber summary;		/* page of its summaries, or invalid */
 } VkSlot;
 
 StaticAssertDecl(sizeof(VkSlot) == VK_LINE_SIZE, "VkSlot must be one line");
+
+/*
+ * What the attribute values of one list's rows have in common: one VkSummary for
+ * each attribute column, on the page that VkSlot.summary names.  A summary page
+ * holds those of n = VK_PAGE_LINES / (attributes x VK_SUMMARY_LINES) slots whose
+ * numbers follow each other, from VK_SLOT_FIRST_LIST on: slot s is entry
+ * (s - VK_SLOT_FIRST_LIST) mod n of its page.  Summaries only ever widen: they
+ * are what a list may hold.
+ *
+ * A key sets four bits of the Bloom filter: (a + i b) mod 2048 for i = 0..3,
+ * bit n being bit n mod 8 of byte n div 8.  a and b | 1 are the lower and the
+ * upper half of splitmix64 (quant/random.h) of (splitmix64 of the key's high 8
+ * bytes) xor its low 8 bytes.
+ *
+ * OFFSET SIZE
+ *		0  16	least key (attributes.h): low 8 bytes, high 8 bytes
+ *	   16  16	greatest key; less than the least: no values
+ *	   32	1	nulls: 1 if there are any
+ *	   33  31	zero
+ *	   64 256	Bloom filter of the keys, NULLs left out
+ */
+#define VK_BLOOM_SIZE		256
+#define VK_SUMMARY_LINES	5
+
+typedef struct VkStoredKey
+{
+	uint64		low;
+	int64		high;
+} VkStoredKey;
+
+typedef struct VkSummary
+{
+	VkStoredKey least;
+	VkStoredKey greatest;
+	uint8		nulls;
+	uint8		zero[31];
+	uint8		bloom[VK_BLOOM_SIZE];
+} VkSummary;
+
+StaticAssertDecl(sizeof(VkSummary) == VK_SUMMARY_LINES * VK_LINE_SIZE, "VkSummary must be five lines");
 
 /* VkSlot.flags */
 #define VK_SLOT_SEGMENT			0x0001	/* no centroid: every scan visits it */
@@ -194,7 +247,7 @@ typedef struct VkMeta
 	uint8		refine_bits;	/* 0, 4, 8 */
 	uint8		flat;			/* 1: vkflat annotation, no lists */
 	uint8		element;		/* VkStoredElement of the column's type */
-	uint8		attributes;		/* attribute columns, 0 */
+	uint8		attributes;		/* attribute columns */
 	uint64		seed;			/* of the rotation and of k-means */
 	uint64		epoch;			/* POSTGRES.md, protocol 3 */
 	uint32		op_in_progress;
@@ -210,7 +263,7 @@ typedef struct VkMeta
 	VkCurve		curve;
 	float8		curve_rows;		/* live rows when it was measured */
 	float4		step;			/* L1: of the grid of codes; else 0 */
-	uint32		zero;
+	uint8		attribute_width[VK_MAX_ATTRIBUTES]; /* bytes a lane: 4, 8, 16 */
 } VkMeta;
 
 /* element types of indexed columns (VkMeta.element) */

@@ -1,18 +1,24 @@
 /*-------------------------------------------------------------------------
  *
  * planner.c
- *	  Tells index scans the LIMIT that stands above them in the plan.
+ *	  Tells index scans of the plan around them: LIMIT and conditions.
  *
  * NOTES
- *	  An access method learns nothing of LIMIT from the executor.  After the
- *	  plan tree of a query has been initialised, each scan of one of our
- *	  indexes that feeds a Limit gets a pointer to its LimitState, in a field
- *	  of its ordering key that nobody else uses.  The limit is read when the
- *	  scan starts: the Limit has computed its expressions by then, on the first
- *	  scan as on every rescan.
+ *	  An access method learns nothing of LIMIT from the executor, nor of the
+ *	  conditions that the index does not know.  After the plan tree of a query
+ *	  has been initialised, each scan of one of our indexes gets a hint, in a
+ *	  field of its first key that nobody else uses: the LimitState that it feeds,
+ *	  if any, and its own plan node.  The limit is read when the scan starts: the
+ *	  Limit has computed its expressions by then, on the first scan as on every
+ *	  rescan.  There is no Limit in a parallel worker; how many rows the Limit
+ *	  may want of one is what the worker is told to run its plan for.
  *
- *	  It is a hint only.  Filters, ties, joins and Gather workers may make the
- *	  scan return more rows or fewer, and a scan must go on when asked to.
+ *	  The limit is a hint only.  Filters, ties and joins may make the scan return
+ *	  more rows or fewer, and a scan must go on when asked to.
+ *
+ *	  The node's conditions let a scan drop rows that the executor would drop,
+ *	  before it spends more on them.  Only conditions that can be evaluated more
+ *	  than once, and cheaply, are offered.  The executor evaluates them again.
  *
  * IDENTIFICATION
  *	  src/am/planner.c
@@ -22,57 +28,112 @@
 #include "postgres.h"
 #include "vk_compat.h"
 
+#include "access/parallel.h"
 #include "common/int.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
 #include "nodes/nodeFuncs.h"
+#include "optimizer/clauses.h"
+#include "optimizer/cost.h"
+#include "optimizer/optimizer.h"
 
 #include "am/am.h"
 
-#define LIMIT_HINT_MAGIC	0x564B4C48
+#define HINT_MAGIC		0x564B4C48
 
-typedef struct LimitHint
+/* a condition that costs more, in units of cpu_operator_cost, is left to the
+ * executor, which evaluates it on fewer rows */
+#define CHEAP_OPERATORS		8
+
+/* what ends the demand for rows */
+typedef struct Demand
+{
+	const LimitState *limit;	/* NULL: none */
+	int64		rows;			/* of a worker; 0: unknown */
+} Demand;
+
+struct VkScanHint
 {
 	uint32		magic;
-	LimitState *limit;
-} LimitHint;
+	Demand		demand;
+	IndexScanState *node;
+	bool		cheap_filter;	/* the node has conditions, fit for the scan */
+};
 
 static ExecutorStart_hook_type previous_executor_start = NULL;
+static ExecutorRun_hook_type previous_executor_run = NULL;
 
-static void give_hint(PlanState *node, LimitState *limit);
+static void give_demand(PlanState *node, Demand demand);
 
 static void
-give_hint_to_all(PlanState **nodes, int count, LimitState *limit)
+give_demand_to_all(PlanState **nodes, int count, Demand demand)
 {
 	for (int i = 0; i < count; i++)
-		give_hint(nodes[i], limit);
-}
-
-static void
-give_hint_to_scan(IndexScanState *scan, LimitState *limit)
-{
-	LimitHint  *hint;
-
-	/* there is no relation where the plan is only to be explained */
-	if (scan->iss_NumOrderByKeys == 0 || scan->iss_RelationDesc == NULL ||
-		scan->iss_RelationDesc->rd_indam->amgettuple != vk_gettuple)
-		return;
-
-	hint = MemoryContextAlloc(scan->ss.ps.state->es_query_cxt,
-							  sizeof(LimitHint));
-	hint->magic = LIMIT_HINT_MAGIC;
-	hint->limit = limit;
-	scan->iss_OrderByKeys[0].sk_func.fn_extra = hint;
+		give_demand(nodes[i], demand);
 }
 
 /*
- * give_hint -- find scans that feed this node row by row
+ * has_cheap_filter -- does a scan node have conditions, and may they be evaluated
+ * by the scan as well?
+ */
+static bool
+has_cheap_filter(IndexScanState *scan)
+{
+	Node	   *qual = (Node *) scan->ss.ps.plan->qual;
+	QualCost	cost;
+
+	if (scan->ss.ps.qual == NULL || contain_volatile_functions(qual) ||
+		contain_subplans(qual))
+		return false;
+	cost_qual_eval(&cost, (List *) qual, NULL);
+	return cost.per_tuple <= CHEAP_OPERATORS * cpu_operator_cost;
+}
+
+/*
+ * get_hint -- the hint of a scan of ours, made where there is none; NULL where
+ * the scan is not ours or has no key to carry it
+ */
+static VkScanHint *
+get_hint(IndexScanState *scan)
+{
+	VkScanHint *hint;
+	ScanKey		key = scan->iss_NumOrderByKeys > 0 ? scan->iss_OrderByKeys :
+		scan->iss_NumScanKeys > 0 ? scan->iss_ScanKeys : NULL;
+
+	/* there is no relation where the plan is only to be explained */
+	if (key == NULL || scan->iss_RelationDesc == NULL ||
+		scan->iss_RelationDesc->rd_indam->amgettuple != vk_gettuple)
+		return NULL;
+	hint = key->sk_func.fn_extra;
+	if (hint == NULL)
+	{
+		hint = MemoryContextAllocZero(scan->ss.ps.state->es_query_cxt,
+									  sizeof(VkScanHint));
+		hint->magic = HINT_MAGIC;
+		hint->node = scan;
+		hint->cheap_filter = has_cheap_filter(scan);
+		key->sk_func.fn_extra = hint;
+	}
+	return hint;
+}
+
+static void
+give_demand_to_scan(IndexScanState *scan, Demand demand)
+{
+	VkScanHint *hint = get_hint(scan);
+
+	if (hint != NULL)
+		hint->demand = demand;
+}
+
+/*
+ * give_demand -- find scans that feed this node row by row
  *
  * Only nodes that neither drop nor reorder rows by themselves are descended;
  * below any other, the number of rows asked for is unknown.
  */
 static void
-give_hint(PlanState *node, LimitState *limit)
+give_demand(PlanState *node, Demand demand)
 {
 	if (node == NULL)
 		return;
@@ -82,25 +143,25 @@ give_hint(PlanState *node, LimitState *limit)
 	switch (nodeTag(node))
 	{
 		case T_IndexScanState:
-			give_hint_to_scan((IndexScanState *) node, limit);
+			give_demand_to_scan((IndexScanState *) node, demand);
 			break;
 		case T_AppendState:
-			give_hint_to_all(((AppendState *) node)->appendplans,
-							 ((AppendState *) node)->as_nplans, limit);
+			give_demand_to_all(((AppendState *) node)->appendplans,
+							   ((AppendState *) node)->as_nplans, demand);
 			break;
 		case T_MergeAppendState:
-			give_hint_to_all(((MergeAppendState *) node)->mergeplans,
-							 ((MergeAppendState *) node)->ms_nplans, limit);
+			give_demand_to_all(((MergeAppendState *) node)->mergeplans,
+							   ((MergeAppendState *) node)->ms_nplans, demand);
 			break;
 		case T_SubqueryScanState:
-			give_hint(((SubqueryScanState *) node)->subplan, limit);
+			give_demand(((SubqueryScanState *) node)->subplan, demand);
 			break;
 		case T_ResultState:
 		case T_LockRowsState:
 		case T_GatherState:
 		case T_GatherMergeState:
 		case T_IncrementalSortState:
-			give_hint(outerPlanState(node), limit);
+			give_demand(outerPlanState(node), demand);
 			break;
 		default:
 			break;
@@ -108,16 +169,19 @@ give_hint(PlanState *node, LimitState *limit)
 }
 
 /*
- * find_limits -- walker over a whole plan, subplans and init plans included
+ * give_hints -- walker over a whole plan, subplans and init plans included
  */
 static bool
-find_limits(PlanState *node, void *context)
+give_hints(PlanState *node, void *context)
 {
 	if (node == NULL)
 		return false;
+	if (IsA(node, IndexScanState))
+		(void) get_hint((IndexScanState *) node);
 	if (IsA(node, LimitState))
-		give_hint(outerPlanState(node), (LimitState *) node);
-	return planstate_tree_walker(node, find_limits, context);
+		give_demand(outerPlanState(node),
+					(Demand) {.limit = (const LimitState *) node});
+	return planstate_tree_walker(node, give_hints, context);
 }
 
 static void
@@ -128,38 +192,71 @@ executor_start(QueryDesc *query, int flags)
 	else
 		standard_ExecutorStart(query, flags);
 
-	find_limits(query->planstate, NULL);
+	give_hints(query->planstate, NULL);
+}
+
+static void
+executor_run(VK_RUN_PARAMETERS)
+{
+	if (IsParallelWorker() && count > 0)
+		give_demand(query->planstate,
+					(Demand) {.rows = (int64) Min(count, PG_INT64_MAX)});
+
+	if (previous_executor_run)
+		previous_executor_run(VK_RUN_ARGUMENTS);
+	else
+		standard_ExecutorRun(VK_RUN_ARGUMENTS);
 }
 
 /*
- * vk_limit_hint -- rows that the LIMIT above a scan asks for, 0 if unknown
+ * vk_scan_hint -- what is known of the plan around a scan; NULL: nothing
+ */
+const VkScanHint *
+vk_scan_hint(IndexScanDesc scan)
+{
+	ScanKey		key = scan->numberOfOrderBys > 0 ? scan->orderByData :
+		scan->numberOfKeys > 0 ? scan->keyData : NULL;
+	const VkScanHint *hint = key != NULL ? key->sk_func.fn_extra : NULL;
+
+	return hint != NULL && hint->magic == HINT_MAGIC ? hint : NULL;
+}
+
+/*
+ * vk_hint_limit -- rows that the LIMIT above a scan asks for, 0 if unknown
  */
 int64
-vk_limit_hint(ScanKey orderbys, int norderbys)
+vk_hint_limit(const VkScanHint *hint)
 {
-	const LimitHint *hint;
-	const LimitState *limit;
+	const LimitState *limit = hint != NULL ? hint->demand.limit : NULL;
 	int64		rows;
 
-	if (norderbys == 0)
-		return 0;
-	hint = (const LimitHint *) orderbys[0].sk_func.fn_extra;
-	if (hint == NULL || hint->magic != LIMIT_HINT_MAGIC)
-		return 0;
-
-	limit = hint->limit;
-	if (limit->lstate == LIMIT_INITIAL || limit->noCount ||
+	if (hint != NULL && limit == NULL)
+		return hint->demand.rows;
+	if (limit == NULL || limit->lstate == LIMIT_INITIAL || limit->noCount ||
 		pg_add_s64_overflow(limit->count, limit->offset, &rows))
 		return 0;
 	return rows;
 }
 
 /*
- * vk_planner_init -- set the hook, once a process
+ * vk_hint_filter -- the scan node, where it has conditions that the scan may
+ * evaluate; else NULL
+ */
+IndexScanState *
+vk_hint_filter(const VkScanHint *hint)
+{
+	return hint != NULL && hint->cheap_filter ? hint->node : NULL;
+}
+
+/*
+ * vk_planner_init -- set the hooks, once a process
  */
 void
 vk_planner_init(void)
 {
+	vk_paths_init();
 	previous_executor_start = ExecutorStart_hook;
 	ExecutorStart_hook = executor_start;
+	previous_executor_run = ExecutorRun_hook;
+	ExecutorRun_hook = executor_run;
 }

@@ -1,15 +1,18 @@
 /*-------------------------------------------------------------------------
  *
  * search.c
- *	  From a query to candidates: rank centroids, scan lists, refine.
+ *	  From a query to candidates: visit lists, score, refine and check rows.
  *
  * NOTES
- *	  Nothing here touches the heap.  One share lock is held at a time and no
- *	  pin is kept between pages (POSTGRES.md, protocol 5-9).  Kernels run under
- *	  the page's share lock; they are leaf functions.  Refine codes are read
- *	  list by list, after the list's blocks, while the query's code for that
- *	  centre is at hand: the threshold that refined bounds give is so tight
- *	  that few rows of later lists get that far.
+ *	  One share lock is held at a time and no pin is kept between pages
+ *	  (POSTGRES.md, protocol 5-9).  Kernels run under the page's share lock; they
+ *	  are leaf functions.  The heap is touched by a round's callbacks only, with
+ *	  no lock held.  Refine codes are read list by list, after the list's blocks,
+ *	  while the query's code for that centre is at hand: the threshold that
+ *	  refined bounds give is so tight that few rows of later lists get that far.
+ *
+ *	  Lists without a centroid (segments) are visited always, and first; then
+ *	  the others, nearest first, until the work is done (work.c).
  *
  * IDENTIFICATION
  *	  src/am/search.c
@@ -21,12 +24,12 @@
 #include <math.h>
 
 #include "miscadmin.h"
-#include "port/pg_bitutils.h"
 #include "portability/instr_time.h"
 #include "utils/float.h"
 #include "utils/memutils.h"
 
 #include "am/search.h"
+#include "kernels/rounding.h"
 
 /* the mean as a centre */
 static const VkCenter mean_center = {0};
@@ -34,40 +37,16 @@ static const VkCenter mean_center = {0};
 /* statistical bounds that are the estimate itself */
 #define NO_SPREAD		0.0f
 
-struct VkSearch
-{
-	Relation	index;
-	const VkIndex *vk;
-	const VkMeta *meta;
-	VkScanStats *stats;
-	Snapshot	snapshot;
-	MemoryContext context;
-	VkCoder		center_coder;	/* rank centroids for queries */
-	VkCoder		nearest_coder;	/* rank centroids for rows: Euclidean, or L1 */
+/* summaries looked at before it is known whether that pays, and how many for one
+ * list that need not be visited */
+#define SUMMARIES_TRIED	32
+#define SUMMARIES_WORTH	16
 
-	/* the query */
-	VkQuery		query;
-	float	   *normalized;		/* cosine */
-	VkQueryCode code;			/* against the list at hand */
-	bool		code_current;	/* code.code is that of this query */
-	VkQueryCode center_code;	/* against the mean, for the centre list */
-	void	   *scratch;
-	int8_t	   *center_values;	/* decoded code of the list at hand */
-	uint8	   *refine;			/* one refine code */
+/* rows for one that matches, from which on their codes are not asked for early */
+#define SPARSE_ROWS		32
 
-	VkDirectory directory;		/* where slots are */
-
-	/* centroids, nearest first; tid >> 16 is the slot */
-	uint64		centers_born;
-	VkCandidates ranked;
-	int64		ranked_next;
-	int64		ranked_wanted;
-
-	VkCandidates candidates;
-	double	   *visits;			/* live rows of the lists begun before each */
-	int64		visit_count;
-	int64		visit_capacity;
-};
+/* relative error of an estimated score: annotations have 11 bits */
+#define SCORE_ROUNDING	0x1p-10
 
 /* ---- set-up ---- */
 
@@ -112,10 +91,40 @@ vk_search_snapshot(VkSearch *search, Snapshot snapshot)
 	search->snapshot = snapshot;
 }
 
+void
+vk_search_share(VkSearch *search, VkShare *share)
+{
+	search->share = share;
+}
+
+double
+vk_search_rows(const VkSearch *search)
+{
+	return search->rows;
+}
+
+bool
+vk_search_cut(const VkSearch *search)
+{
+	return search->cut;
+}
+
 bool
 vk_search_wild(const VkSearch *search)
 {
 	return search->query.wild;
+}
+
+void
+vk_search_reset_unscored(VkSearch *search, const VkMeta *meta, VkScanStats *stats)
+{
+	search->meta = meta;
+	search->stats = stats;
+	search->scored = false;
+	search->code_current = search->code_of_mean = false;
+	search->ranked_wanted = 0;
+	search->visit_count = 0;
+	memset(&search->tally, 0, sizeof(search->tally));
 }
 
 bool
@@ -125,11 +134,8 @@ vk_search_reset(VkSearch *search, const VkMeta *meta, const float *vector,
 	const VkCoder *coder = &search->vk->coder;
 	bool		wild = false;
 
-	search->meta = meta;
-	search->stats = stats;
-	search->code_current = false;
-	search->ranked_wanted = 0;
-	search->visit_count = 0;
+	vk_search_reset_unscored(search, meta, stats);
+	search->scored = true;
 	if (coder->metric == VK_METRIC_COSINE)
 	{
 		if (!vk_normalize(vector, coder->dim, search->normalized, &wild))
@@ -140,21 +146,6 @@ vk_search_reset(VkSearch *search, const VkMeta *meta, const float *vector,
 				  search->scratch);
 	search->query.wild |= wild;
 	return true;
-}
-
-static VkListScan
-new_list_scan(VkSearch *search)
-{
-	VkListScan	scan = {0};
-
-	scan.index = search->index;
-	scan.vk = search->vk;
-	scan.snapshot = search->snapshot;
-	scan.stats = search->stats;
-	scan.context = search->context;
-	scan.refine = search->refine;
-	scan.after = InvalidBlockNumber;
-	return scan;
 }
 
 /* the kernels that make bounds of the annotations of a coder's codes */
@@ -174,211 +165,188 @@ choose_bounds(VkListScan *scan, const VkCoder *coder, bool proven)
 		scan->list_bound = l1 ? k->bound_list_l1 : k->bound_list;
 }
 
-/* ---- centroids ---- */
-
-static int
-compare_candidates(const void *a, const void *b)
+VkListScan
+vk_search_list_scan(VkSearch *search, const VkCoder *coder, bool proven)
 {
-	const VkCandidate *x = a;
-	const VkCandidate *y = b;
+	VkListScan	scan = {0};
 
-	if (x->lower != y->lower)
-		return x->lower < y->lower ? -1 : 1;
-	return x->tid < y->tid ? -1 : x->tid > y->tid;
+	scan.index = search->index;
+	scan.vk = search->vk;
+	scan.snapshot = search->snapshot;
+	scan.stats = search->stats;
+	scan.tally = &search->tally;
+	scan.context = search->context;
+	scan.refine = search->refine;
+	scan.after = InvalidBlockNumber;
+	choose_bounds(&scan, coder, proven);
+	return scan;
 }
 
-/*
- * Rank the centroids: the `wanted` nearest, in order, into search->ranked.
- * Estimates of the scan code alone rank lists for queries; for rows (refined)
- * the 8-bit codes decide.
- */
-static void
-rank_centers(VkSearch *search, const VkCoder *coder, int64 wanted, bool refined)
-{
-	VkCandidates *ranked = &search->ranked;
-	VkListScan	scan = new_list_scan(search);
-	VkSlot		slot;
-	instr_time	start;
-	instr_time	end;
-
-	INSTR_TIME_SET_CURRENT(start);
-	wanted = Min(wanted, search->meta->lists);
-	if (search->ranked_wanted == 0)
-	{
-		vk_query_code_set(coder, &search->query, &mean_center, true,
-						  &search->center_code);
-		search->center_code.bound.epsilon = refined ? VK_EPSILON : NO_SPREAD;
-	}
-	vk_candidates_reserve(search->context, ranked,
-						  Max(Min(wanted * 4, search->meta->lists), wanted) +
-						  2 * vk_page_lanes(search->vk));
-	vk_candidates_init(ranked, ranked->entries, ranked->scratch,
-					   ranked->capacity, wanted);
-
-	vk_directory_slot(search->index, search->meta, &search->directory,
-					  VK_SLOT_CENTERS, &slot);
-	search->centers_born = slot.born;
-	choose_bounds(&scan, coder, false);
-	scan.code = &search->center_code;
-	scan.out = ranked;
-	scan.slot = VK_SLOT_CENTERS;
-	scan.born = slot.born;
-	vk_list_scan(&scan, &slot);
-	if (refined)
-		vk_list_settle(&scan);
-	(void) vk_candidates_prune(ranked);
-	qsort(ranked->entries, ranked->count, sizeof(VkCandidate), compare_candidates);
-	ranked->count = Min(ranked->count, wanted);
-	search->ranked_next = 0;
-	search->ranked_wanted = wanted;
-	INSTR_TIME_SET_CURRENT(end);
-	INSTR_TIME_SUBTRACT(end, start);
-	search->stats->rank_us += INSTR_TIME_GET_DOUBLE(end) * 1e6;
-}
-
-/* Decode the centre that a ranked entry stands for: its refine code. */
-static VkCenter
-read_center(VkSearch *search, const VkCandidate *entry)
-{
-	VkCenter	center;
-	int			dim = search->vk->coder.dim;
-
-	vk_refine_read(search->index, VK_SLOT_CENTERS, search->centers_born,
-				   (BlockNumber) (entry->location >> 32), entry->position,
-				   (uint32) entry->location, search->center_coder.refine_size,
-				   search->refine);
-	center.norm = vk_refine_center(search->refine, dim, search->center_values,
-								   &center.a);
-	center.code = search->center_values;
-	return center;
-}
-
-/*
- * The next list by rank, NULL after the last.  Where the ranking ends before
- * the work does, it is made again for four times as many.
- */
-static const VkCandidate *
-next_ranked(VkSearch *search, const VkCoder *coder, bool refined)
-{
-	int64		next = search->ranked_next;
-
-	if (next == search->ranked.count)
-	{
-		if (search->ranked_wanted >= search->meta->lists)
-			return NULL;
-		rank_centers(search, coder, search->ranked_wanted * 4, refined);
-		if (next >= search->ranked.count)
-			return NULL;
-	}
-	search->ranked_next = next + 1;
-	return &search->ranked.entries[next];
-}
-
-/* ---- a round ---- */
+/* ---- one list ---- */
 
 static uint32
-add_visit(VkSearch *search, double rows_before)
+add_visit(VkSearch *search)
 {
+	VkVisit    *visit;
+
 	if (search->visit_count == search->visit_capacity)
 	{
 		Size		size;
 
 		search->visit_capacity = Max(search->visit_capacity * 2, 64);
-		size = search->visit_capacity * sizeof(double);
+		size = search->visit_capacity * sizeof(VkVisit);
 		search->visits = search->visits == NULL ?
 			MemoryContextAllocHuge(search->context, size) :
 			repalloc_huge(search->visits, size);
 	}
-	search->visits[search->visit_count] = rows_before;
+	visit = &search->visits[search->visit_count];
+	visit->rows = search->rows;
+	visit->found = vk_work_found(search);
 	return (uint32) search->visit_count++;
 }
 
-/*
- * Scan one list against its centre (NULL: the mean) and refine what is left.
- * Block after will be read next, as far as is known.  Returns its live rows.
- */
-static int64
-visit_list(VkSearch *search, const VkRound *round, float epsilon, uint32 number,
-		   const VkSlot *slot, const VkCenter *center, BlockNumber after,
-		   double rows_before)
+/* VkListScan.prepare */
+static void
+prepare_list(VkListScan *scan)
 {
+	VkSearch   *search = scan->arg;
 	const VkCoder *coder = &search->vk->coder;
-	VkListScan	scan = new_list_scan(search);
+
+	if (search->centered || !search->code_of_mean)
+		vk_query_code_set(coder, &search->query,
+						  search->centered ? &search->center : &mean_center,
+						  vk_metric_centered(coder->metric) || !search->code_current,
+						  &search->code);
+	search->code_current = true;
+	search->code_of_mean = !search->centered;
+	search->code.bound.epsilon = search->epsilon;
+}
+
+/*
+ * May the list hold a row that the round's filter lets through?  Where summaries
+ * hardly ever exclude a list only one in eight is looked at.
+ */
+static bool
+list_may_match(VkSearch *search, uint32 number, const VkSlot *slot)
+{
+	const VkFilter *filter = search->round->filter;
+	VkTally    *tally = &search->tally;
+
+	if (filter == NULL ||
+		(tally->summaries >= SUMMARIES_TRIED && search->visit_count % 8 != 0 &&
+		 tally->excluded * SUMMARIES_WORTH < tally->summaries))
+		return true;
+	tally->summaries++;
+	if (vk_summary_may_match(search->index, search->vk, number, slot, filter))
+		return true;
+	tally->excluded++;
+	return false;
+}
+
+bool
+vk_search_open_list(VkSearch *search, uint32 number, const VkSlot *slot,
+					const VkCandidate *entry, BlockNumber after)
+{
+	VkListScan *list = &search->list;
 
 	if (!vk_slot_visible(slot, search->meta->epoch) ||
 		!BlockNumberIsValid(slot->head))
-		return 0;
-	if (center != NULL || !search->code_current)
+		return false;
+	if (!list_may_match(search, number, slot))
 	{
-		vk_query_code_set(coder, &search->query,
-						  center != NULL ? center : &mean_center,
-						  vk_metric_centered(coder->metric) || !search->code_current,
-						  &search->code);
-		search->code_current = true;
+		search->stats->skipped++;
+		search->tally.seen += slot->live;
+		search->rows += vk_work_list(search, slot, 0);
+		return false;
 	}
-	search->code.bound.epsilon = epsilon;
-
-	choose_bounds(&scan, coder, round->proven);
-	scan.code = &search->code;
-	scan.out = &search->candidates;
-	scan.round = round;
-	scan.visit = add_visit(search, rows_before);
-	scan.slot = number;
-	scan.born = slot->born;
-	scan.after = after;
-	scan.proven = round->proven || coder->flat;
-	vk_list_scan(&scan, slot);
-	vk_list_settle(&scan);
-	search->stats->lists++;
-	search->stats->rows += scan.live;
-	return scan.live;
+	search->centered = entry != NULL;
+	if (search->centered)
+		search->center = vk_rank_center(search, entry);
+	list->visit = add_visit(search);
+	search->begun = *slot;
+	list->slot = number;
+	list->born = slot->born;
+	list->after = after;
+	list->prepared = false;
+	list->sparse = search->round->filter != NULL &&
+		search->tally.matched * SPARSE_ROWS < search->tally.seen;
+	vk_list_begin(list, slot);
+	if (search->scored && search->round->filter == NULL)
+	{
+		list->prepared = true;
+		prepare_list(list);
+	}
+	return true;
 }
 
-/* Visit the segments: lists without a centroid, which every scan reads. */
-static double
-visit_segments(VkSearch *search, const VkRound *round, float epsilon)
+static void
+close_list(VkSearch *search)
+{
+	const VkListScan *list = &search->list;
+
+	search->stats->lists++;
+	search->stats->rows += list->live;
+	search->stats->matched += list->matched;
+	search->tally.seen += list->live;
+	search->tally.matched += list->matched;
+	if (search->centered)
+		search->rows += vk_work_list(search, &search->begun, list->live);
+}
+
+/* ---- which list comes next ---- */
+
+/* the number of the next slot to look at; false: there is none */
+static bool
+next_slot(VkSearch *search, uint32 *number)
+{
+	uint32		end = search->meta->slots;
+
+	if (search->share != NULL)
+		return vk_share_next(search->share, end, number);
+	*number = search->next_slot;
+	if (*number >= end)
+		return false;
+	search->next_slot++;
+	return true;
+}
+
+/*
+ * The next list by its slot: segments, or all lists where rows are not scored.
+ * Slots are copied a directory page at a time.
+ */
+static bool
+open_by_slot(VkSearch *search)
 {
 	const VkMeta *meta = search->meta;
-	VkSlot		slots[VK_PAGE_LINES];
-	double		rows = 0;
-	uint32		number = VK_SLOT_FIRST_LIST;
+	uint32		number;
 
-	search->code_current = false;
-	while (number < meta->slots)
+	while (next_slot(search, &number))
 	{
-		uint32		last = Min(meta->slots, (number / VK_PAGE_LINES + 1) * VK_PAGE_LINES);
-		uint32		first = number;
-		VkSlot	   *slot;
-		Buffer		buffer = vk_slot_lock(search->index, meta, number,
-										  BUFFER_LOCK_SHARE, &slot);
+		uint32		first = number / VK_PAGE_LINES * VK_PAGE_LINES;
+		const VkSlot *slot = &search->slots[number - first];
 
-		memcpy(slots, slot, (last - first) * sizeof(VkSlot));
-		UnlockReleaseBuffer(buffer);
-		for (; number < last; number++)
+		if (first != search->slots_first)
 		{
-			const VkSlot *segment = &slots[number - first];
+			VkSlot	   *on_page;
+			Buffer		buffer = vk_slot_lock(search->index, meta, first,
+											  BUFFER_LOCK_SHARE, &on_page);
 
-			if (meta->lists == 0 || (segment->flags & VK_SLOT_SEGMENT))
-				rows += visit_list(search, round, epsilon, number, segment,
-								   NULL, InvalidBlockNumber, rows);
+			memcpy(search->slots, on_page,
+				   Min(meta->slots - first, VK_PAGE_LINES) * sizeof(VkSlot));
+			UnlockReleaseBuffer(buffer);
+			search->slots_first = first;
 		}
+		if ((meta->lists == 0 || !search->scored || (slot->flags & VK_SLOT_SEGMENT)) &&
+			vk_search_open_list(search, number, slot, NULL, InvalidBlockNumber))
+			return true;
 	}
-	search->code_current = false;
-	return rows;
+	return false;
 }
 
-/* One list of the ranking */
-typedef struct RankedList
-{
-	const VkCandidate *entry;	/* NULL: there is none */
-	uint32		number;
-	VkSlot		slot;
-} RankedList;
-
-static RankedList
+static VkRankedList
 read_ranked(VkSearch *search, const VkCandidate *entry)
 {
-	RankedList	list = {0};
+	VkRankedList list = {0};
 
 	list.entry = entry;
 	list.slot.head = InvalidBlockNumber;
@@ -391,87 +359,177 @@ read_ranked(VkSearch *search, const VkCandidate *entry)
 	return list;
 }
 
+/* Ask the CPU for the summaries that the filter will look at. */
+static pg_attribute_always_inline void
+prefetch_summaries(VkSearch *search, uint32 number, const VkSlot *slot)
+{
+	const VkFilter *filter = search->round->filter;
+	const char *page = vk_page_ahead(search->index, slot->summary);
+	const VkSummary *summaries;
+
+	if (page == NULL)
+		return;
+	summaries = vk_summary_on_page(search->vk, (Page) page, number);
+	for (int i = 0; i < filter->count; i++)
+		__builtin_prefetch(&summaries[filter->conditions[i].column]);
+}
+
 /*
  * The list after this one, unless the ranking must go on first.  Its centre and
  * its first page are likely in no cache of the CPU: ask for them in time.
  */
-static RankedList
+static VkRankedList
 look_ahead(VkSearch *search)
 {
-	RankedList	list = read_ranked(search,
-								   search->ranked_next < search->ranked.count ?
-								   &search->ranked.entries[search->ranked_next] : NULL);
+	VkRankedList list = read_ranked(search, vk_rank_peek(search));
 
 	if (list.entry != NULL)
+	{
 		vk_refine_prefetch(search->index, list.entry,
 						   search->center_coder.refine_size);
+		if (search->round->filter != NULL && BlockNumberIsValid(list.slot.summary))
+			prefetch_summaries(search, list.number, &list.slot);
+	}
 	return list;
 }
 
-/* Visit the lists nearest the query until the work is done. */
-static bool
-visit_ranked(VkSearch *search, const VkRound *round, float epsilon, double rows)
+/* Rank as many centroids as the round will likely need. */
+static void
+begin_ranking(VkSearch *search)
 {
+	const VkRound *round = search->round;
 	const VkMeta *meta = search->meta;
-	double		rows_a_list = Max(meta->live_rows, 1.0) / meta->lists;
-	double		expected = round->budget / rows_a_list * 1.3 + 8;
-	int64		visited = 0;
-	RankedList	next = {0};
+	double		rows_a_list = Max(vk_work_total(search), 1.0) / meta->lists;
+	double		expected = round->probes > 0 ? round->probes :
+		search->work / rows_a_list * (vk_work_conditional(round) ? 4 : 1.3) + 8;
 
-	if (round->probes > 0)
-		expected = round->probes;
 	expected = Min(expected, (double) meta->lists);
 	if (search->ranked_wanted < expected)
-		rank_centers(search, &search->center_coder, (int64) ceil(expected), false);
+		vk_rank_centers(search, &search->center_coder, (int64) ceil(expected), false);
 	search->ranked_next = 0;
+}
 
-	while (round->probes > 0 ? visited < round->probes : rows < round->budget)
+/* The next list by rank, until the work is done. */
+static bool
+open_by_rank(VkSearch *search)
+{
+	if (!search->scored || search->meta->lists == 0)
+		return false;
+	if (search->probed == 0)
+		begin_ranking(search);
+	for (;;)
 	{
-		const VkCandidate *entry = next_ranked(search, &search->center_coder, false);
-		RankedList	list = next.entry != NULL ? next : read_ranked(search, entry);
-		VkCenter	center;
+		const VkCandidate *entry;
+		VkRankedList list;
 
+		if (!vk_work_left(search))
+			return false;
+		entry = vk_rank_next(search, &search->center_coder, false);
 		if (entry == NULL)
-			break;
-		next = look_ahead(search);
-		center = read_center(search, entry);
-		rows += visit_list(search, round, epsilon, list.number, &list.slot, &center,
-						   next.slot.head, rows);
-		visited++;
+			return false;
+		list = search->ahead.entry != NULL ? search->ahead : read_ranked(search, entry);
+		search->ahead = look_ahead(search);
+		search->probed++;
+		if (vk_search_open_list(search, list.number, &list.slot, entry,
+								search->ahead.slot.head))
+			return true;
+		CHECK_FOR_INTERRUPTS();
 	}
-	return visited >= meta->lists;
 }
 
 static bool
-collect(VkSearch *search, const VkRound *round, float epsilon)
+open_next(VkSearch *search)
+{
+	const VkRound *round = search->round;
+
+	if (round->max_rows > 0 && search->stats->rows >= round->max_rows)
+	{
+		search->cut = true;
+		return false;
+	}
+	return open_by_slot(search) || open_by_rank(search);
+}
+
+/* ---- a round ---- */
+
+/*
+ * The radius, where bounds are statistical with room for the rounding of scores,
+ * which they leave out: a row may lie just on the radius.
+ */
+static double
+outer_radius(const VkSearch *search, const VkRound *round)
+{
+	if (round->proven || isinf(round->radius))
+		return round->radius;
+	return round->radius +
+		SCORE_ROUNDING * (fabs(round->radius) + search->query.norm2);
+}
+
+static void
+begin(VkSearch *search, const VkRound *round, float epsilon)
 {
 	VkCandidates *candidates = &search->candidates;
+	const VkMeta *meta = search->meta;
 	int64		capacity = Max(round->wanted * 4, 1024);
-	instr_time	start;
-	instr_time	end;
-	double		rank_us = search->stats->rank_us;
-	double		rows = 0;
-	bool		exhaustive = true;
 
-	INSTR_TIME_SET_CURRENT(start);
 	if (round->max_candidates > 0)
 		capacity = Min(capacity, round->max_candidates);
 	vk_candidates_reserve(search->context, candidates,
 						  capacity + 2 * vk_page_lanes(search->vk));
 	vk_candidates_init(candidates, candidates->entries, candidates->scratch,
 					   candidates->capacity, round->wanted);
+	candidates->threshold = vk_round_up(outer_radius(search, round));
+
+	search->round = round;
+	search->epsilon = epsilon;
+	search->next_slot = !search->scored || meta->lists == 0 || meta->open_slot != 0 ?
+		VK_SLOT_FIRST_LIST : meta->slots;
+	search->slots_first = PG_UINT32_MAX;
+	if (search->share != NULL)
+		vk_share_begin(search->share);
+	search->probed = 0;
+	search->ahead.entry = NULL;
+	search->rows = search->taken = 0;
 	search->visit_count = 0;
-	if (search->meta->lists == 0 || search->meta->open_slot != 0)
-		rows = visit_segments(search, round, epsilon);
-	if (search->meta->lists > 0)
-		exhaustive = visit_ranked(search, round, epsilon, rows);
-	(void) vk_candidates_prune(candidates);
+	search->cut = false;
+	search->open = false;
+	search->work = vk_work_wanted(search);
+
+	search->list = vk_search_list_scan(search, &search->vk->coder, round->proven);
+	search->list.code = search->scored ? &search->code : NULL;
+	search->list.prepare = prepare_list;
+	search->list.arg = search;
+	search->list.out = candidates;
+	search->list.round = round;
+	search->list.filter = round->filter;
+	search->list.proven = round->proven || search->vk->coder.flat;
+}
+
+/* Visit lists to the end; returns whether none is left. */
+static bool
+collect(VkSearch *search, const VkRound *round, float epsilon)
+{
+	instr_time	start;
+	instr_time	end;
+	double		rank_us = search->stats->rank_us;
+
+	INSTR_TIME_SET_CURRENT(start);
+	begin(search, round, epsilon);
+	while (open_next(search))
+	{
+		while (vk_list_step(&search->list))
+			;
+		vk_list_settle(&search->list);
+		close_list(search);
+	}
+	(void) vk_candidates_prune(&search->candidates);
 
 	INSTR_TIME_SET_CURRENT(end);
 	INSTR_TIME_SUBTRACT(end, start);
 	search->stats->scan_us += INSTR_TIME_GET_DOUBLE(end) * 1e6 -
 		(search->stats->rank_us - rank_us);
-	return exhaustive;
+	vk_work_note(search);
+	return !search->cut && search->probed >= search->meta->lists;
 }
 
 VkCandidates *
@@ -479,6 +537,36 @@ vk_search_collect(VkSearch *search, const VkRound *round, bool *exhaustive)
 {
 	*exhaustive = collect(search, round, VK_EPSILON);
 	return &search->candidates;
+}
+
+void
+vk_search_begin(VkSearch *search, const VkRound *round)
+{
+	begin(search, round, VK_EPSILON);
+}
+
+bool
+vk_search_step(VkSearch *search, VkCandidates **candidates)
+{
+	VkCandidates *found = &search->candidates;
+
+	search->taken += found->count;
+	found->count = found->pruned_count = 0;
+	while (!search->open || !vk_list_step(&search->list))
+	{
+		if (search->open)
+			close_list(search);
+		search->open = open_next(search);
+		if (!search->open)
+		{
+			vk_work_note(search);
+			return false;
+		}
+	}
+	vk_list_settle(&search->list);
+	(void) vk_candidates_prune(found);
+	*candidates = found;
+	return true;
 }
 
 /* ---- calibration ---- */
@@ -512,7 +600,9 @@ vk_search_calibrate(VkSearch *search, int k, double budget, ItemPointer self,
 	int			count;
 
 	round.wanted = k;
-	round.budget = budget > 0 ? budget : get_float8_infinity();
+	round.radius = get_float8_infinity();
+	round.budget = budget;
+	round.exhaustive = budget == 0;
 	round.skip = skip_self;
 	round.arg = &tid;
 	/* without refine codes the scan code's estimate is the finest there is */
@@ -524,36 +614,9 @@ vk_search_calibrate(VkSearch *search, int k, double budget, ItemPointer self,
 	{
 		const VkCandidate *entry = &found->entries[i];
 
-		work[i] = search->visits[VK_VISIT(entry->slot)] + 1;
+		work[i] = search->visits[VK_VISIT(entry->slot)].rows + 1;
 		if (scores != NULL)
 			scores[i] = ((double) entry->lower + entry->upper) / 2;
 	}
 	return count;
-}
-
-/* ---- inserts ---- */
-
-uint32
-vk_search_nearest(VkSearch *search, const VkMeta *meta, const float *vector,
-				  int nth, VkCenter *center)
-{
-	static VkScanStats unused;
-	/* L1: the scan codes have 8 bits themselves */
-	const bool	refined = search->nearest_coder.metric != VK_METRIC_L1;
-	const VkCandidate *entry;
-
-	if (nth == 0)
-	{
-		search->meta = meta;
-		search->stats = &unused;
-		vk_query_init(&search->nearest_coder, vector, search->query.rotated,
-					  &search->query, search->scratch);
-		search->ranked_wanted = 0;
-		rank_centers(search, &search->nearest_coder, 4, refined);
-	}
-	entry = next_ranked(search, &search->nearest_coder, refined);
-	if (entry == NULL)
-		return 0;
-	*center = read_center(search, entry);
-	return (uint32) (entry->tid >> 16);
 }

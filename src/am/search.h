@@ -20,33 +20,54 @@
  * the bounds are final: those of the refine code (or there is none), or exact.
  */
 #define VK_REFINED		0x80000000U
-/* and this one that the score is known: VkCandidate.score */
+/* this one that the score is known: VkCandidate.score */
 #define VK_EXACT		0x40000000U
-#define VK_VISIT(slot)	((slot) & ~(VK_REFINED | VK_EXACT))
+/* and this one that VkRound.check has been asked */
+#define VK_CHECKED		0x20000000U
+#define VK_VISIT(slot)	((slot) & ~(VK_REFINED | VK_EXACT | VK_CHECKED))
 
 /* what one round of a scan asks for */
 typedef struct VkRound
 {
-	int64		wanted;			/* candidates that matter */
-	double		budget;			/* live rows to scan; infinity: all lists */
-	int64		probes;			/* lists to visit instead, 0 = by budget */
+	int64		wanted;			/* candidates that matter; 0: all */
+	double		radius;			/* greatest score that matters, or infinity */
+	const VkFilter *filter;		/* NULL: none */
+	bool		exhaustive;		/* visit all lists; else: */
+	double		budget;			/* live rows to see; 0: as the recall curve has it */
+	double		total;			/* for rows to find, those of earlier rounds too */
+	double		rows;			/* in the index, about */
+	int64		probes;			/* lists to visit, 0: as recall asks */
+	int64		max_rows;		/* seen by the scan, after which it ends; 0: none */
 	bool		proven;			/* proven bounds (else statistical) */
 
 	/* true for rows that are not to come again; NULL: none */
 	bool		(*skip) (void *arg, uint64 tid);
 
 	/*
-	 * Both are called with no lock held.  sharpen finds the exact scores of the
-	 * most promising candidates that have none yet, `wanted` of them, so that
-	 * the threshold comes close to the final one early.  tighten is for when
-	 * candidates do not fit any more: it must bring candidates->count to at
-	 * most half of the capacity.
+	 * All three are called with no lock held.  check, where it is not NULL, says
+	 * whether a row is visible and passes the conditions that the index does not
+	 * know.  sharpen finds the exact scores of the most promising candidates that
+	 * have none yet, `wanted` of them, so that the threshold comes close to the
+	 * final one early.  tighten is for when candidates do not fit any more: it
+	 * must bring candidates->count to at most half of the capacity.
 	 */
+	bool		(*check) (void *arg, uint64 tid);
 	void		(*sharpen) (void *arg, VkCandidates *candidates);
 	void		(*tighten) (void *arg, VkCandidates *candidates);
 	void	   *arg;
 	int64		max_candidates; /* entries that memory allows */
 } VkRound;
+
+/* rows met, and those that passed: how selective conditions are */
+typedef struct VkTally
+{
+	double		seen;			/* live rows of the lists visited */
+	double		matched;		/* of them by the filter */
+	double		checked;
+	double		passed;			/* of them by VkRound.check */
+	int64		summaries;		/* looked at */
+	int64		excluded;		/* lists that they told not to visit */
+} VkTally;
 
 /*
  * Visit lists until the round's work is done.  The candidates are all rows
@@ -56,8 +77,23 @@ typedef struct VkRound
 extern VkCandidates *vk_search_collect(VkSearch *search, const VkRound *round,
 									   bool *exhaustive);
 
+/*
+ * The same page by page, for rounds that want all rows: begin, then step until
+ * it returns false.  Each step leaves the candidates of one page, which the
+ * caller takes before the next.
+ */
+extern void vk_search_begin(VkSearch *search, const VkRound *round);
+extern bool vk_search_step(VkSearch *search, VkCandidates **candidates);
+
+/* has vkindex.max_scan_rows ended the last round? */
+extern bool vk_search_cut(const VkSearch *search);
+
 /* the MVCC snapshot that reads are for (old-snapshot tests); NULL: none */
 extern void vk_search_snapshot(VkSearch *search, Snapshot snapshot);
+
+/* a query without a vector: rows are not scored */
+extern void vk_search_reset_unscored(VkSearch *search, const VkMeta *meta,
+									 VkScanStats *stats);
 
 /* no bound holds for this query: every row must be fetched */
 extern bool vk_search_wild(const VkSearch *search);
@@ -76,56 +112,229 @@ typedef uint32_t (*VkFlatBound) (const VkBoundQuery *, const VkFlatAnnotation *,
 typedef uint32_t (*VkListBound) (const VkBoundQuery *, const VkListAnnotation *,
 								 float, const VkDots *, float, VkScores *);
 
+/* where the refine code of lane 0 of a block starts: page.h */
+typedef struct VkRefineStart
+{
+	BlockNumber page;
+	uint32		position;
+	uint64		bytes;
+} VkRefineStart;
+
+/* A block whose code runs on to the next page */
+typedef struct VkCarry
+{
+	bool		open;			/* lines are still to come */
+	uint32		lanes;			/* that match; 0: nothing below is set */
+	int			done;			/* code lines seen */
+	VkBlockTop	top;
+	char		annotation[2 * VK_LINE_SIZE];
+	VkDots		dots;
+	VkRefineStart refine;
+} VkCarry;
+
 /* One chain being scanned */
-typedef struct VkListScan
+typedef struct VkListScan VkListScan;
+struct VkListScan
 {
 	/* the same for all lists of a search */
 	Relation	index;
 	const VkIndex *vk;
 	Snapshot	snapshot;		/* for old-snapshot tests; NULL: none */
 	VkScanStats *stats;
+	VkTally    *tally;
 	MemoryContext context;		/* candidates grow in it */
 	uint8	   *refine;			/* room for one refine code */
 	VkScores	scores;			/* of the block at hand */
 
 	/* this list */
 	const VkCoder *coder;
-	const VkQueryCode *code;
+	const VkQueryCode *code;	/* NULL: rows are not scored */
+	bool		prepared;		/* code is against this list's centre */
+	void		(*prepare) (VkListScan *scan);	/* makes it so */
+	void	   *arg;			/* prepare's */
 	VkCandidates *out;
 	VkListBound list_bound;		/* NULL: flat annotation */
 	VkFlatBound flat_bound;		/* for it */
 	const VkRound *round;		/* its callbacks; NULL: none */
+	const VkFilter *filter;		/* NULL: none */
+	bool		sparse;			/* it lets few rows through */
 	uint32		visit;			/* goes into VkCandidate.slot */
 	uint32		slot;
 	uint64		born;
 	BlockNumber after;			/* read after this list, if it is known */
 	bool		proven;			/* for refine bounds */
-	int64		live;			/* live lanes scored */
+	int64		live;			/* live lanes seen */
+	int64		matched;		/* of them by the filter */
 	int			run;			/* pages read that follow one another in memory */
-} VkListScan;
+
+	/* the next page */
+	BlockNumber block;
+	uint32		position;
+	VkCarry		carry;
+};
 
 extern void vk_candidates_reserve(MemoryContext context, VkCandidates *candidates,
 								  int64 capacity);
-/* score every live row of one chain of blocks into scan->out */
-extern void vk_list_scan(VkListScan *scan, const VkSlot *slot);
+/*
+ * Score every live row of one chain of blocks into scan->out: begin, then step
+ * page by page until it returns false.
+ */
+extern void vk_list_begin(VkListScan *scan, const VkSlot *slot);
+extern bool vk_list_step(VkListScan *scan);
 /* ask the CPU for an entry's refine code: it is read soon */
 extern void vk_refine_prefetch(Relation index, const VkCandidate *entry, int size);
 /*
  * At the end of a list: tighten the threshold where enough candidates are new,
- * and refine those that the list has left, in batches, the bounds of one batch
- * tightening the threshold for the next.
+ * and refine and check those that the list has left, in batches, the bounds of
+ * one batch tightening the threshold for the next.
  */
 extern void vk_list_settle(VkListScan *scan);
 
-/* ---- tids.c ---- */
+/* ---- rest.c ---- */
 
-typedef void (*VkTidCallback) (void *arg, uint64 tid);
+typedef struct VkRestWalk
+{
+	Relation	index;
+	uint32		number;			/* slot: VK_SLOT_REST_... */
+	uint64		born;
+	BlockNumber block;			/* the next page */
+	uint32		position;
+	int			count;			/* TIDs of the page at hand */
+	uint64		tids[VK_REST_ENTRIES];
+} VkRestWalk;
 
-/* hand every live TID of all lists to the callback, no lock being held */
-extern void vk_list_tids(Relation index, const VkIndex *vk, const VkMeta *meta,
-						 VkTidCallback callback, void *arg);
-/* the same for one of the rest lists (VK_SLOT_REST_...) */
-extern void vk_rest_tids(Relation index, const VkIndex *vk, const VkMeta *meta,
-						 uint32 slot, VkTidCallback callback, void *arg);
+/* the TIDs of a rest list: begin, then step page by page until it returns false */
+extern void vk_rest_begin(VkRestWalk *walk, Relation index, const VkMeta *meta,
+						  uint32 number);
+extern bool vk_rest_step(VkRestWalk *walk);
+
+/* ---- parallel.c: what one process reads of a scan that several share ---- */
+
+typedef struct VkShare VkShare;
+
+/* read the meta page and join the scan; NULL where this process is alone */
+extern VkShare *vk_share_join(IndexScanDesc scan, VkMeta *meta,
+							  MemoryContext context);
+/* its slots below the end, from the first, until it returns false */
+extern void vk_share_begin(VkShare *share);
+extern bool vk_share_next(VkShare *share, uint32 end, uint32 *slot);
+/* do the rest lists fall to this process? */
+extern bool vk_share_take_rest(VkShare *share);
+
+/* the search visits this share of the segments from now on; NULL: all */
+extern void vk_search_share(VkSearch *search, VkShare *share);
+/* live rows of the lists that the last round visited or could leave out */
+extern double vk_search_rows(const VkSearch *search);
+
+/* ---- search.c, rank.c: what they share ---- */
+
+/* One list of the ranking */
+typedef struct VkRankedList
+{
+	const VkCandidate *entry;	/* NULL: there is none */
+	uint32		number;
+	VkSlot		slot;
+} VkRankedList;
+
+/* what had been done when a list was begun */
+typedef struct VkVisit
+{
+	double		rows;
+	double		found;			/* candidates, those taken included */
+} VkVisit;
+
+struct VkSearch
+{
+	Relation	index;
+	const VkIndex *vk;
+	const VkMeta *meta;
+	VkScanStats *stats;
+	Snapshot	snapshot;
+	VkShare    *share;			/* NULL: all segments */
+	MemoryContext context;
+	VkCoder		center_coder;	/* rank centroids for queries */
+	VkCoder		nearest_coder;	/* rank centroids for rows: Euclidean, or L1 */
+	void	   *scratch;
+	uint8	   *refine;			/* one refine code */
+	VkDirectory directory;		/* where slots are */
+
+	/* the query */
+	bool		scored;			/* there is a vector */
+	VkQuery		query;
+	float	   *normalized;		/* cosine */
+	VkQueryCode code;			/* against the list at hand */
+	bool		code_current;	/* code.code is that of this query */
+	bool		code_of_mean;	/* and all of code is against the mean */
+	VkQueryCode center_code;	/* against the mean, for the centre list */
+	VkTally		tally;
+
+	/* centroids, nearest first; tid >> 16 is the slot */
+	uint64		centers_born;
+	VkCandidates ranked;
+	int64		ranked_next;
+	int64		ranked_sorted;	/* entries in order; the others come after them */
+	int64		ranked_wanted;
+
+	/* the round */
+	const VkRound *round;
+	float		epsilon;
+	uint32		next_slot;		/* of segments, or of all lists */
+	uint32		slots_first;	/* of the directory page at hand */
+	VkSlot		slots[VK_PAGE_LINES];	/* on it */
+	int64		probed;			/* lists visited by rank */
+	VkRankedList ahead;			/* the next by rank, if it is known */
+	double		work;			/* rows to see */
+	double		rows;			/* of the lists begun so far, see vk_work_list */
+	double		rows_estimated; /* as of the last estimate of the work */
+	double		taken;			/* candidates that the caller has taken */
+	bool		cut;			/* by vkindex.max_scan_rows */
+	VkCandidates candidates;
+	VkVisit    *visits;			/* one a list begun */
+	int64		visit_count;
+	int64		visit_capacity;
+
+	/* the list at hand */
+	bool		open;
+	VkSlot		begun;			/* its slot */
+	VkListScan	list;
+	VkCenter	center;
+	bool		centered;		/* else its centre is the mean */
+	int8_t	   *center_values;	/* decoded code */
+};
+
+extern VkListScan vk_search_list_scan(VkSearch *search, const VkCoder *coder,
+									  bool proven);
+/*
+ * Begin a list of the round that has begun; vk_list_step(&search->list) reads it.
+ * entry is its centroid, NULL for a segment or where rows are not scored; block
+ * after will be read next, as far as is known.  Returns false where there is
+ * nothing to read.
+ */
+extern bool vk_search_open_list(VkSearch *search, uint32 number,
+								const VkSlot *slot, const VkCandidate *entry,
+								BlockNumber after);
+
+/* work.c: candidates found so far, those that the caller has taken included */
+extern double vk_work_found(const VkSearch *search);
+/* what a list with that many live rows counts for */
+extern double vk_work_list(const VkSearch *search, const VkSlot *slot, double live);
+/* rows that the recall curve is about */
+extern double vk_work_total(const VkSearch *search);
+/* does the round ask for rows that meet conditions, or lie within a radius? */
+extern bool vk_work_conditional(const VkRound *round);
+extern double vk_work_wanted(VkSearch *search);
+extern bool vk_work_left(VkSearch *search);
+/* into the statistics */
+extern void vk_work_note(VkSearch *search);
+
+/* rank.c: the wanted nearest centroids; refined: by their 8-bit codes */
+extern void vk_rank_centers(VkSearch *search, const VkCoder *coder, int64 wanted,
+							bool refined);
+/* the list that vk_rank_next will return, NULL if it must rank again */
+extern const VkCandidate *vk_rank_peek(VkSearch *search);
+extern const VkCandidate *vk_rank_next(VkSearch *search, const VkCoder *coder,
+									   bool refined);
+/* decode the centre that a ranked entry stands for */
+extern VkCenter vk_rank_center(VkSearch *search, const VkCandidate *entry);
 
 #endif							/* VK_SEARCH_H */

@@ -17,6 +17,8 @@
 
 #include "access/genam.h"
 
+#include "utils/float.h"
+
 #include "am/am.h"
 #include "types/f32vec.h"
 
@@ -61,10 +63,11 @@ f32vec_distance_l1(const float *a, const float *b, int dim)
 	return f32vec_finish_l1(vk_kernels->pair_l1[VK_F32] (a, b, dim));
 }
 
+/* a radius may be negative, which no distance is within */
 static double
 score_square(double distance)
 {
-	return distance * distance;
+	return distance * fabs(distance);
 }
 
 static double

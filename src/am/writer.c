@@ -171,6 +171,26 @@ block_pages(int head_lines, int block_lines, int64 blocks)
 }
 
 /*
+ * The summaries of the list begun, on a new page where its slot is the first of
+ * one.  Lists are written in the order of their slots.
+ */
+static void
+begin_summaries(VkWriter *writer)
+{
+	VkChain    *chain = &writer->summary;
+	Page		page = (Page) chain->image.data;
+
+	if (vk_summary_first(writer->vk, writer->number) == writer->number)
+	{
+		chain_put(writer, chain);
+		chain->block = writer->allocated++;
+		vk_summary_page_init(writer->vk, page, writer->number);
+	}
+	writer->summaries = vk_summary_on_page(writer->vk, page, writer->number);
+	writer->list.summary = chain->block;
+}
+
+/*
  * vk_writer_begin -- begin the list of a slot, which will hold `rows` rows
  */
 void
@@ -183,8 +203,10 @@ vk_writer_begin(VkWriter *writer, const VkCoder *coder, uint32 slot, int64 rows)
 	writer->number = slot;
 	writer->rows = rows;
 	vk_slot_init(&writer->list, BORN);
+	if (writer->vk->attributes > 0 && slot >= VK_SLOT_FIRST_LIST)
+		begin_summaries(writer);
 	chain_init(writer, &writer->blocks, VK_PAGE_BLOCK, slot,
-			   block_pages(writer->head_lines, writer->block_lines, blocks));
+			   block_pages(writer->vk->head_lines, writer->vk->block_lines, blocks));
 	chain_init(writer, &writer->refine, VK_PAGE_REFINE, slot,
 			   (refine_bytes + VK_PAYLOAD_SIZE - 1) / VK_PAYLOAD_SIZE);
 	if (rows > 0)
@@ -210,7 +232,7 @@ open_block_head(VkWriter *writer, int64 first_row)
 	int			line;
 
 	if (chain->block == InvalidBlockNumber ||
-		chain->used + writer->head_lines > VK_PAGE_LINES)
+		chain->used + writer->vk->head_lines > VK_PAGE_LINES)
 	{
 		if (chain->block != InvalidBlockNumber)
 			chain_head(chain)->flags |= VK_PAGE_FULL;
@@ -241,7 +263,7 @@ put_block(VkWriter *writer, int64 first_row, bool last)
 {
 	VkChain    *chain = &writer->blocks;
 	const char *from = writer->block;
-	int			lines = writer->block_lines;
+	int			lines = writer->vk->block_lines;
 
 	open_block_head(writer, first_row);
 	while (lines > 0)
@@ -261,14 +283,15 @@ put_block(VkWriter *writer, int64 first_row, bool last)
 		from += piece * VK_LINE_SIZE;
 		lines -= piece;
 	}
-	memset(writer->block, 0, writer->block_lines * VK_LINE_SIZE);
+	memset(writer->block, 0, writer->vk->block_lines * VK_LINE_SIZE);
 }
 
 /*
  * vk_writer_add -- append a row to the list begun
  */
 void
-vk_writer_add(VkWriter *writer, ItemPointer tid, const VkRowCode *code)
+vk_writer_add(VkWriter *writer, ItemPointer tid, const VkRowCode *code,
+			  const VkAttributes *attributes)
 {
 	const VkCoder *coder = writer->coder;
 	VkBlockTop *top = (VkBlockTop *) writer->block;
@@ -285,10 +308,17 @@ vk_writer_add(VkWriter *writer, ItemPointer tid, const VkRowCode *code)
 	top->tids[lane] = *tid;
 	top->head.live |= 1 << lane;
 	top->head.count = lane + 1;
-	vk_annotation_put(coder, writer->block + 2 * VK_LINE_SIZE,
+	vk_annotation_put(coder,
+					  writer->block + writer->vk->annotation_line * VK_LINE_SIZE,
 					  top->head.scale, lane, code);
+	if (attributes != NULL)
+	{
+		vk_attributes_put(writer->vk, top, lane, attributes);
+		if (writer->vk->attributes > 0)
+			vk_summary_add_row(writer->vk, writer->summaries, attributes);
+	}
 
-	to = writer->block + writer->head_lines * VK_LINE_SIZE + 4 * lane;
+	to = writer->block + writer->vk->head_lines * VK_LINE_SIZE + 4 * lane;
 	for (int i = 0; i < coder->lines; i++)
 		memcpy(to + i * VK_LINE_SIZE, code->lane + 4 * i, 4);
 
@@ -405,10 +435,10 @@ vk_writer_init(VkWriter *writer, const VkIndex *vk, Relation index)
 
 	memset(writer, 0, sizeof(VkWriter));
 	writer->index = index;
-	writer->head_lines = vk->head_lines;
-	writer->block_lines = vk->block_lines;
+	writer->vk = vk;
 	writer->allocated = VK_DIRECTORY_BLOCK + 1;
-	writer->block = palloc0(writer->block_lines * VK_LINE_SIZE);
+	writer->block = palloc0(vk->block_lines * VK_LINE_SIZE);
+	writer->summary.block = InvalidBlockNumber;
 
 	for (int i = 0; i < 2; i++)
 		chain_init(writer, &writer->rest[i], VK_PAGE_REST,
@@ -472,7 +502,8 @@ vk_writer_meta(Relation index, const VkMeta *meta)
 }
 
 /*
- * vk_writer_finish -- write what is left: rest, directory, maps and meta
+ * vk_writer_finish -- write what is left: rest, summaries, directory, maps and
+ * meta
  */
 void
 vk_writer_finish(VkWriter *writer, VkMeta *meta)
@@ -492,6 +523,7 @@ vk_writer_finish(VkWriter *writer, VkMeta *meta)
 		put_slot(writer, VK_SLOT_REST_NAN + i, &slot);
 	}
 
+	chain_put(writer, &writer->summary);
 	chain_put(writer, &writer->directory);
 	if (writer->ndirectories > 1)
 		put_page(writer, VK_DIRECTORY_BLOCK, writer->first_directory.data);

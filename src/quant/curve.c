@@ -135,3 +135,23 @@ vk_curve_budget(const VkCurve *curve, double k, double target, double total)
 		work = k;
 	return work < total ? work : total;
 }
+
+double
+vk_curve_recall(const VkCurve *curve, double k, double rows, double total)
+{
+	double		low = 0;
+	double		high = 1;
+
+	if (rows >= total)
+		return 1;
+	for (int step = 0; step < 20; step++)
+	{
+		double		target = (low + high) / 2;
+
+		if (vk_curve_budget(curve, k, target, total) <= rows)
+			low = target;
+		else
+			high = target;
+	}
+	return low;
+}

@@ -346,6 +346,9 @@ extern void vk_curve_finish(VkCurve *curve);
  */
 extern double vk_curve_budget(const VkCurve *curve, double k, double target,
 							  double total);
+/* the other way: the target whose budget is that many rows */
+extern double vk_curve_recall(const VkCurve *curve, double k, double rows,
+							  double total);
 
 /* ---------------------------------------------------------------------
  * candidates.c: the hybrid top-k: a growing batch pruned by quickselect
@@ -358,6 +361,7 @@ typedef struct VkCandidate
 	union
 	{
 		uint64_t	location;	/* caller's: where its refine code lies */
+		float		checked_upper;	/* caller's: upper, once it counts */
 		double		score;		/* caller's: the exact one, once it is known */
 	};
 	uint32_t	slot;			/* caller's: its list, to check that page by */
@@ -381,7 +385,8 @@ typedef struct VkCandidates
 extern void vk_candidates_init(VkCandidates *candidates, VkCandidate *entries,
 							   float *scratch, int64_t capacity, int64_t wanted);
 /*
- * Recompute the threshold from upper bounds and drop entries above it.  Called
+ * Recompute the threshold from upper bounds and drop entries above it, and those
+ * whose lower bound is NaN: the caller has given them up.  Called
  * when count reaches prune_at; sets the next prune_at (at most capacity).
  * Returns false where more than half of capacity is left: the caller must
  * tighten by exact distances.

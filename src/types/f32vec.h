@@ -67,6 +67,11 @@ extern Datum f32vec_negative_inner_product(PG_FUNCTION_ARGS);
 extern Datum f32vec_cosine_distance(PG_FUNCTION_ARGS);
 extern Datum f32vec_l1_distance(PG_FUNCTION_ARGS);
 
+/* f32vec_cost.c: bytes of a column's vectors that are stored out of line (0: they
+ * are in the row), and what fetching that many costs, with what a page costs */
+extern double f32vec_toasted_bytes(Oid table, AttrNumber column, int dim);
+extern double f32vec_detoast_cost(double bytes, double page_cost);
+
 /* one NaN for all CPUs: their own differ in the sign */
 static inline double
 f32vec_canonical_nan(double value)

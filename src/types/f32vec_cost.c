@@ -27,35 +27,57 @@
 
 #include "types/f32vec.h"
 
-/* a distance, in units of cpu_operator_cost: the COST of the SQL functions */
-#define DISTANCE_OPERATORS	10
+/* a distance, in units of cpu_operator_cost: the call, and the elements */
+#define DISTANCE_OPERATORS	25
+#define ELEMENTS_AN_OPERATOR	16
 
 /* finding and joining the chunks of one value, in units of cpu_tuple_cost */
-#define DETOAST_TUPLES	50
+#define DETOAST_TUPLES	100
 
-/* bytes of a column's vectors that are stored out of line; 0: in the row */
-static double
-toasted_bytes(PlannerInfo *root, const Var *var)
+double
+f32vec_toasted_bytes(Oid table, AttrNumber column, int dim)
 {
-	double		bytes = offsetof(F32Vec, x) +
-		Max(var->vartypmod, 0) * sizeof(float);
-	RangeTblEntry *rte;
+	double		bytes = offsetof(F32Vec, x) + Max(dim, 0) * sizeof(float);
 	HeapTuple	tuple;
 	bool		inline_only;
 
-	if (root == NULL || var->varlevelsup != 0 || bytes <= TOAST_TUPLE_TARGET ||
-		var->varno <= 0 || IS_SPECIAL_VARNO(var->varno))
+	if (bytes <= TOAST_TUPLE_TARGET)
 		return 0;
-	rte = planner_rt_fetch(var->varno, root);
-	if (rte->rtekind != RTE_RELATION)
-		return 0;
-	tuple = SearchSysCache2(ATTNUM, ObjectIdGetDatum(rte->relid),
-							Int16GetDatum(var->varattno));
+	tuple = SearchSysCache2(ATTNUM, ObjectIdGetDatum(table),
+							Int16GetDatum(column));
 	if (!HeapTupleIsValid(tuple))
 		return 0;
 	inline_only = ((Form_pg_attribute) GETSTRUCT(tuple))->attstorage == TYPSTORAGE_PLAIN;
 	ReleaseSysCache(tuple);
 	return inline_only ? 0 : bytes;
+}
+
+Cost
+f32vec_detoast_cost(double bytes, double page_cost)
+{
+	return bytes > 0 ? bytes / BLCKSZ * page_cost + DETOAST_TUPLES * cpu_tuple_cost : 0;
+}
+
+/*
+ * column_cost -- what a column adds to the cost of a distance
+ */
+static Cost
+column_cost(PlannerInfo *root, const Var *var)
+{
+	Cost		cost = Max(var->vartypmod, 0) / ELEMENTS_AN_OPERATOR *
+		cpu_operator_cost;
+	RangeTblEntry *rte;
+
+	if (root == NULL || var->varlevelsup != 0 || var->varno <= 0 ||
+		IS_SPECIAL_VARNO(var->varno))
+		return cost;
+	rte = planner_rt_fetch(var->varno, root);
+	if (rte->rtekind != RTE_RELATION)
+		return cost;
+	return cost +
+		f32vec_detoast_cost(f32vec_toasted_bytes(rte->relid, var->varattno,
+												 var->vartypmod),
+							seq_page_cost);
 }
 
 static List *
@@ -89,13 +111,9 @@ f32vec_distance_support(PG_FUNCTION_ARGS)
 	foreach(cell, call_arguments(request->node))
 	{
 		Node	   *argument = lfirst(cell);
-		double		bytes = 0;
 
 		if (IsA(argument, Var))
-			bytes = toasted_bytes(request->root, (Var *) argument);
-		if (bytes > 0)
-			request->per_tuple += bytes / BLCKSZ * seq_page_cost +
-				DETOAST_TUPLES * cpu_tuple_cost;
+			request->per_tuple += column_cost(request->root, (Var *) argument);
 	}
 	PG_RETURN_POINTER(request);
 }

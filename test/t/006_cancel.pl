@@ -7,6 +7,7 @@ use warnings FATAL => 'all';
 
 use PostgreSQL::Test::Utils;
 use Test::More;
+use Time::HiRes qw(time);
 use VkTest;
 
 my $dims = 64;
@@ -198,6 +199,107 @@ foreach my $kind (sort keys %scan)
 		0,
 		"timeouts in scans for $kind: no memory is left");
 }
+
+# ---- how soon: within 100 ms, whatever a scan is doing
+
+# Many rows, the portable kernels, and conditions that leave nothing to return:
+# statements that would be long within the access method.
+sql(<<"SQL");
+CREATE TABLE big AS
+SELECT t.id * 100 + g AS id, (t.embedding + array_fill((g / 50.0)::real, ARRAY[$dims])::f32vec)::f32vec($dims) AS embedding,
+       (t.id % 10)::int AS kind, (t.id + g) % 7 AS day, 'tenant ' || t.id % 10 AS name
+FROM t, generate_series(1, 80) g WHERE t.id <= 2500;
+ALTER TABLE big SET (autovacuum_enabled = off);
+CREATE INDEX big_flat ON big USING vkflat (embedding f32vec_l2_ops, kind, day, name) WITH (bits = 8);
+CREATE INDEX big_ivf ON big USING vkivf (embedding f32vec_cosine_ops, kind, day, name)
+	WITH (lists = 200, bits = 1, refine = 8, calibrate = 0);
+VACUUM ANALYZE big;
+SQL
+
+$session->query_safe("SET vkindex.simd = 'ref'; SET work_mem = '1MB'; SET enable_seqscan = off; SET enable_sort = off; SET jit = off");
+
+# milliseconds that a statement goes on after it is to end; undef where it was
+# over before
+sub late_after_timeout
+{
+	my ($query, $milliseconds) = @_;
+
+	$session->{stderr} = '';
+	$session->query("SET statement_timeout = $milliseconds");
+	my $started = time;
+	$session->query($query);
+	my $took = time - $started;
+	$session->query('SET statement_timeout = 0');
+	return $session->{stderr} =~ /statement timeout/ ? $took * 1000 - $milliseconds : undef;
+}
+
+sub late_after_cancel
+{
+	my ($query, $milliseconds) = @_;
+	my $process = $session->query('SELECT pg_backend_pid()');
+
+	$session->{stderr} = '';
+	my $canceler = start_sql($node,
+		"SELECT pg_sleep($milliseconds / 1000.0); SELECT pg_cancel_backend($process), extract(epoch FROM clock_timestamp())");
+	$session->query($query);
+	my $ended = time;
+	finish_sql($canceler);
+	my ($sent) = $canceler->{stdout} =~ /^t\|([0-9.]+)$/m;
+	return $session->{stderr} =~ /user request/ ? ($ended - $sent) * 1000 : undef;
+}
+
+my $far = "array_fill(1000::real, ARRAY[$dims])::f32vec";
+my %long = (
+	'range' => "SELECT count(embedding) FROM big WHERE embedding <-> $far < 1e6",
+	'range at the edge' => 'SELECT count(*) FROM big WHERE embedding <=> (SELECT embedding FROM big ORDER BY id LIMIT 1) < '
+	  . '(SELECT avg(embedding <=> (SELECT embedding FROM big ORDER BY id LIMIT 1)) FROM big WHERE kind = 1)',
+	'range in order' => "SELECT count(*) FROM (SELECT id FROM big WHERE embedding <-> $far < 1e6 ORDER BY embedding <-> $far) s",
+	'range of an approximate index, in order' =>
+	  "SELECT count(*) FROM (SELECT id FROM big WHERE embedding <=> $far < 1.9 ORDER BY embedding <=> $far) s",
+	'range by bitmap' => "SELECT count(*) FROM big WHERE embedding <-> $far < 1e6",
+	'similarity join' => 'SELECT count(*) FROM big a, big b WHERE b.embedding <-> a.embedding < 0.5 AND b.kind = a.kind',
+	'filters in the index that nothing passes' =>
+	  "SELECT count(*) FROM generate_series(1, 10000) g, LATERAL (SELECT id FROM big WHERE kind = 3 AND name = 'tenant 4' "
+	  . "ORDER BY embedding <-> array_fill(g::real, ARRAY[$dims])::f32vec LIMIT 10) s",
+	'filter of the executor that nothing passes' => "SELECT id FROM big WHERE id < 0 ORDER BY embedding <-> $far LIMIT 10",
+	'both filters, approximate index' =>
+	  "SELECT id FROM big WHERE kind = 3 AND id < 0 ORDER BY embedding <=> $far LIMIT 10",
+	'attributes alone' => 'SELECT count(embedding) FROM big WHERE kind <> 3 AND day < 6',
+	'attributes by bitmap' => 'SELECT count(*) FROM big WHERE kind <> 3 AND day < 6',
+	'vk_explain_refusal' => q{SELECT count(*) FROM generate_series(1, 20000) n, }
+	  . q{vk_explain_refusal('SELECT id FROM big WHERE kind = 3 AND embedding <-> embedding < 1 ORDER BY id + ' || n)});
+
+foreach my $kind (sort keys %long)
+{
+	my $query = $long{$kind};
+	my $ended = 0;
+	my @late;
+
+	$session->query_safe('SET enable_indexscan = ' . ($kind =~ /bitmap/ ? 'off' : 'on'));
+	foreach my $milliseconds (5, 17, 40, 90)
+	{
+		foreach my $late_after (\&late_after_timeout, \&late_after_cancel)
+		{
+			# on a busy machine one may be late for other reasons
+			my $least;
+			foreach my $attempt (1 .. 4)
+			{
+				my $late = $late_after->($query, $milliseconds);
+				$least = $late if defined $late && (!defined $least || $late < $least);
+				last if !defined $late || $late <= 100;
+			}
+			next if !defined $least;
+			$ended++;
+			push @late, sprintf('%.0f ms after %d', $least, $milliseconds) if $least > 100;
+		}
+	}
+	$session->{stderr} = '';
+	cmp_ok($ended, '>', 0, "$kind: it can be ended");
+	is("@late", '', "$kind: it ends within 100 ms");
+	nothing_left("ends of $kind");
+}
+$session->query_safe('RESET vkindex.simd; RESET work_mem; RESET enable_sort; RESET enable_indexscan');
+sql('DROP TABLE big');
 
 # an error of the executor in the middle of a scan, with the scan open
 $session->query_safe('BEGIN');

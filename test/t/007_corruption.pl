@@ -19,7 +19,8 @@ my %kind = (
 	block => 0x5604,
 	refine => 0x5605,
 	rest => 0x5606,
-	mean => 0x5607);
+	mean => 0x5607,
+	summary => 0x5609);
 
 # byte offsets of page.h: in the page head, on the meta page, in a slot
 my %head = (
@@ -44,13 +45,15 @@ my %meta = (
 	format => [ 75, 'C' ],
 	refine_bits => [ 76, 'C' ],
 	flat => [ 77, 'C' ],
+	attributes => [ 79, 'C' ],
+	attribute_width => [ 636, 'C' ],
 	slots => [ 100, 'L' ],
 	lists => [ 104, 'L' ],
 	open_slot => [ 108, 'L' ],
 	mean_head => [ 136, 'L' ],
 	maps => [ 140, 'L' ],
 	map => [ 144, 'L' ]);
-my %slot = (head => 0, tail => 4, born => 8, retired => 16, refine_head => 52);
+my %slot = (head => 0, tail => 4, born => 8, retired => 16, refine_head => 52, summary => 60);
 
 # ---- index files as arrays of pages
 
@@ -98,7 +101,15 @@ sub slot_field
 	return [ 64 + 64 * $number + $slot{$name}, $type ];
 }
 
-# in the first block that begins on a page: its TIDs, its head
+# in the first summaries on a page: those of the first list, column by column
+sub summary_field
+{
+	my ($column, $offset, $type) = @_;
+	return [ 64 + 320 * $column + $offset, $type ];
+}
+
+# in the first block that begins on a page: its TIDs, its head, from byte 256 on
+# its attribute values
 sub block_field
 {
 	my ($block, $offset, $type) = @_;
@@ -205,6 +216,40 @@ my %damage = (
 	'rest page that follows itself' => sub {
 		my $block = page_of('rest', 0);
 		put($block, $head{next}, $block);
+	},
+	'no attribute columns' => sub { put(0, $meta{attributes}, 0) },
+	'another attribute column' => sub { put(0, $meta{attributes}, 3) },
+	'too many attribute columns' => sub { put(0, $meta{attributes}, 200) },
+	'attribute values of another width' => sub { put(0, $meta{attribute_width}, 16) },
+	'zeroed summary page' => sub { zero(page_of('summary', 0)) },
+	'summary page of another kind' => sub { put(page_of('summary', 0), $head{kind}, $kind{rest}) },
+	'summary page of other lists' => sub { put(page_of('summary', 0), $head{slot}, 4) },
+	'summary past the end' => sub { put(2, slot_field(3, 'summary'), $nowhere) },
+	'summary on a page of another kind' => sub { put(2, slot_field(3, 'summary'), list_page(0)) },
+	'no summary' => sub { put(2, slot_field(3, 'summary'), 0xFFFFFFFF) },
+	'summary without high values' => sub {
+		put(page_of('summary', 0), summary_field(0, 16, 'Q'), 1);
+	},
+	'summary without low values' => sub {
+		put(page_of('summary', 0), summary_field(1, 12, 'L'), 0x7FFFFFFF);
+	},
+	'summary without some values' => sub {
+		my $page = page_of('summary', 0);
+
+		substr($pages[$page], summary_field(0, 64, 'C')->[0], 256) = "\0" x 256;
+	},
+	'summary without NULLs' => sub {
+		put(page_of('summary', 0), summary_field(1, 32, 'C'), 0);
+	},
+	'another attribute value' => sub {
+		my $value = block_field(list_page(0), 256, 'L');
+
+		put(list_page(0), $value, get(list_page(0), $value) ^ 2);
+	},
+	'NULL as attribute value' => sub {
+		my $nulls = block_field(list_page(0), 104, 'S');
+
+		put(list_page(0), $nulls, get(list_page(0), $nulls) ^ 1);
 	});
 
 # damage to the centre list, which vkflat has not
@@ -258,8 +303,8 @@ INSERT INTO base SELECT 2000 + i, array_fill(0::real, ARRAY[$dims])::f32vec FROM
 SQL
 
 my %index = (
-	flat => 'USING vkflat (embedding f32vec_l2_ops) WITH (bits = 2, refine = 8)',
-	ivf => 'USING vkivf (embedding f32vec_cosine_ops) '
+	flat => 'USING vkflat (embedding f32vec_l2_ops, (id * 3), (nullif(id % 5, 0))) WITH (bits = 2, refine = 8)',
+	ivf => 'USING vkivf (embedding f32vec_cosine_ops, (id * 3), (nullif(id % 5, 0))) '
 	  . 'WITH (lists = 2, bits = 2, refine = 8, calibrate = 100)');
 my %operator = (flat => '<->', ivf => '<=>');
 my @cases;

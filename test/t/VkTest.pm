@@ -138,16 +138,18 @@ SQL
 }
 
 # make_indexes($node, $table): <table>_flat, <table>_ivf and <table>_ip; few
-# lists are enough to make small tables inverted
+# lists are enough to make small tables inverted.  Two of them have attribute
+# columns, which vk_check compares with the table.
 sub make_indexes
 {
 	my ($node, $table) = @_;
 
 	$node->safe_psql('postgres', <<"SQL");
-CREATE INDEX ${table}_flat ON $table USING vkflat (embedding f32vec_l2_ops);
+CREATE INDEX ${table}_flat ON $table
+	USING vkflat (embedding f32vec_l2_ops, ((id % 7)::int), (id::text));
 CREATE INDEX ${table}_ivf ON $table USING vkivf (embedding f32vec_cosine_ops)
 	WITH (lists = 10);
-CREATE INDEX ${table}_ip ON $table USING vkivf (embedding f32vec_ip_ops)
+CREATE INDEX ${table}_ip ON $table USING vkivf (embedding f32vec_ip_ops, (id * 3))
 	WITH (lists = 5, bits = 1, refine = 4, calibrate = 0);
 SQL
 	return;

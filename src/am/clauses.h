@@ -1,0 +1,54 @@
+/*-------------------------------------------------------------------------
+ *
+ * clauses.h
+ *	  Conditions of a query that one of our indexes can answer.
+ *
+ * IDENTIFICATION
+ *	  src/am/clauses.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef VK_CLAUSES_H
+#define VK_CLAUSES_H
+
+#include "nodes/pathnodes.h"
+
+/* "operand <operator> center": a distance of an index's vector column */
+typedef struct VkDistance
+{
+	Oid			operator;
+	Expr	   *operand;		/* matches the column */
+	Expr	   *center;			/* knows nothing of the relation */
+} VkDistance;
+
+/* one condition of the query, and what the index is asked instead */
+typedef struct VkClause
+{
+	RestrictInfo *rinfo;		/* the query's own */
+	int			column;			/* of the index, from 0 */
+	bool		beyond_core;	/* core does not find it by itself */
+	RestrictInfo *qual;			/* what the index is asked; a range: see below */
+
+	/* "distance < radius", or <= */
+	bool		range;
+	VkDistance	distance;
+	Expr	   *radius;			/* float8 */
+	Oid			within;			/* the sphere operator */
+	RestrictInfo *spheres[2];	/* not exact, exact; made on demand */
+} VkClause;
+
+/* the vector column's distance that an expression is, if any */
+extern bool vk_distance_match(PlannerInfo *root, IndexOptInfo *index,
+							  Node *expression, VkDistance *distance);
+/* those of a list of RestrictInfos that the index can answer, as VkClauses in
+ * the order of columns */
+extern List *vk_clauses_match(PlannerInfo *root, IndexOptInfo *index,
+							  List *rinfos);
+/* does a join condition bound a distance? */
+extern bool vk_clause_is_range(PlannerInfo *root, IndexOptInfo *index,
+							   RestrictInfo *rinfo);
+/* what the index is asked; exact counts for ranges only */
+extern RestrictInfo *vk_clause_qual(PlannerInfo *root, IndexOptInfo *index,
+									VkClause *clause, bool exact);
+
+#endif							/* VK_CLAUSES_H */

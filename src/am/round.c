@@ -1,0 +1,406 @@
+/*-------------------------------------------------------------------------
+ *
+ * round.c
+ *	  Ordered scans: rounds of candidates, exact vectors from the heap, order.
+ *
+ * NOTES
+ *	  A round asks search.c for the rows that may be among the nearest k, and
+ *	  emits best first: the entry with the smallest lower bound is fetched from
+ *	  the heap; once an exact one is on top it is the answer.  Rows that were
+ *	  dropped on the way leave the smallest of their lower bounds as watermark
+ *	  (POSTGRES.md, rule 13): an exact row beyond it is not emitted, the round
+ *	  is repeated for twice as many rows, skipping what was emitted.  When the
+ *	  next round would not fit in work_mem, or would want most of the index,
+ *	  all that is left is sorted (sorted.c).  So every row of the table comes out
+ *	  once, however many are asked for.
+ *
+ *	  Within a radius the rounds end with the last row inside it.
+ *
+ * IDENTIFICATION
+ *	  src/am/round.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include <math.h>
+
+#include "common/hashfn.h"
+#include "miscadmin.h"
+#include "utils/float.h"
+#include "utils/memutils.h"
+
+#include "am/scan.h"
+
+/* rows that a search under conditions looks for at least: it goes on until they
+ * change no more, and one or two may stay the same by chance */
+#define LEAST_SELECTED	10
+
+/* candidates that memory must allow even where work_mem is tiny */
+#define LEAST_CANDIDATES	4096
+
+/* set of TIDs that earlier rounds emitted */
+typedef struct TidEntry
+{
+	uint64		tid;
+	char		status;
+} TidEntry;
+
+#define SH_PREFIX tidset
+#define SH_ELEMENT_TYPE TidEntry
+#define SH_KEY_TYPE uint64
+#define SH_KEY tid
+#define SH_HASH_KEY(tb, key) murmurhash32((uint32) (key) ^ (uint32) ((key) >> 32) * 0x9E3779B9U)
+#define SH_EQUAL(tb, a, b) ((a) == (b))
+#define SH_SCOPE static inline
+#define SH_DEFINE
+#define SH_DECLARE
+#include "lib/simplehash.h"
+
+/* ---- exact scores while a round collects ---- */
+
+static double
+exact_score(const VkScan *so, double distance)
+{
+	return isnan(distance) ? distance : so->support->score(distance);
+}
+
+/* Find one candidate's score; false: its row is not visible. */
+static bool
+score_candidate(IndexScanDesc scan, VkCandidate *entry)
+{
+	double		distance;
+	double		score;
+
+	CHECK_FOR_INTERRUPTS();
+	if (!vk_scan_distance(scan, entry->tid, (entry->slot & VK_CHECKED) != 0, &distance))
+		return false;
+	score = exact_score(scan->opaque, distance);
+	entry->lower = isnan(score) ? get_float4_infinity() :
+		nextafterf((float) score, -INFINITY);
+	entry->upper = isnan(score) ? get_float4_infinity() :
+		nextafterf((float) score, INFINITY);
+	entry->slot |= VK_REFINED | VK_CHECKED | VK_EXACT;
+	entry->score = score;
+	return true;
+}
+
+/* VkRound.sharpen: the nearest by their lower bounds */
+static void
+sharpen(void *arg, VkCandidates *candidates)
+{
+	VkCandidate *entries = candidates->entries;
+	int64		left = candidates->wanted;
+	int64		open = 0;
+	int64		kept = 0;
+	float		last = get_float4_infinity();
+
+	for (int64 i = 0; i < candidates->count; i++)
+		if (!(entries[i].slot & VK_EXACT))
+			candidates->scratch[open++] = entries[i].lower;
+	if (open > left)
+		last = vk_select_float(candidates->scratch, open, left - 1);
+	for (int64 i = 0; i < candidates->count; i++)
+	{
+		VkCandidate entry = entries[i];
+
+		if (!(entry.slot & VK_EXACT) && entry.lower <= last && left > 0)
+		{
+			left--;
+			if (!score_candidate(arg, &entry))
+				continue;
+		}
+		entries[kept++] = entry;
+	}
+	candidates->count = kept;
+}
+
+static int
+compare_tids(const void *a, const void *b)
+{
+	const VkCandidate *x = a;
+	const VkCandidate *y = b;
+
+	return x->tid < y->tid ? -1 : x->tid > y->tid;
+}
+
+static int
+compare_lowers(const void *a, const void *b)
+{
+	float		x = ((const VkCandidate *) a)->lower;
+	float		y = ((const VkCandidate *) b)->lower;
+
+	return x < y ? -1 : x > y;
+}
+
+/* VkRound.tighten: all of them, in heap order; those that are wanted stay */
+static void
+tighten(void *arg, VkCandidates *candidates)
+{
+	VkCandidate *entries = candidates->entries;
+	int64		kept = 0;
+
+	qsort(entries, candidates->count, sizeof(VkCandidate), compare_tids);
+	for (int64 i = 0; i < candidates->count; i++)
+	{
+		VkCandidate entry = entries[i];
+
+		if ((entry.slot & VK_EXACT) || score_candidate(arg, &entry))
+			entries[kept++] = entry;
+	}
+	candidates->count = kept;
+	qsort(entries, kept, sizeof(VkCandidate), compare_lowers);
+	if (kept > candidates->wanted)
+	{
+		candidates->count = candidates->wanted;
+		candidates->dropped = Min(candidates->dropped,
+								  entries[candidates->wanted].lower);
+		candidates->threshold = Min(candidates->threshold,
+									entries[candidates->wanted - 1].upper);
+	}
+}
+
+/* VkRound.check */
+static bool
+check(void *arg, uint64 tid)
+{
+	VkScan	   *so = ((IndexScanDesc) arg)->opaque;
+
+	so->stats.checked++;
+	return vk_heap_reader_passes(so->reader, tid);
+}
+
+/* ---- the heap of entries ---- */
+
+/* smallest lower bound first; NaN last; ties: exact first, then TID */
+static int
+compare_entries(Datum a, Datum b, void *arg)
+{
+	const VkEntry *x = (const VkEntry *) DatumGetPointer(a);
+	const VkEntry *y = (const VkEntry *) DatumGetPointer(b);
+	int			order = float8_cmp_internal(x->lower, y->lower);
+
+	if (order == 0)
+		order = (int) y->exact - (int) x->exact;
+	if (order == 0)
+		order = x->tid < y->tid ? -1 : x->tid > y->tid;
+	return -order;
+}
+
+static void
+load_heap(VkScan *so, const VkCandidates *candidates)
+{
+	MemoryContext old = MemoryContextSwitchTo(so->query_context);
+
+	if (so->entry_capacity < candidates->count)
+	{
+		if (so->entries != NULL)
+			pfree(so->entries);
+		if (so->heap != NULL)
+			binaryheap_free(so->heap);
+		so->entry_capacity = candidates->count;
+		so->entries = MemoryContextAllocHuge(so->query_context,
+											 sizeof(VkEntry) * so->entry_capacity);
+		so->heap = binaryheap_allocate((int) so->entry_capacity, compare_entries, NULL);
+	}
+	if (so->heap != NULL)
+		binaryheap_reset(so->heap);
+	for (int64 i = 0; i < candidates->count; i++)
+	{
+		const VkCandidate *candidate = &candidates->entries[i];
+		VkEntry    *entry = &so->entries[i];
+
+		entry->exact = (candidate->slot & VK_EXACT) != 0;
+		entry->lower = entry->exact ? candidate->score : candidate->lower;
+		entry->tid = candidate->tid;
+		entry->checked = (candidate->slot & VK_CHECKED) != 0;
+		binaryheap_add_unordered(so->heap, PointerGetDatum(entry));
+	}
+	if (so->heap != NULL)
+		binaryheap_build(so->heap);
+	MemoryContextSwitchTo(old);
+}
+
+/* ---- rounds ---- */
+
+/* Enter what this round emitted into the set that later rounds skip. */
+void
+vk_round_note_emitted(VkScan *so)
+{
+	bool		present;
+
+	if (so->emitted_count == 0)
+		return;
+	if (so->emitted_set == NULL)
+		so->emitted_set = tidset_create(so->query_context,
+										(uint32) so->emitted_count * 2, NULL);
+	for (int64 i = 0; i < so->round_emitted; i++)
+		tidset_insert(so->emitted_set,
+					  so->emitted[so->emitted_count - 1 - i], &present);
+	so->round_emitted = 0;
+}
+
+bool
+vk_round_was_emitted(const VkScan *so, uint64 tid)
+{
+	return so->emitted_set != NULL && tidset_lookup(so->emitted_set, tid) != NULL;
+}
+
+static bool
+skip_emitted(void *arg, uint64 tid)
+{
+	return vk_round_was_emitted(((IndexScanDesc) arg)->opaque, tid);
+}
+
+/* half of work_mem: arrays are copied where they grow */
+static int64
+most_candidates(void)
+{
+	int64		most = (int64) work_mem * 1024 / 2 /
+		(sizeof(VkCandidate) + sizeof(float) + sizeof(VkEntry) + sizeof(Datum));
+
+	return Max(most, LEAST_CANDIDATES);
+}
+
+/* rows that a round may be for; for more, all rows are fetched and sorted */
+int64
+vk_scan_round_limit(void)
+{
+	return most_candidates() / 4;
+}
+
+bool
+vk_round_too_large(const VkScan *so, int64 wanted)
+{
+	return wanted > vk_scan_round_limit() ||
+		(double) wanted * 2 >= so->total;
+}
+
+void
+vk_round_start(IndexScanDesc scan, int64 wanted)
+{
+	VkScan	   *so = scan->opaque;
+	VkRound		round;
+	VkCandidates *found;
+
+	vk_round_note_emitted(so);
+	vk_scan_init_round(scan, &round);
+	round.wanted = so->filtered || so->keys.filter != NULL ?
+		Max(wanted, LEAST_SELECTED) : wanted;
+	round.total = so->emitted_count + wanted;
+	if (so->stats.rounds > 0)
+		round.probes *= (int64) ceil(round.total / so->stats.wanted);
+	round.skip = so->emitted_set != NULL ? skip_emitted : NULL;
+	round.check = so->filtered ? check : NULL;
+	round.sharpen = sharpen;
+	round.tighten = tighten;
+	round.arg = scan;
+	round.max_candidates = most_candidates();
+	found = vk_search_collect(so->search, &round, &so->exhaustive);
+	vk_scan_note_cut(scan);
+	if (so->share != NULL)
+		so->total = vk_search_rows(so->search);
+
+	so->wanted = wanted;
+	so->round_emitted = 0;
+	/* what lies outside the radius is not missed */
+	so->watermark = so->keys.ranged && found->dropped >= round.radius ?
+		get_float8_infinity() : found->dropped;
+	load_heap(so, found);
+	so->stats.rounds++;
+	if (so->stats.rounds == 1)
+		so->stats.wanted = wanted;
+	so->stats.exhaustive = so->exhaustive;
+	so->phase = VK_PHASE_ROUND;
+}
+
+static void
+remember_emitted(VkScan *so, uint64 tid)
+{
+	if (so->emitted_count == so->emitted_capacity)
+	{
+		Size		size;
+
+		so->emitted_capacity = Max(so->emitted_capacity * 2, 64);
+		size = so->emitted_capacity * sizeof(uint64);
+		so->emitted = so->emitted == NULL ?
+			MemoryContextAllocHuge(so->query_context, size) :
+			repalloc_huge(so->emitted, size);
+	}
+	so->emitted[so->emitted_count++] = tid;
+	so->round_emitted++;
+}
+
+/*
+ * The next row of this round; false where the round has no more to say.
+ */
+static bool
+next_of_round(IndexScanDesc scan, uint64 *tid)
+{
+	VkScan	   *so = scan->opaque;
+
+	/* below target 1, more rows deserve more work first (rule 15) */
+	if (!so->strict && so->round_emitted >= so->wanted)
+		return false;
+
+	while (so->heap != NULL && !binaryheap_empty(so->heap))
+	{
+		VkEntry    *top = (VkEntry *) DatumGetPointer(binaryheap_first(so->heap));
+		double		distance;
+
+		if (top->exact)
+		{
+			if (so->watermark < top->lower ||
+				(isnan(top->lower) && so->watermark != get_float8_infinity()))
+				return false;
+			binaryheap_remove_first(so->heap);
+			*tid = top->tid;
+			return true;
+		}
+		CHECK_FOR_INTERRUPTS();
+		if (vk_scan_distance(scan, top->tid, top->checked, &distance))
+		{
+			top->exact = true;
+			top->lower = exact_score(so, distance);
+			binaryheap_replace_first(so->heap, PointerGetDatum(top));
+		}
+		else
+			binaryheap_remove_first(so->heap);
+	}
+	return false;
+}
+
+void
+vk_round_go_on(IndexScanDesc scan)
+{
+	VkScan	   *so = scan->opaque;
+	bool		empty = (so->heap == NULL || binaryheap_empty(so->heap)) &&
+		so->watermark == get_float8_infinity();
+	int64		next = Max(so->emitted_count,
+						   so->round_emitted == 0 ? so->wanted * 2 : so->wanted);
+
+	if (vk_search_cut(so->search) ||
+		(empty && so->keys.ranged &&
+		 (so->exhaustive || so->round_emitted < so->wanted)))
+		so->phase = VK_PHASE_DONE;
+	else if (empty && so->exhaustive)
+		vk_sorted_start(scan, false);
+	else if (vk_round_too_large(so, next + so->emitted_count))
+		vk_sorted_start(scan, true);
+	else
+		vk_round_start(scan, next);
+}
+
+bool
+vk_round_next(IndexScanDesc scan, uint64 *tid, bool *recheck)
+{
+	VkScan	   *so = scan->opaque;
+
+	if (next_of_round(scan, tid))
+	{
+		remember_emitted(so, *tid);
+		*recheck = so->keys.recheck;
+		return true;
+	}
+	return false;
+}

@@ -1,0 +1,128 @@
+/*-------------------------------------------------------------------------
+ *
+ * selectivity.c
+ *	  How many rows lie within a sphere: estimators of the sphere operators.
+ *
+ * IDENTIFICATION
+ *	  src/am/selectivity.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+#include "vk_compat.h"
+
+#include <math.h>
+
+#include "access/genam.h"
+#include "optimizer/optimizer.h"
+#include "optimizer/paths.h"
+#include "parser/parsetree.h"
+#include "utils/lsyscache.h"
+#include "utils/selfuncs.h"
+
+#include "am/am.h"
+#include "types/sphere.h"
+
+PG_FUNCTION_INFO_V1(vk_sphere_sel);
+PG_FUNCTION_INFO_V1(vk_sphere_joinsel);
+
+/* share of the rows, where nothing is known: users ask for few */
+#define DEFAULT_WITHIN	0.002
+
+/*
+ * is_secured -- are some rows of a relation not for the user to know of?
+ *
+ * Then no estimate may tell how many there are.
+ */
+static bool
+is_secured(PlannerInfo *root, Index relid)
+{
+	/* of an inheritance tree, only the top has its conditions */
+	while (root->append_rel_array != NULL && root->append_rel_array[relid] != NULL &&
+		   root->append_rel_array[relid]->parent_reloid != InvalidOid)
+		relid = root->append_rel_array[relid]->parent_relid;
+	return planner_rt_fetch(relid, root)->securityQuals != NIL;
+}
+
+/*
+ * open_index -- an index of ours on the column that is compared, for the metric
+ * of the operator; NULL: there is none that can be looked into
+ */
+static Relation
+open_index(PlannerInfo *root, Node *column, Oid operator)
+{
+	Relids		relids = pull_varnos(root, column);
+	RelOptInfo *rel;
+	ListCell   *cell;
+	int			relid;
+
+	if (!bms_get_singleton_member(relids, &relid) ||
+		relid >= root->simple_rel_array_size)
+		return NULL;
+	rel = root->simple_rel_array[relid];
+	if (rel == NULL || is_secured(root, relid))
+		return NULL;
+	foreach(cell, rel->indexlist)
+	{
+		IndexOptInfo *info = lfirst_node(IndexOptInfo, cell);
+
+		if (info->amcostestimate == (void *) vk_costestimate &&
+			!info->hypothetical && info->indpred == NIL &&
+			op_in_opfamily(operator, info->opfamily[0]) &&
+			match_index_to_operand(column, 0, info))
+			return index_open(info->indexoid, NoLock);
+	}
+	return NULL;
+}
+
+/* a vector of the wrong length is an error when the query runs, not before */
+static double
+share_within(Relation index, const VkSphere *sphere)
+{
+	VkMeta		meta;
+	const float *vector;
+	int			dim;
+
+	vector = vk_support(index)->values(PointerGetDatum(PG_DETOAST_DATUM(sphere->center)),
+									   &dim);
+	if (!vk_meta_peek(index, &meta) || dim != meta.dim || isnan(sphere->radius))
+		return DEFAULT_WITHIN;
+	return vk_estimate_within(index, vector, sphere->radius);
+}
+
+/*
+ * restrict estimator: "vector operator sphere"
+ */
+Datum
+vk_sphere_sel(PG_FUNCTION_ARGS)
+{
+	PlannerInfo *root = (PlannerInfo *) PG_GETARG_POINTER(0);
+	List	   *args = (List *) PG_GETARG_POINTER(2);
+	Oid			operator = PG_GETARG_OID(1);
+	Node	   *sphere = estimate_expression_value(root, lsecond(args));
+	Relation	index;
+	VkSphere	value;
+	double		share = DEFAULT_WITHIN;
+
+	if (!IsA(sphere, Const))
+		PG_RETURN_FLOAT8(share);
+	if (((Const *) sphere)->constisnull ||
+		!vk_sphere_read(((Const *) sphere)->constvalue, &value))
+		PG_RETURN_FLOAT8(0.0);
+	index = open_index(root, linitial(args), operator);
+	if (index != NULL)
+	{
+		share = share_within(index, &value);
+		index_close(index, NoLock);
+	}
+	PG_RETURN_FLOAT8(share);
+}
+
+/*
+ * join estimator: the sphere is that of another relation's row
+ */
+Datum
+vk_sphere_joinsel(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_FLOAT8(DEFAULT_WITHIN);
+}

@@ -1,0 +1,141 @@
+/*-------------------------------------------------------------------------
+ *
+ * stream.c
+ *	  Scans without an ORDER BY: every row that matches, in no order.
+ *
+ * NOTES
+ *	  Pages are read one by one and their rows returned before the next is read,
+ *	  so any number of rows takes no memory.  Where there is a radius, bounds
+ *	  decide on most rows; the others are decided by their exact distance, or
+ *	  left to the executor in a bitmap scan, which has no table to look into.
+ *
+ * IDENTIFICATION
+ *	  src/am/stream.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "miscadmin.h"
+#include "nodes/tidbitmap.h"
+
+#include "am/scan.h"
+#include "kernels/rounding.h"
+
+void
+vk_stream_start(IndexScanDesc scan)
+{
+	VkScan	   *so = scan->opaque;
+
+	vk_scan_init_round(scan, &so->round);
+	if (!so->scored)
+		vk_search_reset_unscored(so->search, &so->meta, &so->stats);
+	vk_search_begin(so->search, &so->round);
+	so->stats.exhaustive = so->strict || !so->scored;
+	so->page = NULL;
+	so->rest = NULL;
+	so->phase = VK_PHASE_STREAM;
+}
+
+/* is a row's distance known to lie inside the radius, or of no interest? */
+static bool
+is_sure(const VkScan *so, const VkCandidate *entry)
+{
+	if (!so->keys.ranged)
+		return true;
+	return so->scored && so->round.proven &&
+		entry->upper < vk_round_down(so->round.radius);
+}
+
+/* the next page of the lists, then of the rest lists; false: there is none */
+static bool
+next_page(IndexScanDesc scan)
+{
+	VkScan	   *so = scan->opaque;
+
+	so->next = 0;
+	if (so->rest == NULL)
+	{
+		if (so->keys.other_rows && vk_search_step(so->search, &so->page))
+			return true;
+		so->page = NULL;
+		vk_scan_note_cut(scan);
+		so->rest = MemoryContextAlloc(so->query_context, sizeof(VkRestWalk));
+		so->rest->number = vk_share_take_rest(so->share) ?
+			VK_SLOT_REST_NAN - 1 : VK_SLOT_REST_NULL;
+		so->rest->block = InvalidBlockNumber;
+	}
+	while (!vk_rest_step(so->rest))
+	{
+		uint32		number = so->rest->number + 1;
+
+		so->rest->count = 0;
+		if (number > VK_SLOT_REST_NULL || so->cut)
+			return false;
+		vk_rest_begin(so->rest, scan->indexRelation, &so->meta, number);
+		if (!vk_scan_wants_rest(so, number))
+			so->rest->block = InvalidBlockNumber;
+	}
+	return true;
+}
+
+bool
+vk_stream_next(IndexScanDesc scan, uint64 *tid, bool *recheck)
+{
+	VkScan	   *so = scan->opaque;
+	double		distance;
+
+	do
+	{
+		while (so->page != NULL && so->next < so->page->count)
+		{
+			const VkCandidate *entry = &so->page->entries[so->next++];
+
+			CHECK_FOR_INTERRUPTS();
+			if (!is_sure(so, entry) &&
+				!vk_scan_distance(scan, entry->tid, false, &distance))
+				continue;
+			*tid = entry->tid;
+			*recheck = so->keys.recheck;
+			return true;
+		}
+		if (so->rest != NULL && so->next < so->rest->count)
+		{
+			*tid = so->rest->tids[so->next++];
+			*recheck = true;
+			return true;
+		}
+	} while (next_page(scan));
+	so->phase = VK_PHASE_DONE;
+	return false;
+}
+
+static void
+add_tid(TIDBitmap *bitmap, uint64 number, bool recheck)
+{
+	ItemPointerData tid;
+
+	vk_tid_decode(number, &tid);
+	tbm_add_tuples(bitmap, &tid, 1, recheck);
+}
+
+int64
+vk_stream_bitmap(IndexScanDesc scan, TIDBitmap *bitmap)
+{
+	VkScan	   *so = scan->opaque;
+	int64		count = 0;
+
+	while (next_page(scan))
+	{
+		for (int64 i = 0; so->page != NULL && i < so->page->count; i++, count++)
+		{
+			const VkCandidate *entry = &so->page->entries[i];
+
+			add_tid(bitmap, entry->tid, so->keys.recheck || !is_sure(so, entry));
+		}
+		for (int i = 0; so->rest != NULL && i < so->rest->count; i++, count++)
+			add_tid(bitmap, so->rest->tids[i], true);
+	}
+	so->phase = VK_PHASE_DONE;
+	return count;
+}

@@ -1,0 +1,282 @@
+/*-------------------------------------------------------------------------
+ *
+ * summary.c
+ *	  Summaries of lists: what their rows' attribute values have in common.
+ *
+ * NOTES
+ *	  A summary says what a list may hold, never what it does: it is widened
+ *	  before a row is appended and never made narrower, so a reader who finds
+ *	  a value excluded finds no row with it that its snapshot sees.
+ *
+ *	  Slots whose numbers follow each other share a summary page.  It is made
+ *	  with the first of them, all its entries being those of lists without
+ *	  rows, and never moves; the slots that come later name it too.  Inserts
+ *	  into different lists meet at its lock: they hold no other at that time,
+ *	  and take it in exclusive mode only where a summary changes.
+ *
+ * IDENTIFICATION
+ *	  src/am/summary.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "am/am.h"
+#include "quant/random.h"
+
+#define BLOOM_BITS		(VK_BLOOM_SIZE * 8)
+#define BLOOM_PROBES	4
+
+/* ---- one summary ---- */
+
+static inline VkKey
+load_key(const VkStoredKey *stored)
+{
+	return (VkKey) ((uint128) (uint64) stored->high << 64 | stored->low);
+}
+
+static inline void
+store_key(VkStoredKey *stored, VkKey key)
+{
+	stored->low = (uint64) key;
+	stored->high = (int64) (key >> 64);
+}
+
+/* bits of the Bloom filter that stand for a key */
+static void
+bloom_bits(VkKey key, uint32 *bits)
+{
+	VkRandom	mix = {(uint64) (key >> 64)};
+	uint64		hash;
+
+	mix.state = vk_seeded_next(&mix) ^ (uint64) key;
+	hash = vk_seeded_next(&mix);
+	for (int i = 0; i < BLOOM_PROBES; i++)
+		bits[i] = ((uint32) hash + i * ((uint32) (hash >> 32) | 1)) % BLOOM_BITS;
+}
+
+/*
+ * vk_summary_init -- the summary of no rows
+ */
+void
+vk_summary_init(VkSummary *summary)
+{
+	memset(summary, 0, sizeof(VkSummary));
+	store_key(&summary->least, VK_KEY_MAX);
+	store_key(&summary->greatest, VK_KEY_MIN);
+}
+
+/*
+ * vk_summary_add -- widen a summary by a row; tells whether that changed it
+ */
+bool
+vk_summary_add(VkSummary *summary, VkKey key, bool isnull)
+{
+	uint32		bits[BLOOM_PROBES];
+	bool		changed = false;
+
+	if (isnull)
+	{
+		changed = summary->nulls == 0;
+		summary->nulls = 1;
+		return changed;
+	}
+
+	if (key < load_key(&summary->least))
+	{
+		store_key(&summary->least, key);
+		changed = true;
+	}
+	if (key > load_key(&summary->greatest))
+	{
+		store_key(&summary->greatest, key);
+		changed = true;
+	}
+	bloom_bits(key, bits);
+	for (int i = 0; i < BLOOM_PROBES; i++)
+	{
+		uint8	   *byte = &summary->bloom[bits[i] / 8];
+		uint8		bit = 1 << bits[i] % 8;
+
+		changed |= (*byte & bit) == 0;
+		*byte |= bit;
+	}
+	return changed;
+}
+
+/*
+ * vk_summary_has_key -- may a row have this key?
+ */
+bool
+vk_summary_has_key(const VkSummary *summary, VkKey key)
+{
+	uint32		bits[BLOOM_PROBES];
+
+	if (key < load_key(&summary->least) || key > load_key(&summary->greatest))
+		return false;
+	bloom_bits(key, bits);
+	for (int i = 0; i < BLOOM_PROBES; i++)
+		if ((summary->bloom[bits[i] / 8] & (1 << bits[i] % 8)) == 0)
+			return false;
+	return true;
+}
+
+/*
+ * vk_summary_covers -- does a summary allow all that another one does?
+ */
+bool
+vk_summary_covers(const VkSummary *summary, const VkSummary *other)
+{
+	if (load_key(&other->least) <= load_key(&other->greatest) &&
+		(load_key(&other->least) < load_key(&summary->least) ||
+		 load_key(&other->greatest) > load_key(&summary->greatest)))
+		return false;
+	if (other->nulls && !summary->nulls)
+		return false;
+	for (int i = 0; i < VK_BLOOM_SIZE; i++)
+		if (other->bloom[i] & ~summary->bloom[i])
+			return false;
+	return true;
+}
+
+/*
+ * vk_summary_add_row -- widen the summaries of a list, one a column, by a row;
+ * tells whether that changed any
+ */
+bool
+vk_summary_add_row(const VkIndex *vk, VkSummary *summaries,
+				   const VkAttributes *attributes)
+{
+	bool		changed = false;
+
+	for (int i = 0; i < vk->attributes; i++)
+		changed |= vk_summary_add(&summaries[i],
+								  vk_attributes_key(vk, i, attributes),
+								  (attributes->nulls & 1U << i) != 0);
+	return changed;
+}
+
+/* ---- pages ---- */
+
+static inline uint32
+slots_a_page(const VkIndex *vk)
+{
+	return VK_PAGE_LINES / (vk->attributes * VK_SUMMARY_LINES);
+}
+
+/*
+ * vk_summary_first -- the first slot on the summary page of a slot
+ */
+uint32
+vk_summary_first(const VkIndex *vk, uint32 number)
+{
+	return number - (number - VK_SLOT_FIRST_LIST) % slots_a_page(vk);
+}
+
+/*
+ * vk_summary_on_page -- the summaries of a slot on their page
+ */
+VkSummary *
+vk_summary_on_page(const VkIndex *vk, Page page, uint32 number)
+{
+	return (VkSummary *) vk_page_payload(page) +
+		(number - vk_summary_first(vk, number)) * vk->attributes;
+}
+
+/*
+ * vk_summary_page_init -- format the page whose first slot is `first`
+ */
+void
+vk_summary_page_init(const VkIndex *vk, Page page, uint32 first)
+{
+	VkSummary  *summaries = vk_page_payload(page);
+
+	vk_page_init(page, VK_PAGE_SUMMARY, first, 0, 0);
+	for (uint32 i = 0; i < slots_a_page(vk) * vk->attributes; i++)
+		vk_summary_init(&summaries[i]);
+}
+
+/* the summary page of a slot, pinned and locked */
+static Buffer
+lock_page(Relation index, const VkIndex *vk, uint32 number, BlockNumber block,
+		  int mode)
+{
+	uint32		first = vk_summary_first(vk, number);
+	Buffer		buffer = vk_read_page(index, block, VK_PAGE_SUMMARY, mode);
+	VkPageHead *head = vk_page_head(BufferGetPage(buffer));
+
+	if (head->slot != first)
+		vk_corrupt(index, block,
+				   psprintf("The summaries on the page begin at slot %u, expected slot %u.",
+							head->slot, first));
+	return buffer;
+}
+
+/*
+ * vk_summary_read -- copy the summaries of a list; false where it has none
+ */
+bool
+vk_summary_read(Relation index, const VkIndex *vk, uint32 number,
+				const VkSlot *slot, VkSummary *summaries)
+{
+	Buffer		buffer;
+
+	if (vk->attributes == 0 || !BlockNumberIsValid(slot->summary))
+		return false;
+
+	buffer = lock_page(index, vk, number, slot->summary, BUFFER_LOCK_SHARE);
+	memcpy(summaries, vk_summary_on_page(vk, BufferGetPage(buffer), number),
+		   vk->attributes * sizeof(VkSummary));
+	UnlockReleaseBuffer(buffer);
+	return true;
+}
+
+/*
+ * vk_summary_may_match -- may a list hold a row that a filter lets through?
+ */
+bool
+vk_summary_may_match(Relation index, const VkIndex *vk, uint32 number,
+					 const VkSlot *slot, const VkFilter *filter)
+{
+	Buffer		buffer;
+	bool		match;
+
+	if (!BlockNumberIsValid(slot->summary))
+		return true;
+
+	buffer = lock_page(index, vk, number, slot->summary, BUFFER_LOCK_SHARE);
+	match = vk_filter_list(filter,
+						   vk_summary_on_page(vk, BufferGetPage(buffer), number));
+	UnlockReleaseBuffer(buffer);
+	return match;
+}
+
+/*
+ * vk_summary_widen -- widen the summaries of a list for a row to be appended
+ *
+ * slot is the copy by which the row is appended: if the list is recycled
+ * meanwhile, the append fails, and a successor's summaries are merely too wide.
+ * The caller holds no lock.
+ */
+void
+vk_summary_widen(Relation index, const VkIndex *vk, uint32 number,
+				 const VkSlot *slot, const VkAttributes *attributes)
+{
+	VkSummary	summaries[VK_MAX_ATTRIBUTES];
+	Buffer		buffer;
+	GenericXLogState *state;
+	Page		page;
+
+	if (!vk_summary_read(index, vk, number, slot, summaries) ||
+		!vk_summary_add_row(vk, summaries, attributes))
+		return;
+
+	buffer = lock_page(index, vk, number, slot->summary, BUFFER_LOCK_EXCLUSIVE);
+	state = GenericXLogStart(index);
+	page = GenericXLogRegisterBuffer(state, buffer, 0);
+	if (vk_summary_add_row(vk, vk_summary_on_page(vk, page, number), attributes))
+		GenericXLogFinish(state);
+	else
+		GenericXLogAbort(state);
+	UnlockReleaseBuffer(buffer);
+}

@@ -1,0 +1,190 @@
+/*-------------------------------------------------------------------------
+ *
+ * work.c
+ *	  How much of an index is enough: when a search below target 1 ends.
+ *
+ * NOTES
+ *	  Work is counted in rows.  The recall curve says how many rows a search for
+ *	  k neighbors must see.  Conditions make that more: to find k rows of which a
+ *	  share s passes is the work of finding k / s (NUMERICS.md, section 4), and s
+ *	  is counted on the way; within a radius k is the number of rows found.  The
+ *	  curve knows nothing of where the rows lie that meet a condition, so such a
+ *	  search also goes on for as long as its answer changes.
+ *
+ * IDENTIFICATION
+ *	  src/am/work.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include <math.h>
+
+#include "utils/float.h"
+
+#include "am/search.h"
+
+/* growth of the rows seen after which the work is estimated again */
+#define ESTIMATE_AGAIN	1.1
+
+/*
+ * Under conditions: the power of k by which the least work grows past the last k
+ * that was measured.  This and LATE_WORK by trial on text768, under six filters
+ * of 0.1 to 50 % of the rows.
+ */
+#define BEYOND_CURVE	0.25
+
+/* share of the work that counts as late */
+#define LATE_WORK		0.5
+
+double
+vk_work_found(const VkSearch *search)
+{
+	return search->taken + search->candidates.count;
+}
+
+/*
+ * What a list counts for: the rows that it had when recall was measured.  Where
+ * lists have grown since, as many lists are visited as then, not as many rows.
+ */
+double
+vk_work_list(const VkSearch *search, const VkSlot *slot, double live)
+{
+	const VkMeta *meta = search->meta;
+
+	if (slot->live == 0)
+		return live;
+	if (!(meta->curve_rows > 0) || !(meta->live_rows > 0))
+		return slot->live;
+	return slot->live * (meta->curve_rows / meta->live_rows);
+}
+
+bool
+vk_work_conditional(const VkRound *round)
+{
+	return round->filter != NULL || round->check != NULL || !isinf(round->radius);
+}
+
+/* rows that the recall curve is about */
+double
+vk_work_total(const VkSearch *search)
+{
+	return search->meta->curve_rows > 0 ? search->meta->curve_rows : search->round->rows;
+}
+
+/*
+ * Work (vk_work_list) for what the round asks, by what has been seen so far.  Under
+ * conditions it is the least: is_settled decides after it.
+ */
+double
+vk_work_wanted(VkSearch *search)
+{
+	const VkRound *round = search->round;
+	const VkTally *tally = &search->tally;
+	const double last = vk_curve_anchors[VK_CURVE_ANCHORS - 1];
+	double		k = round->total;
+	double		work;
+
+	if (round->exhaustive)
+		return get_float8_infinity();
+	if (round->budget > 0)
+		return round->budget;
+	/* those found, and one that may be still to be found */
+	if (!isinf(round->radius))
+		k = Min(k, vk_work_found(search) + 1);
+	if (round->filter != NULL)
+		k *= (tally->seen + 1) / (tally->matched + 1);
+	if (round->check != NULL)
+		k *= (tally->checked + 1) / (tally->passed + 1);
+	search->stats->work_for = k;
+	search->rows_estimated = search->rows;
+	if (!vk_work_conditional(round))
+		return vk_curve_budget(&search->meta->curve, k, vk_target_recall,
+							   vk_work_total(search));
+
+	work = vk_curve_budget(&search->meta->curve, Min(k, last), vk_target_recall,
+						   vk_work_total(search));
+	return k > last ? work * pow(k / last, BEYOND_CURVE) : work;
+}
+
+/* the first list begun when that much work had been done */
+static int64
+visit_after(const VkSearch *search, double rows)
+{
+	int64		low = 0;
+	int64		high = search->visit_count;
+
+	while (low < high)
+	{
+		int64		middle = (low + high) / 2;
+
+		if (search->visits[middle].rows < rows)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+/*
+ * Has the second half of the work brought next to nothing?
+ *
+ * The curve was measured with queries like the rows, for the k nearest of all
+ * rows.  The nearest of those that meet a condition may all be far away, and
+ * those within a radius may be in many places.  The curve then ends the search
+ * too early, but the answer still changes with every list.
+ */
+static bool
+is_settled(const VkSearch *search)
+{
+	const VkRound *round = search->round;
+	const VkCandidates *candidates = &search->candidates;
+	int64		late_visit = visit_after(search, search->rows * (1 - LATE_WORK));
+	double		found = vk_work_found(search);
+	double		late = 0;
+
+	if (!isinf(round->radius) && found < round->total)
+	{
+		if (late_visit < search->visit_count)
+			late = found - search->visits[late_visit].found;
+	}
+	else
+	{
+		found = round->wanted;
+		if (candidates->count < found || isinf(candidates->threshold))
+			return false;
+		for (int64 i = 0; i < candidates->count; i++)
+			late += candidates->entries[i].upper <= candidates->threshold &&
+				VK_VISIT(candidates->entries[i].slot) >= late_visit;
+	}
+	return late <= found * (1 - vk_target_recall) / 4;
+}
+
+/*
+ * Is there work left?  What conditions let through, or how many rows lie within
+ * a radius, is known better the more has been seen: the work is estimated anew
+ * when it seems done, and now and then before.
+ */
+bool
+vk_work_left(VkSearch *search)
+{
+	const VkRound *round = search->round;
+
+	if (round->probes > 0)
+		return search->probed < round->probes;
+	if (!vk_work_conditional(round))
+		return search->rows < search->work;
+	if (search->rows >= search->work ||
+		search->rows > search->rows_estimated * ESTIMATE_AGAIN)
+		search->work = vk_work_wanted(search);
+	if (search->rows >= search->work && !is_settled(search))
+		search->work = Max(search->rows * ESTIMATE_AGAIN, 1);
+	return search->rows < search->work;
+}
+
+void
+vk_work_note(VkSearch *search)
+{
+	search->stats->budget = Min(search->work, vk_work_total(search));
+	search->stats->seen = search->rows;
+}
