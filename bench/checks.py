@@ -156,7 +156,7 @@ def check_close_rows(server, folder, names, workers, say, rows=1_000_000, dimens
     for name in names:
         engine = engines.ENGINES[name]
         say(f"close: {name}")
-        server.load(data.name, engine.table, engine.type, dimensions, data.base)
+        server.load(data, engine)
         took = server.build(data.name, engine, data.metric)
         path = sequential_answers(server, data, engine.table, workers, say)
         expected = np.fromfile(path).reshape(-1, WIDEST)

@@ -8,7 +8,7 @@
  *	  load     conninfo table file [rows]
  *	           COPY BINARY of an fvecs file into table (id int4, v).
  *	  query    conninfo setup sql type queries truth k seconds
- *	           [connections] [at_least] [start] [warm_up]
+ *	           [connections] [at_least] [start] [warm_up] [radii]
  *	           Closed loop over the queries for so many seconds, and at least
  *	           so many queries; recall against the ids in truth (ivecs).
  *	  answers  conninfo setup sql type queries k out
@@ -19,7 +19,9 @@
  *	           stride in such a file, bit for bit and position by position.
  *
  *	  sql has one parameter, the query vector, and returns an int4 id and,
- *	  for the last two, a float8.  The answer is one JSON object on stdout.
+ *	  for the last two, a float8.  With radii, a file of one native float8 a
+ *	  query, it has that as a second parameter.  The answer is one JSON object
+ *	  on stdout.
  *
  * NOTES
  *	  Parameters and results are binary, and a query is encoded before the
@@ -63,6 +65,7 @@ typedef struct Bench
 	int			queries;
 	int			message_size;
 	char	   *messages;		/* the queries, as the server receives them */
+	char	   *radii;			/* a float8 a query in the same form, or NULL */
 	Rows		truth;			/* count = 0: none */
 	double		seconds;
 	int			connections;
@@ -81,11 +84,17 @@ typedef struct Worker
 	double	   *latencies;
 	long		done;
 	long		capacity;
+	long		rows;			/* returned by the queries that were timed */
 	double		elapsed;
 	double	   *recalls;		/* of the queries asked, in the order asked */
 	long		asked;
 	long		short_answers;
 } Worker;
+
+/* of the statement: the vector and, where there are radii, a radius */
+#define PARAMETERS(bench)	((bench)->radii != NULL ? 2 : 1)
+
+#define FLOAT8_OID	701
 
 static char **arguments;
 
@@ -257,14 +266,34 @@ encode(const char *elements, int dimensions, char *message)
 	return 4 + 4 * dimensions;
 }
 
+/* a float8 a query, in the wire's byte order */
+static char *
+read_radii(const char *path, int queries)
+{
+	FILE	   *file = open_file(path, "rb");
+	uint64_t   *radii = allocate(queries * sizeof(uint64_t));
+
+	if (fread(radii, sizeof(uint64_t), queries, file) != (size_t) queries)
+		fail(path, "it has fewer radii than there are queries");
+	fclose(file);
+	for (int i = 0; i < queries; i++)
+	{
+		uint32_t	halves[2] = {htonl((uint32_t) (radii[i] >> 32)), htonl((uint32_t) radii[i])};
+
+		memcpy(&radii[i], halves, sizeof(halves));
+	}
+	return (char *) radii;
+}
+
 static PGconn *
 open_session(Bench *bench)
 {
 	PGconn	   *connection = connect_to(bench->conninfo);
+	Oid			types[2] = {bench->type, FLOAT8_OID};
 
 	PQclear(checked(connection, PQexec(connection, bench->setup), "setup"));
 	PQclear(checked(connection,
-					PQprepare(connection, "knn", bench->sql, 1, &bench->type),
+					PQprepare(connection, "knn", bench->sql, PARAMETERS(bench), types),
 					"prepare"));
 	return connection;
 }
@@ -272,12 +301,16 @@ open_session(Bench *bench)
 static PGresult *
 ask(Bench *bench, PGconn *connection, long query)
 {
-	const char *value = bench->messages + (query % bench->queries) * (size_t) bench->message_size;
-	int			binary = 1;
+	size_t		number = query % bench->queries;
+	const char *values[2] = {bench->messages + number * bench->message_size, NULL};
+	const int	sizes[2] = {bench->message_size, sizeof(double)};
+	const int	binary[2] = {1, 1};
 
+	if (bench->radii != NULL)
+		values[1] = bench->radii + number * sizeof(double);
 	return checked(connection,
-				   PQexecPrepared(connection, "knn", 1, &value,
-								  &bench->message_size, &binary, 1),
+				   PQexecPrepared(connection, "knn", PARAMETERS(bench), values,
+								  sizes, binary, 1),
 				   "query");
 }
 
@@ -315,6 +348,8 @@ make_bench(void)
 		encode(queries.data + 4 * (size_t) i * queries.width, queries.width,
 			   bench.messages + i * (size_t) bench.message_size);
 	free(queries.data);
+	if (*argument("radii", "") != '\0')
+		bench.radii = read_radii(argument("radii", ""), bench.queries);
 	return bench;
 }
 
@@ -427,6 +462,7 @@ run_worker(void *argument)
 			break;
 		result = ask(bench, connection, bench->start + i);
 		record_latency(worker, now() - asked);
+		worker->rows += PQntuples(result);
 		if (bench->truth.count > 0 && i < bench->queries)
 		{
 			worker->recalls[worker->asked++] = answer_recall(bench, bench->start + i, result);
@@ -461,12 +497,13 @@ report_query(Bench *bench, Worker *workers)
 			recalls[all.asked++] = worker->recalls[j];
 		}
 		all.short_answers += worker->short_answers;
+		all.rows += worker->rows;
 		rate += worker->done / worker->elapsed;
 	}
 	qsort(all.latencies, all.done, sizeof(double), compare_doubles);
 	qsort(recalls, all.asked, sizeof(double), compare_doubles);
-	printf("{\"queries\": %ld, \"qps\": %.3f, \"p50_us\": %.1f, \"p95_us\": %.1f, \"p99_us\": %.1f",
-		   all.done, rate, percentile(all.latencies, all.done, 0.5) * 1e6,
+	printf("{\"queries\": %ld, \"rows\": %.1f, \"qps\": %.3f, \"p50_us\": %.1f, \"p95_us\": %.1f, \"p99_us\": %.1f",
+		   all.done, (double) all.rows / all.done, rate, percentile(all.latencies, all.done, 0.5) * 1e6,
 		   percentile(all.latencies, all.done, 0.95) * 1e6,
 		   percentile(all.latencies, all.done, 0.99) * 1e6);
 	if (all.asked > 0)

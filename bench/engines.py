@@ -21,9 +21,10 @@ import numpy as np
 class Data:
     """A set of vectors: base.fvecs, query.fvecs and gt.ivecs in a folder."""
 
-    name: str
+    name: str					# of the database too
     folder: pathlib.Path
     metric: str
+    with_attributes: bool = False
 
     @property
     def operator(self):
@@ -42,6 +43,14 @@ class Data:
         return self.folder / "gt.ivecs"
 
     @property
+    def attributes(self):
+        return self.folder / "attrs.csv"
+
+    def beside_attributes(self):
+        """The same vectors, in a database whose tables have the attributes too."""
+        return dataclasses.replace(self, name=self.name + "attr", with_attributes=True)
+
+    @property
     def dimensions(self):
         return int(np.fromfile(self.base, np.int32, 1)[0])
 
@@ -58,6 +67,7 @@ class Engine:
     build: str = ""
     query: str = ""
     values: tuple = ("",)
+    rows: int = 0				# only the first of the set, if not 0
 
     @property
     def index_name(self):
@@ -66,9 +76,10 @@ class Engine:
 
 DATA = {"sift": ("sift", "l2"), "text": ("text768", "cosine")}
 
+ONE_PROCESS = "SET max_parallel_workers_per_gather = 0"
+
 # a scan of the table by one process, and no index
-SEQUENTIAL = ("SET enable_indexscan = off; SET enable_bitmapscan = off; "
-              "SET max_parallel_workers_per_gather = 0")
+SEQUENTIAL = f"SET enable_indexscan = off; SET enable_bitmapscan = off; {ONE_PROCESS}"
 
 TARGETS = (0.5, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 1.0)
 SERIAL = "SET max_parallel_maintenance_workers = 0"
@@ -89,6 +100,26 @@ ENGINES = {engine.name: engine for engine in (
            "SET ivfflat.probes = {}", (5, 10, 20, 40, 80)),
     Engine("sequential", "vector", "vector", "items_pgv", query=SEQUENTIAL),
     Engine("faiss", "", "", ""),
+)}
+
+DECLARED = "SET vkindex.target_recall = 0.95"
+
+# the columns that filters are asked on, in the index as well
+IN_INDEX = "(v f32vec_{metric}_ops, chars, seq, seq10, source)"
+
+# of the set with attributes; all tables have the same columns.  Where the columns are not in
+# the index, a filter that leaves few rows is about as fast by a scan of the table, and the
+# planner may choose that: not what is to be measured.
+BY_INDEX = "SET enable_seqscan = off"
+ATTRIBUTE_ENGINES = {engine.name: engine for engine in (
+    Engine("vkivf_attributes", "vkindex", "f32vec", "items_in_index",
+           f"USING vkivf {IN_INDEX}", SERIAL, DECLARED),
+    Engine("vkivf", "vkindex", "f32vec", "items_ivf",
+           "USING vkivf (v f32vec_{metric}_ops)", SERIAL, f"{DECLARED}; {BY_INDEX}"),
+    Engine("vkflat_attributes", "vkindex", "f32vec", "items_flat",
+           f"USING vkflat {IN_INDEX}", SERIAL, BY_INDEX),
+    dataclasses.replace(ENGINES["hnsw"], values=(40,), query="SET hnsw.ef_search = 40; "
+                        f"SET hnsw.iterative_scan = strict_order; {BY_INDEX}"),
 )}
 
 DEFAULT_ENGINES = "vkflat,vkivf,hnsw,sequential,faiss"

@@ -27,12 +27,13 @@ import time
 import faiss
 import numpy as np
 
+import cases
 import checks
 import engines
 import report
+import suites
+from prepare import prepare_engines
 from server import ClientError, Server
-
-WARM_UP = 50					# queries before the clock starts
 
 
 def parse_arguments():
@@ -41,6 +42,8 @@ def parse_arguments():
     add("--data", default="both", choices=["sift", "text", "both"])
     add("--data-dir", default=os.environ.get("VK_DATA"), help="the folder of the sets ($VK_DATA)")
     add("--engines", default=engines.DEFAULT_ENGINES, help="of: " + ", ".join(engines.ENGINES))
+    add("--suite", default="", help="instead of the engines alone: " + ", ".join(suites.SUITES))
+    add("--queries", type=int, default=200, help="of a suite's case")
     add("--k", type=int, default=10)
     add("--targets", help="of vkivf, as 0.9,0.95")
     add("--efs", help="of hnsw, as 40,80")
@@ -58,11 +61,13 @@ def parse_arguments():
     if not options.data_dir:
         parser.error("no folder of data: set VK_DATA or give --data-dir (see bench/README.md)")
     options.data = ["sift", "text"] if options.data == "both" else [options.data]
-    for name in ("engines", "rebuild", "checks"):
+    for name in ("engines", "rebuild", "checks", "suite"):
         setattr(options, name, [word for word in getattr(options, name).split(",") if word])
-    for name in options.engines + options.rebuild:
-        if name not in engines.ENGINES:
-            parser.error(f"unknown engine: {name}")
+    known = {"engine": engines.ENGINES | engines.ATTRIBUTE_ENGINES, "suite": suites.SUITES}
+    for kind, name in [("engine", name) for name in options.engines + options.rebuild] + \
+            [("suite", name) for name in options.suite]:
+        if name not in known[kind]:
+            parser.error(f"unknown {kind}: {name}")
     return options
 
 
@@ -100,13 +105,13 @@ def huge_pages_in_use():
     return pages["HugePages_Total"] - pages["HugePages_Free"] + pages["HugePages_Rsvd"]
 
 
-def describe_run(server, options):
+def describe_run(server, database, options):
     """What a figure means nothing without."""
     cpu = [line.split(":", 1)[1].strip() for line in open("/proc/cpuinfo", encoding="utf-8")
            if line.startswith("model name")]
     memory = [int(line.split()[1]) for line in open("/proc/meminfo", encoding="utf-8")
               if line.startswith("MemTotal")]
-    with server.connect(options.data[0]) as connection:
+    with server.connect(database) as connection:
         ask = lambda sql: connection.execute(sql).fetchall()
         versions = dict(ask("SELECT extname, extversion FROM pg_extension"))
         record = {
@@ -137,42 +142,11 @@ def make_truth(data):
 
 def prepare(server, data, options, log):
     """Loads and builds what is not there; the engines that can be measured."""
-    if not data.base.exists() or not data.queries.exists():
-        sys.exit(f"bench: {data.folder} has no base.fvecs and query.fvecs (see bench/README.md)")
-    if not data.truth.exists():
+    if data.base.exists() and not data.truth.exists():
         log.say(f"{data.name}: finding the true neighbours")
         make_truth(data)
-    missing = server.prepare_database(data.name, ["vkindex", "vector"])
-    found = []
-    for name in options.engines:
-        engine = engines.ENGINES[name]
-        if engine.extension in missing:
-            log.say(f"{data.name}: no {name}: the extension {engine.extension} is not there")
-            continue
-        try:
-            prepare_engine(server, data, engine, name in options.rebuild, log)
-            found.append(engine)
-        except Exception as error:
-            log.say(f"{data.name}: no {name}: {str(error).strip()}")
-            log.add({"kind": "failed", "data": data.name, "engine": name, "error": str(error)})
-    return found
-
-
-def prepare_engine(server, data, engine, rebuild, log):
-    if not engine.table:
-        return
-    took = server.load(data.name, engine.table, engine.type, data.dimensions, data.base)
-    if took:
-        log.say(f"{data.name}: {engine.table}: {took['rows']} rows in {took['seconds']} s")
-    if not engine.index:
-        return
-    if rebuild:
-        server.drop(data.name, "INDEX", engine.index_name)
-    took = server.build(data.name, engine, data.metric)
-    size = server.size_mb(data.name, engine.index_name)
-    log.say(f"{data.name}: {engine.name}: built in {took.get('seconds')} s, {size:.0f} MB")
-    log.add({"kind": "build", "data": data.name, "engine": engine.name, "size_mb": round(size, 1),
-             **took})
+    return prepare_engines(server, data, [engines.ENGINES[name] for name in options.engines],
+                           options.rebuild, log)
 
 
 # -------------------------------------------------------------------- measuring
@@ -232,7 +206,7 @@ def measure_setting(server, data, engine, value, round_number, options):
         queries=data.queries, k=options.k, seconds=options.seconds,
         truth=data.truth if whole else "", at_least=1000 if whole else 1,
         connections=options.connections, start=0 if whole else 100 * round_number,
-        warm_up=WARM_UP if engine.index else 0)
+        warm_up=cases.WARM_UP if engine.index else 0)
 
 
 def measure(server, data, found, options, log):
@@ -255,7 +229,8 @@ def measure(server, data, found, options, log):
                 if engine.index and round_number == 0:
                     result["index_used"] = server.uses_index(
                         data.name, engine.query.format(value),
-                        checks.statement(data, engine.table, options.k), vector, engine.index_name)
+                        checks.statement(data, engine.table, options.k), engine.type, vector,
+                        engine.index_name)
                 log.add(head | result)
             except ClientError as error:
                 log.say(f"{data.name}: {engine.name} {value}: {error}")
@@ -293,19 +268,28 @@ def run_close_check(server, options, log):
         log.add({"kind": "failed", "data": "close", "engine": "checks", "error": str(error)})
 
 
-def main():
-    options = parse_arguments()
-    server = Server(options.conninfo, options.client, options.maintenance_work_mem)
-    log = Log(options.out)
-    for i, name in enumerate(options.data):
-        data = engines.find_data(name, options.data_dir)
+def measure_engines(server, chosen, options, log):
+    for i, data in enumerate(chosen):
         found = prepare(server, data, options, log)
         if i == 0:
-            log.add(describe_run(server, options))
+            log.add(describe_run(server, data.name, options))
         measure(server, data, found, options, log)
         run_checks(server, data, found, options, log)
     if "close" in options.checks:
         run_close_check(server, options, log)
+
+
+def main():
+    options = parse_arguments()
+    server = Server(options.conninfo, options.client, options.maintenance_work_mem)
+    log = Log(options.out)
+    chosen = [engines.find_data(name, options.data_dir) for name in options.data]
+    if options.suite:
+        server.prepare_database(chosen[0].name, ["vkindex", "vector"])
+        log.add(describe_run(server, chosen[0].name, options))
+        suites.run(server, chosen, options, log)
+    else:
+        measure_engines(server, chosen, options, log)
     report.write(log.records, options.out)
     print()
     print((options.out / "report.md").read_text(encoding="utf-8"))

@@ -20,6 +20,9 @@ import matplotlib
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 
+import suite_report
+from suite_report import bar, format_table
+
 # bars, by set of data: how many times faster vkflat is to be
 FLAT_BARS = {"sift": {"faiss": 4, "sequential": 40}, "text": {"faiss": 4, "sequential": 200}}
 RECALL_BARS = {0.95: (0.94, 0.985), 0.99: (0.982, 1.0)}
@@ -73,10 +76,6 @@ def peer_rate(curve, recall):
 
 
 # ------------------------------------------------------------------------ bars
-
-def bar(text, value, wanted, met):
-    return {"kind": "bar", "text": text, "value": value, "wanted": wanted, "met": bool(met)}
-
 
 def flat_bars(lines, data):
     flat = of(lines, data, "vkflat")
@@ -147,14 +146,10 @@ def find_bars(records, lines):
         yield from list_bars(lines, data)
         yield from build_bars(records, data)
     yield from check_bars(records)
+    yield from suite_report.find_bars(records)
 
 
 # ---------------------------------------------------------------------- output
-
-def format_table(head, rows):
-    return "\n".join(["| " + " | ".join(cells) + " |" for cells in
-                      [head, ["---"] * len(head)] + [[str(cell) for cell in row] for row in rows]])
-
 
 def write_plot(lines, data, folder):
     figure, axes = plt.subplots(figsize=(7, 4.5))
@@ -186,18 +181,23 @@ def describe(run):
 
 def write_markdown(records, lines, bars, path):
     parts = ["# Measured", *(describe(record) for record in records if record["kind"] == "run")]
-    for data in dict.fromkeys(line["data"] for line in lines):
-        parts.append(f"## {data}")
-        parts.append(format_table(
-            ["index", "build, s", "private memory, MB", "size, MB"],
-            [[r["engine"], r.get("seconds", ""), r.get("peak_mb", ""), r["size_mb"]]
-             for r in records if r["kind"] == "build" and r["data"] == data]))
-        parts.append(format_table(
-            ["engine", "setting", "recall", "queries a second", "p50 us", "p95 us", "p99 us", ""],
-            [[r["engine"], r["value"], "" if r["recall"] is None else f"{r['recall']:.4f}",
-              f"{r['qps']:.4g}", f"{r['p50_us']:.0f}", f"{r['p95_us']:.0f}", f"{r['p99_us']:.0f}",
-              "" if r["index_used"] else "not by the index"]
-             for r in lines if r["data"] == data]))
+    for data in dict.fromkeys(r["data"] for r in lines + records if "data" in r):
+        measured = [line for line in lines if line["data"] == data]
+        built = {(r["engine"], r.get("table", "")): r for r in records
+                 if r["kind"] == "build" and r["data"] == data}
+        if built:
+            parts += [f"## {data}", format_table(
+                ["index", "table", "build, s", "private memory, MB", "size, MB"],
+                [[r["engine"], r.get("table", ""), r.get("seconds", ""), r.get("peak_mb", ""), r["size_mb"]]
+                 for r in built.values()])]
+        if measured:
+            parts.append(format_table(
+                ["engine", "setting", "recall", "queries a second", "p50 us", "p95 us", "p99 us", ""],
+                [[r["engine"], r["value"], "" if r["recall"] is None else f"{r['recall']:.4f}",
+                  f"{r['qps']:.4g}", f"{r['p50_us']:.0f}", f"{r['p95_us']:.0f}",
+                  f"{r['p99_us']:.0f}", "" if r["index_used"] else "not by the index"]
+                 for r in measured]))
+    parts += suite_report.write_tables(records)
     if bars:
         parts += ["## Bars", format_table(
             ["what", "measured", "wanted", "met"],
@@ -206,7 +206,8 @@ def write_markdown(records, lines, bars, path):
     if failed:
         parts += ["## Failed", format_table(
             ["data", "engine", "error"],
-            [[r["data"], r["engine"], " ".join(r["error"].split())] for r in failed])]
+            [[r["data"], ": ".join(filter(None, (r.get("suite"), r["engine"], r.get("case")))),
+              " ".join(r["error"].split())] for r in failed])]
     path.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
 
 

@@ -13,12 +13,26 @@
 #-------------------------------------------------------------------------
 import json
 import pathlib
+import re
 import subprocess
 import threading
 import time
 
 import psycopg
 from psycopg.conninfo import make_conninfo
+
+
+# of a table with attributes, before its vector; those with a clause are not in attrs.csv:
+# seq10 stands for an expression, rnd is 0 to 9999 in no order at all
+COLUMNS = {"id": "int4", "chars": "int4", "words": "int4", "seq": "int4",
+           "seq10": "int4 GENERATED ALWAYS AS (seq % 10) STORED",
+           "rnd": "int4 GENERATED ALWAYS AS ((id::int8 * 7919 % 10000)::int4) STORED",
+           "mtime": "int8", "source": "text", "section": "text"}
+FILE_COLUMNS = {name: kind for name, kind in COLUMNS.items() if " " not in kind}
+
+
+def declare(columns):
+    return ", ".join(f"{name} {kind}" for name, kind in columns.items())
 
 
 def read_status(pid, field="RssAnon"):
@@ -108,17 +122,50 @@ class Server:
         with self.connect(database) as connection:
             connection.execute(f"DROP {kind} IF EXISTS {name}")
 
-    def load(self, database, table, type_name, dimensions, file):
-        """Makes and fills a table unless it is there; returns what it took."""
-        if self.has_relation(database, table):
+    def load(self, data, engine):
+        """Makes and fills an engine's table unless it is there; what it took, or None."""
+        load = self.load_with_attributes if data.with_attributes else self.load_vectors
+        return load(data, engine.table, engine.type, data.base, engine.rows)
+
+    def load_vectors(self, data, table, type_name, file, rows=0):
+        if self.has_relation(data.name, table):
             return None
-        with self.connect(database) as connection:
-            connection.execute(f"CREATE TABLE {table} (id int4, v {type_name}({dimensions}))")
+        with self.connect(data.name) as connection:
+            connection.execute(f"CREATE TABLE {table} (id int4, v {type_name}({data.dimensions}))")
             try:
-                took = self.client("load", database, table=table, file=file)
+                took = self.client("load", data.name, table=table, file=file,
+                                   **({"rows": rows} if rows else {}))
             except ClientError:
                 connection.execute(f"DROP TABLE {table}")
                 raise
+            connection.execute(f"VACUUM (ANALYZE, FREEZE) {table}")
+        return took
+
+    def load_attributes(self, data, table):
+        if self.has_relation(data.name, table):
+            return
+        with self.connect(data.name) as connection, connection.transaction(), \
+                open(data.attributes, "rb") as rows:
+            connection.execute(f"CREATE TABLE {table} ({declare(FILE_COLUMNS)})")
+            header = rows.readline().decode().strip()
+            with connection.cursor().copy(f"COPY {table} ({header}) FROM STDIN (FORMAT csv)") as copy:
+                while part := rows.read(1 << 20):
+                    copy.write(part)
+
+    def load_with_attributes(self, data, table, type_name, file, rows):
+        if self.has_relation(data.name, table):
+            return None
+        self.load_attributes(data, "attributes")
+        bare, names = table + "_bare", ", ".join(FILE_COLUMNS)
+        self.drop(data.name, "TABLE", bare)
+        took = self.load_vectors(data, bare, type_name, file, rows)
+        with self.connect(data.name) as connection:
+            with connection.transaction():
+                connection.execute(f"CREATE TABLE {table} ({declare(COLUMNS)}, "
+                                   f"v {type_name}({data.dimensions}))")
+                connection.execute(f"INSERT INTO {table} ({names}, v) SELECT {names}, v "
+                                   f"FROM {bare} JOIN attributes USING (id) ORDER BY id")
+            connection.execute(f"DROP TABLE {bare}")
             connection.execute(f"VACUUM (ANALYZE, FREEZE) {table}")
         return took
 
@@ -141,15 +188,28 @@ class Server:
             connection.execute(f"COMMENT ON INDEX {engine.index_name} IS '{json.dumps(took)}'")
         return took
 
+    def make_btrees(self, database, table, columns):
+        with self.connect(database) as connection:
+            for column in columns:
+                connection.execute(f"CREATE INDEX IF NOT EXISTS {table}_{column} ON {table} ({column})")
+
     def size_mb(self, database, name):
         with self.connect(database) as connection:
             return connection.execute("SELECT pg_relation_size(%s::regclass) / 1048576.0::float8",
                                       [name]).fetchone()[0]
 
-    def uses_index(self, database, setup, sql, vector, index):
-        """The plan of a query names the index."""
+    def plan(self, database, setup, sql, type_name, vector, radius=None):
+        """The plan of a prepared statement over the vector and maybe a radius, as lines."""
+        text = "[" + ",".join(map(repr, vector.tolist())) + "]"
+        types, values = ((type_name, f"'{text}'") if radius is None else
+                         (f"{type_name}, float8", f"'{text}', {radius!r}"))
         with self.connect(database) as connection:
             connection.execute(setup)
-            text = "[" + ",".join(map(repr, vector.tolist())) + "]"
-            plan = connection.execute("EXPLAIN " + sql.replace("$1", f"'{text}'")).fetchall()
-        return any(f"using {index}" in line[0] for line in plan)
+            connection.execute(f"PREPARE asked ({types}) AS {sql}")
+            lines = connection.execute(f"EXPLAIN (COSTS OFF) EXECUTE asked ({values})").fetchall()
+        return [re.sub(r"'[^']{100,}'", "'...'", line[0]) for line in lines]
+
+    def uses_index(self, database, setup, sql, type_name, vector, index, radius=None):
+        """The plan of a statement names the index."""
+        plan = self.plan(database, setup, sql, type_name, vector, radius)
+        return any(re.search(rf"(using|Index Scan on) {index}\b", line) for line in plan)
