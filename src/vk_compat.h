@@ -201,4 +201,24 @@
 	index_beginscan(table, index, snapshot, key_count, 0)
 #endif
 
+/* before 17 core plans workers for the index builds of its own methods only */
+#if PG_VERSION_NUM >= 170000
+#define VK_CAN_BUILD_PARALLEL	.amcanbuildparallel = true,
+#define vk_index_workers(heap, index, info)	((info)->ii_ParallelWorkers)
+#else
+#define VK_CAN_BUILD_PARALLEL
+#include "optimizer/optimizer.h"
+#define vk_index_workers(heap, index, info) \
+	plan_create_index_workers(RelationGetRelid(heap), RelationGetRelid(index))
+#endif
+
+/* 19 takes flags */
+#if PG_VERSION_NUM >= 190000
+#define vk_table_beginscan_parallel(heap, scan) \
+	table_beginscan_parallel(heap, scan, SO_NONE)
+#else
+#define vk_table_beginscan_parallel(heap, scan) \
+	table_beginscan_parallel(heap, scan)
+#endif
+
 #endif							/* VK_COMPAT_H */

@@ -336,6 +336,7 @@ extern char *vk_buildphasename(int64 phase);
 #define VK_PHASE_ASSIGN		4
 #define VK_PHASE_WRITE		5
 #define VK_PHASE_CALIBRATE	6
+#define VK_PHASE_LOG		7
 
 /* ---- planner.c: what an executor hook tells a scan of the plan ---- */
 

@@ -12,6 +12,10 @@
 #define VK_BUILD_H
 
 #include "am/am.h"
+#include "am/build_parallel.h"
+#include "port/atomics.h"
+
+#define VK_ALIGNMENT		64		/* of what kernels work on */
 
 /*
  * A row on its way from the heap scan to its list: fixed part, then
@@ -125,7 +129,7 @@ typedef struct VkSample
 	bool		complete;		/* every live row of the table is here */
 } VkSample;
 
-/* facts of one build; a heap scan reads it, and writes only VkBuildScan */
+/* facts of one build, in one of its processes */
 typedef struct VkBuild
 {
 	Relation	heap;
@@ -143,17 +147,31 @@ typedef struct VkBuild
 	MemoryContext row_context;	/* reset once a row or batch */
 	float	   *normalized;		/* scratch of vk_build_vector */
 	void	   *scratch;		/* vk_scratch_size */
+	VkCrew	   *crew;		/* build_parallel.c */
 
-	VkSample	sample;
+	VkSample	sample;			/* workers: once vk_sample_attach was called */
 	double		rows;			/* estimate of live rows with a distance */
 	VkIndex    *vk;
 	size_t		stride;			/* bytes of an int8 row */
+
+	/* the centres; workers: once vk_centers_attach was called */
 	int			lists;
 	int8	   *center_codes;
 	float	   *center_scales;
+	pg_atomic_uint64 *list_rows;	/* counted by the heap scan */
+
+	/* the leader's; workers know of meta what does not depend on rows */
 	VkWriter	writer;
 	VkMeta		meta;
 } VkBuild;
+
+/* what the catalogs say about an index, and its meta page without rows */
+extern void vk_build_init(VkBuild *build, Relation index, bool flat);
+/* memory that every process needs */
+extern void vk_build_make_scratch(VkBuild *build);
+extern void *vk_build_alloc(Size size);	/* aligned; cannot be freed by itself */
+
+/* ---- build_scan.c ---- */
 
 /*
  * Floats of a column value: detoasted into the current context, normalised
@@ -163,14 +181,29 @@ extern const float *vk_build_vector(VkBuild *build, Datum value, bool *wild);
 /* rotate about the mean and quantise; the stride is zero padded */
 extern void vk_build_rotate(VkBuild *build, const float *vector, float *rotated,
 							double *norm2, int8 *code, float *scale);
+/* scan the table and write lists or segments, and the rest lists */
+extern VkScanTotals vk_build_rows(VkBuild *build);
 
 /* ---- sample.c ---- */
 
 extern void vk_sample_table(VkBuild *build);
+extern void vk_sample_attach(VkBuild *build);
+extern void vk_sample_drop(VkBuild *build);
+extern Size vk_sample_size(const VkBuild *build);	/* bytes of the sample */
 /* mean of the sample, or NULL where it is empty */
 extern float *vk_sample_mean(VkBuild *build);
+
 /* k-means over a second, larger sample: sets lists and centres */
 extern void vk_sample_centers(VkBuild *build, int lists);
+
+/*
+ * Room for the centres, shared where there will be workers; no lists until the
+ * leader has set their number.
+ */
+extern void vk_centers_make(VkBuild *build, int capacity);
+extern void vk_centers_set(VkBuild *build, int lists);
+extern void vk_centers_attach(VkBuild *build);
+extern Size vk_centers_size(const VkBuild *build, int lists);
 
 /* ---- centroids.c ---- */
 

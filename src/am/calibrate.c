@@ -18,6 +18,9 @@
  *	  neighbours are looked for by every fifth query only: the pools of those
  *	  anchors are large enough.
  *
+ *	  Queries are drawn and their results pooled by the leader, in one order; in
+ *	  between all processes measure what was drawn, a round of them at a time.
+ *
  *	  Distances and the length of that difference are Euclidean, for L1 those of
  *	  L1.  The inner product has no distance to a nearest neighbour.  There d is the
  *	  Euclidean distance to the nearest of the other sampled rows: these are
@@ -34,9 +37,7 @@
 
 #include "am/build.h"
 
-#include "commands/progress.h"
 #include "miscadmin.h"
-#include "pgstat.h"
 #include "quant/random.h"
 #include "utils/memutils.h"
 
@@ -46,6 +47,7 @@
 #define POOL_MAX		1000000 /* and no more entries than this */
 #define NEAREST_PART	0.1		/* of all rows: where to look for d */
 #define PILOT_QUERIES	32		/* these visit all lists */
+#define ROUND_QUERIES	64		/* measured between drawing and pooling */
 #define PILOT_PART		0.998	/* of their neighbours set the budget */
 #define FAR_EVERY		5		/* queries that look for many neighbours */
 #define NEAR_NEIGHBORS	100		/* neighbours that the others look for */
@@ -59,18 +61,43 @@ typedef struct Pool
 	int64		capacity;
 } Pool;
 
+/* a query of the round */
+typedef struct CalibrationQuery
+{
+	int64		row;			/* of the sample, as are the other two */
+	int64		from;
+	int64		to;
+	bool		far;
+	int			found;			/* neighbours whose work was measured */
+} CalibrationQuery;
+
+/* shared: a round; work of MOST_NEIGHBORS a query lies behind it */
+typedef struct Round
+{
+	VkMeta		meta;
+	double		budget;			/* live rows a query scans; 0: all */
+	CalibrationQuery		queries[ROUND_QUERIES];
+} Round;
+
+/* what a process measures with */
 typedef struct Calibration
 {
 	VkBuild    *build;
+	Round	   *round;
 	VkSearch   *search;
 	VkScanStats stats;
-	VkRandom	random;
-	double		budget;			/* live rows a query scans; 0: all */
 	float	   *query;
-	float	   *work;
 	float	   *scores;
-	Pool		pools[VK_CURVE_ANCHORS];
 } Calibration;
+
+#define MOST_NEIGHBORS	(vk_curve_anchors[VK_CURVE_ANCHORS - 1])
+
+static float *
+query_work(Round *round, int query)
+{
+	return (float *) ((char *) round + MAXALIGN(sizeof(Round))) +
+		query * MOST_NEIGHBORS;
+}
 
 static const float *
 sample_row(VkBuild *build, int64 row)
@@ -112,82 +139,146 @@ nearest_distance(Calibration *cal, int64 row)
 
 	if (build->support->metric == VK_METRIC_IP)
 		return nearest_sampled(build, row);
-	if (!vk_search_reset(cal->search, &build->meta, sample_row(build, row),
+	if (!vk_search_reset(cal->search, &cal->round->meta, sample_row(build, row),
 						 &cal->stats) ||
-		vk_search_calibrate(cal->search, 1, NEAREST_PART * build->meta.live_rows,
+		vk_search_calibrate(cal->search, 1, NEAREST_PART * cal->round->meta.live_rows,
 							&build->sample.tids[row], &work, &score) == 0)
 		return 0;
 	score = Max(score, 0);
 	return build->support->metric == VK_METRIC_L1 ? score : sqrt(score);
 }
 
-/* query = row + d u */
+/* the vector of a query: row + d u */
 static void
-perturb(Calibration *cal, int64 row)
+make_vector(Calibration *cal, const CalibrationQuery *query)
 {
 	VkBuild    *build = cal->build;
-	const float *from = sample_row(build, vk_seeded_below(&cal->random,
-														  build->sample.count));
-	const float *to = sample_row(build, vk_seeded_below(&cal->random,
-														build->sample.count));
+	const float *row = sample_row(build, query->row);
+	const float *from = sample_row(build, query->from);
+	const float *to = sample_row(build, query->to);
 	double		length = row_distance(build, from, to);
-	double		step = length > 0 ? nearest_distance(cal, row) / length : 0;
+	double		step = length > 0 ? nearest_distance(cal, query->row) / length : 0;
 
 	for (int i = 0; i < build->dim; i++)
-		cal->query[i] = (float) (sample_row(build, row)[i] +
-								 step * ((double) to[i] - from[i]));
+		cal->query[i] = (float) (row[i] + step * ((double) to[i] - from[i]));
+}
+
+static void
+measure_query(Calibration *cal, int i)
+{
+	VkBuild    *build = cal->build;
+	CalibrationQuery	   *query = &cal->round->queries[i];
+	double		live_rows = cal->round->meta.live_rows;
+	int			most = query->far ? MOST_NEIGHBORS : NEAR_NEIGHBORS;
+
+	make_vector(cal, query);
+	query->found = 0;
+	if (vk_search_reset(cal->search, &cal->round->meta, cal->query, &cal->stats))
+		query->found = vk_search_calibrate(cal->search, (int) Min(most, live_rows),
+										   cal->round->budget,
+										   &build->sample.tids[query->row],
+										   query_work(cal->round, i), cal->scores);
+}
+
+static void *
+calibrate_begin(VkBuild *build)
+{
+	Calibration *cal = palloc0(sizeof(Calibration));
+
+	vk_sample_attach(build);
+	vk_centers_attach(build);
+	cal->build = build;
+	cal->round = vk_arena(build, VK_ARENA_QUERIES);
+	cal->search = vk_search_create(build->index, build->vk);
+	cal->query = palloc(build->dim * sizeof(float));
+	cal->scores = palloc(MOST_NEIGHBORS * sizeof(float));
+	return cal;
+}
+
+static void
+calibrate_work(VkBuild *build, void *state)
+{
+	int64		piece;
+
+	while ((piece = vk_stage_piece(build)) >= 0)
+	{
+		measure_query(state, (int) piece);
+		vk_build_progress(build, 1);
+	}
+}
+
+const VkStageRoutine vk_calibrate_stage = {calibrate_begin, calibrate_work};
+
+/* ---- the leader ---- */
+
+static void
+init_pools(const VkBuild *build, Pool *pools, int64 queries)
+{
+	int64		most = Min((int64) (build->memory / ANCHOR_MEMORY / sizeof(float)),
+						   POOL_MAX);
+
+	for (int anchor = 0; anchor < VK_CURVE_ANCHORS; anchor++)
+	{
+		Pool	   *pool = &pools[anchor];
+
+		pool->count = 0;
+		pool->capacity = Max(Min(queries * vk_curve_anchors[anchor], most),
+							 vk_curve_anchors[anchor]);
+		pool->work = MemoryContextAllocHuge(CurrentMemoryContext,
+											pool->capacity * sizeof(float));
+	}
 }
 
 /* neighbours of a query go to the pools of the anchors they reach */
 static void
-pool_work(Calibration *cal, int found)
+pool_work(Pool *pools, const float *work, int found)
 {
 	for (int anchor = 0; anchor < VK_CURVE_ANCHORS; anchor++)
 	{
-		Pool	   *pool = &cal->pools[anchor];
+		Pool	   *pool = &pools[anchor];
 		int			k = vk_curve_anchors[anchor];
 
 		if (found < k || pool->count + k > pool->capacity)
 			continue;
-		memcpy(pool->work + pool->count, cal->work, k * sizeof(float));
+		memcpy(pool->work + pool->count, work, k * sizeof(float));
 		pool->count += k;
 	}
 }
 
 /* budget of the queries after the pilot ones */
-static void
-set_budget(Calibration *cal)
+static double
+choose_budget(Pool *pools, double total)
 {
-	double		total = cal->build->meta.live_rows;
+	double		budget = 0;
 
 	for (int anchor = VK_CURVE_ANCHORS - 1; anchor >= 0; anchor--)
 	{
-		Pool	   *pool = &cal->pools[anchor];
+		Pool	   *pool = &pools[anchor];
 
 		if (pool->count == 0)
 			continue;
-		cal->budget = 2 * vk_select_float(pool->work, pool->count,
-										  (int64) (PILOT_PART * (pool->count - 1)));
+		budget = 2 * vk_select_float(pool->work, pool->count,
+									 (int64) (PILOT_PART * (pool->count - 1)));
 		break;
 	}
-	if (cal->budget > total / 2)
-		cal->budget = 0;
+	return budget > total / 2 ? 0 : budget;
 }
 
-/* one query, made from a sampled row */
-static void
-measure_row(Calibration *cal, int64 row, bool far)
+/*
+ * Draw query number i.  Rows are drawn without repetition: order is shuffled
+ * as far as needed.
+ */
+static CalibrationQuery
+draw_query(VkRandom *random, int64 *order, int64 count, int64 i)
 {
-	VkBuild    *build = cal->build;
-	int			most = far ? vk_curve_anchors[VK_CURVE_ANCHORS - 1] : NEAR_NEIGHBORS;
+	int64		other = i + vk_seeded_below(random, count - i);
+	CalibrationQuery		query = {.row = order[other]};
 
-	perturb(cal, row);
-	if (vk_search_reset(cal->search, &build->meta, cal->query, &cal->stats))
-		pool_work(cal, vk_search_calibrate(cal->search,
-										   (int) Min(most, build->meta.live_rows),
-										   cal->budget,
-										   &build->sample.tids[row],
-										   cal->work, cal->scores));
+	order[other] = order[i];
+	query.from = vk_seeded_below(random, count);
+	query.to = vk_seeded_below(random, count);
+	query.far = i < PILOT_QUERIES || i % FAR_EVERY == 0;
+	return query;
 }
 
 static int64
@@ -199,36 +290,21 @@ choose_queries(VkBuild *build)
 	return Min(queries, Max(affordable, QUERIES_MIN));
 }
 
+/* measure the queries drawn */
 static void
-calibration_init(Calibration *cal, VkBuild *build, int64 queries)
+run_round(VkBuild *build, Pool *pools, int queries)
 {
-	int			most = vk_curve_anchors[VK_CURVE_ANCHORS - 1];
-	int64		pool_max = Min((int64) (build->memory / ANCHOR_MEMORY / sizeof(float)),
-							   POOL_MAX);
+	Round	   *round = vk_arena(build, VK_ARENA_QUERIES);
 
-	memset(cal, 0, sizeof(Calibration));
-	cal->build = build;
-	cal->search = vk_search_create(build->index, build->vk);
-	cal->random.state = build->seed + STREAM;
-	cal->query = palloc(build->dim * sizeof(float));
-	cal->work = palloc(most * sizeof(float));
-	cal->scores = palloc(most * sizeof(float));
-	for (int anchor = 0; anchor < VK_CURVE_ANCHORS; anchor++)
-	{
-		Pool	   *pool = &cal->pools[anchor];
-
-		pool->capacity = Max(Min(queries * vk_curve_anchors[anchor], pool_max),
-							 vk_curve_anchors[anchor]);
-		pool->work = MemoryContextAllocHuge(CurrentMemoryContext,
-											pool->capacity * sizeof(float));
-	}
+	vk_stage_run(build, queries);
+	for (int i = 0; i < queries; i++)
+		pool_work(pools, query_work(round, i), round->queries[i].found);
 }
 
 /*
  * vk_calibrate -- fill the recall curve of build->meta
  *
- * The lists and the meta page are written already.  Rows are drawn from the
- * sample without repetition: it is shuffled as far as needed.
+ * The lists and the meta page are written already.
  */
 void
 vk_calibrate(VkBuild *build)
@@ -237,34 +313,40 @@ vk_calibrate(VkBuild *build)
 												  "vkindex calibration",
 												  ALLOCSET_DEFAULT_SIZES);
 	MemoryContext old = MemoryContextSwitchTo(context);
+	VkRandom	random = {build->seed + STREAM};
 	int64		queries = choose_queries(build);
-	int64	   *order = palloc(build->sample.count * sizeof(int64));
-	Calibration cal;
+	int64		count = build->sample.count;
+	int64	   *order = palloc(count * sizeof(int64));
+	Pool		pools[VK_CURVE_ANCHORS];
+	Round	   *round = vk_arena_make(build, VK_ARENA_QUERIES,
+									  MAXALIGN(sizeof(Round)) + ROUND_QUERIES *
+									  MOST_NEIGHBORS * sizeof(float), true);
 
-	pgstat_progress_update_param(PROGRESS_CREATEIDX_SUBPHASE,
-								 VK_PHASE_CALIBRATE);
-	pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_TOTAL, queries);
-	calibration_init(&cal, build, queries);
-	for (int64 i = 0; i < build->sample.count; i++)
+	vk_build_phase(build, VK_PHASE_CALIBRATE, queries);
+	init_pools(build, pools, queries);
+	for (int64 i = 0; i < count; i++)
 		order[i] = i;
 
-	for (int64 i = 0; i < queries; i++)
+	round->meta = build->meta;
+	round->budget = 0;
+	vk_stage_begin(build, VK_STAGE_CALIBRATE, false);
+	for (int64 i = 0; i < queries;)
 	{
-		int64		other = i + vk_seeded_below(&cal.random,
-												build->sample.count - i);
-		int64		row = order[other];
+		int64		end = i == 0 ? PILOT_QUERIES : i + ROUND_QUERIES;
+		int			drawn = 0;
 
-		CHECK_FOR_INTERRUPTS();
-		order[other] = order[i];
 		if (i == PILOT_QUERIES)
-			set_budget(&cal);
-		measure_row(&cal, row, i < PILOT_QUERIES || i % FAR_EVERY == 0);
-		pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_DONE, i + 1);
+			round->budget = choose_budget(pools, build->meta.live_rows);
+		for (; i < Min(end, queries); i++)
+			round->queries[drawn++] = draw_query(&random, order, count, i);
+		run_round(build, pools, drawn);
 	}
+	vk_stage_end(build);
+	vk_arena_drop(build, VK_ARENA_QUERIES);
 
 	for (int anchor = 0; anchor < VK_CURVE_ANCHORS; anchor++)
-		vk_curve_set_anchor(&build->meta.curve, anchor, cal.pools[anchor].work,
-							cal.pools[anchor].count);
+		vk_curve_set_anchor(&build->meta.curve, anchor, pools[anchor].work,
+							pools[anchor].count);
 	vk_curve_finish(&build->meta.curve);
 	build->meta.curve_rows = build->meta.live_rows;
 

@@ -110,6 +110,22 @@ centers_query(VkBuild *build, const char *name)
 	return query;
 }
 
+/* move what was read to where all processes find it */
+static void
+share_centers(VkBuild *build)
+{
+	int			lists = build->lists;
+	int8	   *codes = build->center_codes;
+	float	   *scales = build->center_scales;
+
+	vk_centers_make(build, lists);
+	vk_centers_set(build, lists);
+	memcpy(build->center_codes, codes, lists * build->stride);
+	memcpy(build->center_scales, scales, lists * sizeof(float));
+	pfree(codes);
+	pfree(scales);
+}
+
 /* room for one more centre; the context is that of the build's arrays */
 static void
 reserve_center(VkBuild *build, int *capacity)
@@ -205,6 +221,10 @@ vk_load_centers(VkBuild *build)
 	pfree(rotated);
 
 	if (build->lists == 0)
+	{
 		warn_unusable(build, name, "The table holds no centroids.");
-	return build->lists > 0;
+		return false;
+	}
+	share_centers(build);
+	return true;
 }

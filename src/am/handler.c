@@ -39,6 +39,7 @@ static const IndexAmRoutine shared_routine = {
 	.amoptionalkey = true,
 	.amsearcharray = true,
 	.amsearchnulls = true,
+	VK_CAN_BUILD_PARALLEL
 	.amparallelvacuumoptions = VACUUM_OPTION_PARALLEL_BULKDEL,
 	.amkeytype = InvalidOid,
 	.aminsert = vk_insert,
@@ -97,7 +98,8 @@ vk_buildphasename(int64 phase)
 		[VK_PHASE_KMEANS] = "computing centroids",
 		[VK_PHASE_ASSIGN] = "assigning rows",
 		[VK_PHASE_WRITE] = "writing index",
-		[VK_PHASE_CALIBRATE] = "calibrating recall"
+		[VK_PHASE_CALIBRATE] = "calibrating recall",
+		[VK_PHASE_LOG] = "logging index"
 	};
 
 	if (phase < 1 || phase >= (int64) lengthof(names))

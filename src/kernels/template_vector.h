@@ -487,7 +487,8 @@ code_error_span(const float *y, int first, int dim, VkFormat format, float a,
 /*
  * The first loop only asks whether any centroid of a run is an improvement,
  * which few runs have: that vectorises where the search for the place of a
- * minimum does not.
+ * minimum does not.  A run has pointers of its own: with -fwrapv, gcc takes
+ * array[run + i] for a gather.
  */
 static inline void
 template_nearest(const int32_t *restrict dots, const float *restrict scales,
@@ -501,13 +502,15 @@ template_nearest(const int32_t *restrict dots, const float *restrict scales,
 	for (int run = 0; run < count; run += NEAREST_RUN)
 	{
 		const int	n = count - run < NEAREST_RUN ? count - run : NEAREST_RUN;
+		const int32_t *restrict dot = dots + run;
+		const float *restrict scale = scales + run;
+		const float *restrict norm2 = norms2 + run;
 		int			improved = 0;
 
 		for (int i = 0; i < n; i++)
 		{
-			distances[i] = norms2[run + i] -
-				(float) (dots[run + i] - correction) *
-				(twice_scale * scales[run + i]);
+			distances[i] = norm2[i] -
+				(float) (dot[i] - correction) * (twice_scale * scale[i]);
 			improved |= distances[i] < best;
 		}
 		for (int i = 0; improved && i < n; i++)

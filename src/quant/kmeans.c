@@ -6,11 +6,17 @@
  * NOTES
  *	  Every sum is an integer and centroids are quantised after each step, so
  *	  the lists depend on the rows and the seed alone: not on the ISA, nor on
- *	  the order in which rows are taken.
+ *	  the order in which rows are taken, nor on how many processes take part.
  *
  *	  A cell is a set of rows with centroids of its own: the sample behind the
- *	  coarse centroids, each coarse cell, and in the end all rows.  One routine
- *	  (lloyd_step) serves them all.
+ *	  coarse centroids, each coarse cell, and in the end all rows.  A step
+ *	  assigns the cell's rows, sorts them by list, and moves each centroid to
+ *	  the mean of its rows.
+ *
+ *	  One process leads: it calls vk_kmeans, which hands out jobs.  The pieces
+ *	  of a job touch memory of their own each (a range of rows, a range of
+ *	  lists, a coarse cell), so any process may do any of them.  What they
+ *	  share lies in one allocation that each of them carves up for itself.
  *
  * IDENTIFICATION
  *	  src/quant/kmeans.c
@@ -29,38 +35,74 @@
 #define FULL_STEPS		3
 #define SPLIT_ABOVE		4		/* times the mean: such lists give seeds away */
 
-/* everything that one run works with; carved out of one allocation */
-typedef struct Work
-{
-	VkKmeans   *input;
-	size_t		stride;			/* of our own copies: no caller's padding */
-	VkRandom	random;
-	double		weight_unit;	/* row scale = weight * weight_unit */
-	int64_t		done;			/* progress, in row-centroid pairs */
-	int64_t		total;
+#define PIECE_ROWS		4096	/* rows assigned by one piece of a job */
+#define PIECE_LISTS		64		/* centroids moved by one */
 
-	int32_t    *order;			/* rows, cell by cell */
+/* what the pieces of a job do */
+enum
+{
+	JOB_ASSIGN,					/* rows of a set to its nearest centroids */
+	JOB_MOVE,					/* centroids of a set to the means of their rows */
+	JOB_CELLS					/* cluster a coarse cell */
+};
+
+/* the sets of rows that jobs are about */
+enum
+{
+	SET_SAMPLE,					/* some rows, coarse centroids */
+	SET_COARSE,					/* all rows, coarse centroids */
+	SET_ALL						/* all rows, all centroids */
+};
+
+/* the head of what is shared */
+typedef struct Shared
+{
+	double		weight_unit;	/* row scale = weight * weight_unit */
+} Shared;
+
+/* what one process works with */
+struct VkKmeansWork
+{
+	VkKmeans	input;
+	size_t		stride;			/* of our own copies: no caller's padding */
+	int			coarse;			/* coarse centroids */
+	int64_t		total;			/* progress, in row-centroid pairs */
+
+	/* shared */
+	Shared	   *shared;
+	int32_t    *order;			/* rows, coarse cell by coarse cell */
+	int32_t    *sorted;			/* rows of a cell, by list */
 	int32_t    *list;			/* a row's list, by row */
-	int64_t    *sums;			/* lists x dim */
-	int64_t    *counts;			/* lists */
-	int32_t    *cell_rows;		/* rows of each coarse cell */
-	int32_t    *cell_lists;		/* lists of each coarse cell */
+	int32_t    *starts;			/* of each list of a cell in sorted, and its end */
+	int32_t    *cell_starts;	/* of each coarse cell in order, and its end */
+	int32_t    *cell_lists;		/* first list of each coarse cell, and the end */
 	int8_t	   *coarse_codes;
 	float	   *coarse_scales;
+
+	/* this process's */
+	int64_t    *sum;			/* dim */
 	float	   *vector;			/* dim */
 	int8_t	   *batch;			/* VK_ASSIGN_ROWS rows */
-	void	   *assigner;
-} Work;
+	void	   *memory;			/* of the assigner */
+	VkAssigner	assigner;
+	uint32_t	packed;			/* the job that it was made for */
+
+	/* the leader's */
+	VkRandom	random;
+	uint32_t	jobs;			/* handed out */
+};
 
 /* rows with centroids of their own */
 typedef struct Cell
 {
-	const int32_t *rows;		/* NULL: all, in order */
+	int32_t    *rows;			/* NULL: all, in order */
 	int64_t		count;
 	int8_t	   *codes;			/* centroids */
 	size_t		stride;
 	float	   *scales;
 	int			lists;
+	int32_t    *sorted;			/* its rows by list, once sort_cell has run */
+	int32_t    *starts;			/* of each list there, and the end */
 } Cell;
 
 static size_t
@@ -92,33 +134,75 @@ carve(char *base, size_t *used, size_t size)
 }
 
 static size_t
-carve_work(Work *work, char *base, int dim, int lists, int64_t rows)
+carve_shared(VkKmeansWork *work, char *base, int dim, int lists, int64_t rows)
 {
 	const size_t coarse = coarse_count(lists);
-	const size_t stride = own_stride(dim);
 	size_t		used = 0;
 
-	work->stride = stride;
+	work->shared = carve(base, &used, sizeof(Shared));
 	work->order = carve(base, &used, sizeof(int32_t) * rows);
+	work->sorted = carve(base, &used, sizeof(int32_t) * rows);
 	work->list = carve(base, &used, sizeof(int32_t) * rows);
-	work->sums = carve(base, &used, sizeof(int64_t) * lists * dim);
-	work->counts = carve(base, &used, sizeof(int64_t) * lists);
-	work->cell_rows = carve(base, &used, sizeof(int32_t) * (coarse + 1));
-	work->cell_lists = carve(base, &used, sizeof(int32_t) * coarse);
-	work->coarse_codes = carve(base, &used, coarse * stride);
+	work->starts = carve(base, &used, sizeof(int32_t) * (lists + coarse));
+	work->cell_starts = carve(base, &used, sizeof(int32_t) * (coarse + 1));
+	work->cell_lists = carve(base, &used, sizeof(int32_t) * (coarse + 1));
+	work->coarse_codes = carve(base, &used, coarse * own_stride(dim));
 	work->coarse_scales = carve(base, &used, sizeof(float) * coarse);
+	return used;
+}
+
+static size_t
+carve_scratch(VkKmeansWork *work, char *base, int dim, int lists)
+{
+	size_t		used = aligned(sizeof(VkKmeansWork));
+
+	work->sum = carve(base, &used, sizeof(int64_t) * dim);
 	work->vector = carve(base, &used, sizeof(float) * dim);
-	work->batch = carve(base, &used, VK_ASSIGN_ROWS * stride);
-	work->assigner = carve(base, &used, vk_assigner_size(dim, lists));
+	work->batch = carve(base, &used, VK_ASSIGN_ROWS * own_stride(dim));
+	work->memory = carve(base, &used, vk_assigner_size(dim, lists));
 	return used;
 }
 
 size_t
 vk_kmeans_memory(int dim, int lists, int64_t rows)
 {
-	Work		work;
+	VkKmeansWork work;
 
-	return carve_work(&work, NULL, dim, lists, rows);
+	return carve_shared(&work, NULL, dim, lists, rows);
+}
+
+size_t
+vk_kmeans_scratch(int dim, int lists)
+{
+	VkKmeansWork work;
+
+	return carve_scratch(&work, NULL, dim, lists);
+}
+
+/* what progress counts up to: pairs of rows and centroids, of all steps */
+static int64_t
+total_pairs(const VkKmeans *input, int64_t coarse)
+{
+	return input->rows * input->lists * (FULL_STEPS + 1) +
+		input->rows * coarse * (1 + CELL_STEPS) +
+		coarse * coarse * COARSE_SAMPLE * COARSE_STEPS;
+}
+
+VkKmeansWork *
+vk_kmeans_join(const VkKmeans *kmeans)
+{
+	VkKmeansWork *work = kmeans->scratch;
+
+	memset(work, 0, sizeof(VkKmeansWork));
+	work->input = *kmeans;
+	if (work->input.lists > kmeans->rows)
+		work->input.lists = (int) kmeans->rows;
+	work->stride = own_stride(kmeans->dim);
+	work->coarse = coarse_count(work->input.lists);
+	work->total = total_pairs(&work->input, work->coarse);
+	carve_shared(work, kmeans->shared, kmeans->dim, work->input.lists, kmeans->rows);
+	carve_scratch(work, kmeans->scratch, kmeans->dim, work->input.lists);
+	return work;
 }
 
 /*
@@ -140,21 +224,65 @@ weight_unit(const VkKmeans *input)
 }
 
 static int64_t
-row_weight(const Work *work, int64_t row)
+row_weight(const VkKmeansWork *work, int64_t row)
 {
-	double		weight = work->input->scales[row] / work->weight_unit;
+	double		weight = work->input.scales[row] / work->shared->weight_unit;
 
 	return weight < INFINITY ? (int64_t) (weight + 0.5) : 0;
 }
 
 static void
-report(Work *work, int64_t pairs)
+report(VkKmeansWork *work, int64_t pairs)
 {
-	work->done += pairs;
-	if (work->input->progress != NULL)
-		work->input->progress(work->input->arg,
-							  work->done < work->total ? work->done : work->total,
-							  work->total);
+	if (work->input.progress != NULL)
+		work->input.progress(work->input.arg, pairs, work->total);
+}
+
+/* ---- cells ---- */
+
+static Cell
+set_of(VkKmeansWork *work, int set)
+{
+	VkKmeans   *input = &work->input;
+	int64_t		sample = (int64_t) work->coarse * COARSE_SAMPLE;
+	Cell		cell = {NULL, input->rows, work->coarse_codes, work->stride,
+		work->coarse_scales, work->coarse, work->order, work->cell_starts};
+
+	switch (set)
+	{
+		case SET_SAMPLE:
+			cell.rows = work->order;
+			cell.count = sample < input->rows ? sample : input->rows;
+			cell.sorted = work->sorted;
+			break;
+		case SET_ALL:
+			cell.codes = input->center_codes;
+			cell.stride = input->stride;
+			cell.scales = input->center_scales;
+			cell.lists = input->lists;
+			cell.sorted = work->sorted;
+			cell.starts = work->starts;
+			break;
+	}
+	return cell;
+}
+
+/* rows of a coarse cell, with its share of all centroids */
+static Cell
+coarse_cell(VkKmeansWork *work, int i)
+{
+	Cell		cell = set_of(work, SET_ALL);
+	int			list = work->cell_lists[i];
+	int			start = work->cell_starts[i];
+
+	cell.rows = work->order + start;
+	cell.count = work->cell_starts[i + 1] - start;
+	cell.codes += list * cell.stride;
+	cell.scales += list;
+	cell.lists = work->cell_lists[i + 1] - list;
+	cell.sorted += start;
+	cell.starts += list + i;
+	return cell;
 }
 
 static int64_t
@@ -163,21 +291,24 @@ cell_row(const Cell *cell, int64_t i)
 	return cell->rows == NULL ? i : cell->rows[i];
 }
 
+static void
+pack_centroids(VkKmeansWork *work, const Cell *cell)
+{
+	vk_assigner_init(&work->assigner, work->input.dim, cell->lists, cell->codes,
+					 cell->stride, cell->scales, work->memory);
+}
+
 /*
- * work->list of every row of the cell.
+ * work->list of rows first to end - 1 of the cell.
  */
 static void
-assign_cell(Work *work, const Cell *cell)
+assign_rows(VkKmeansWork *work, const Cell *cell, int64_t first, int64_t end)
 {
-	const VkKmeans *input = work->input;
-	const int	dim = input->dim;
-	VkAssigner	assigner;
+	const VkKmeans *input = &work->input;
 
-	vk_assigner_init(&assigner, dim, cell->lists, cell->codes, cell->stride,
-					 cell->scales, work->assigner);
-	for (int64_t first = 0; first < cell->count; first += VK_ASSIGN_ROWS)
+	for (; first < end; first += VK_ASSIGN_ROWS)
 	{
-		int64_t		left = cell->count - first;
+		int64_t		left = end - first;
 		int			m = left < VK_ASSIGN_ROWS ? (int) left : VK_ASSIGN_ROWS;
 		float		scales[VK_ASSIGN_ROWS];
 		int32_t		lists[VK_ASSIGN_ROWS];
@@ -190,7 +321,7 @@ assign_cell(Work *work, const Cell *cell)
 				   input->codes + row * input->stride, work->stride);
 			scales[i] = input->scales[row];
 		}
-		vk_assign(&assigner, work->batch, work->stride, scales, m, lists);
+		vk_assign(&work->assigner, work->batch, work->stride, scales, m, lists);
 		for (int i = 0; i < m; i++)
 			work->list[cell_row(cell, first + i)] = lists[i];
 		report(work, (int64_t) m * cell->lists);
@@ -198,64 +329,80 @@ assign_cell(Work *work, const Cell *cell)
 }
 
 /*
- * Sums and counts of the lists that the cell's rows are in.
+ * Sort the cell's rows by list.
  */
 static void
-sum_cell(Work *work, const Cell *cell)
+sort_cell(VkKmeansWork *work, const Cell *cell)
 {
-	const VkKmeans *input = work->input;
-	const int	dim = input->dim;
+	int32_t		sum = 0;
 
-	memset(work->sums, 0, sizeof(int64_t) * cell->lists * dim);
-	memset(work->counts, 0, sizeof(int64_t) * cell->lists);
+	memset(cell->starts, 0, sizeof(int32_t) * (cell->lists + 1));
+	for (int64_t i = 0; i < cell->count; i++)
+		cell->starts[work->list[cell_row(cell, i)]]++;
+	for (int list = 0; list <= cell->lists; list++)
+	{
+		int32_t		count = cell->starts[list];
+
+		cell->starts[list] = sum;
+		sum += count;
+	}
+	/* filling moves each start to its end, which is the next one's start */
 	for (int64_t i = 0; i < cell->count; i++)
 	{
 		int64_t		row = cell_row(cell, i);
-		int64_t		weight = row_weight(work, row);
-		const int8_t *restrict code = input->codes + row * input->stride;
-		int64_t    *restrict sum = work->sums + (int64_t) work->list[row] * dim;
 
-		work->counts[work->list[row]]++;
-		for (int j = 0; j < dim; j++)
-			sum[j] += weight * code[j];
-		if (i % 4096 == 4095)
-			report(work, 0);
+		cell->sorted[cell->starts[work->list[row]]++] = (int32_t) row;
 	}
+	memmove(cell->starts + 1, cell->starts, sizeof(int32_t) * cell->lists);
+	cell->starts[0] = 0;
 }
 
-/* centroids become the means of their rows; those without rows stay */
-static void
-move_centroids(Work *work, const Cell *cell)
+static int32_t
+list_rows(const Cell *cell, int list)
 {
-	const int	dim = work->input->dim;
+	return cell->starts[list + 1] - cell->starts[list];
+}
 
-	for (int list = 0; list < cell->lists; list++)
+/*
+ * Centroids first to end - 1 become the means of their rows; those without
+ * rows stay.
+ */
+static void
+move_centroids(VkKmeansWork *work, const Cell *cell, int first, int end)
+{
+	const VkKmeans *input = &work->input;
+	const int	dim = input->dim;
+	int64_t    *restrict sum = work->sum;
+
+	for (int list = first; list < end; list++)
 	{
-		const int64_t *sum = work->sums + (int64_t) list * dim;
 		double		factor;
 
-		if (work->counts[list] == 0)
+		if (list_rows(cell, list) == 0)
 			continue;
-		factor = work->weight_unit / (double) work->counts[list];
+		memset(sum, 0, sizeof(int64_t) * dim);
+		for (int32_t i = cell->starts[list]; i < cell->starts[list + 1]; i++)
+		{
+			int64_t		row = cell->sorted[i];
+			int64_t		weight = row_weight(work, row);
+			const int8_t *restrict code = input->codes + row * input->stride;
+
+			for (int j = 0; j < dim; j++)
+				sum[j] += weight * code[j];
+		}
+		factor = work->shared->weight_unit / (double) list_rows(cell, list);
 		for (int i = 0; i < dim; i++)
 			work->vector[i] = (float) ((double) sum[i] * factor);
 		vk_center_encode(work->vector, dim, cell->codes + list * cell->stride,
 						 &cell->scales[list]);
+		report(work, 0);
 	}
 }
 
 static void
-lloyd_step(Work *work, const Cell *cell)
+copy_centroid(const VkKmeansWork *work, const Cell *cell, int list, int64_t row)
 {
-	assign_cell(work, cell);
-	sum_cell(work, cell);
-	move_centroids(work, cell);
-}
-
-static void
-copy_centroid(const Work *work, const Cell *cell, int list, int64_t row)
-{
-	const VkKmeans *input = work->input;
+	const VkKmeans *input = &work->input;
 
 	memset(cell->codes + list * cell->stride, 0, cell->stride);
 	memcpy(cell->codes + list * cell->stride, input->codes + row * input->stride,
@@ -279,41 +426,94 @@ choose_rows(VkRandom *random, int32_t *rows, int64_t count, int64_t n)
 	}
 }
 
-/* random rows of the cell as its centroids, then steps inside it */
+/* random rows of the cell become its centroids */
 static void
-cluster_cell(Work *work, int32_t *rows, const Cell *cell, int steps)
+seed_cell(VkKmeansWork *work, VkRandom *random, const Cell *cell)
 {
-	choose_rows(&work->random, rows, cell->count, cell->lists);
+	choose_rows(random, cell->rows, cell->count, cell->lists);
 	for (int list = 0; list < cell->lists; list++)
-		copy_centroid(work, cell, list, rows[list]);
-	for (int step = 0; step < steps; step++)
-		lloyd_step(work, cell);
+		copy_centroid(work, cell, list, cell->rows[list]);
 }
 
-/*
- * Sort order by coarse cell; cell_rows gets where each begins.
- */
+/* cluster a coarse cell, with random numbers of its own */
 static void
-sort_by_cell(Work *work, int coarse)
+cluster_cell(VkKmeansWork *work, int i)
 {
-	const int64_t rows = work->input->rows;
-	int32_t		sum = 0;
+	Cell		cell = coarse_cell(work, i);
+	VkRandom	random = {work->input.seed + i};
 
-	memset(work->cell_rows, 0, sizeof(int32_t) * (coarse + 1));
-	for (int64_t i = 0; i < rows; i++)
-		work->cell_rows[work->list[i]]++;
-	for (int cell = 0; cell <= coarse; cell++)
+	if (cell.lists == 0)
+		return;
+	random.state = vk_seeded_next(&random);
+	seed_cell(work, &random, &cell);
+	for (int step = 0; step < CELL_STEPS; step++)
 	{
-		int32_t		count = work->cell_rows[cell];
-
-		work->cell_rows[cell] = sum;
-		sum += count;
+		pack_centroids(work, &cell);
+		assign_rows(work, &cell, 0, cell.count);
+		sort_cell(work, &cell);
+		move_centroids(work, &cell, 0, cell.lists);
 	}
-	/* filling moves each start to its end, which is the next one's start */
-	for (int64_t i = 0; i < rows; i++)
-		work->order[work->cell_rows[work->list[i]]++] = (int32_t) i;
-	memmove(work->cell_rows + 1, work->cell_rows, sizeof(int32_t) * coarse);
-	work->cell_rows[0] = 0;
+}
+
+/* ---- jobs ---- */
+
+void
+vk_kmeans_piece(VkKmeansWork *work, const VkKmeansJob *job, int64_t piece)
+{
+	Cell		cell = set_of(work, job->set);
+	int64_t		end;
+
+	switch (job->kind)
+	{
+		case JOB_ASSIGN:
+			if (work->packed != job->number)
+				pack_centroids(work, &cell);
+			work->packed = job->number;
+			end = (piece + 1) * PIECE_ROWS;
+			assign_rows(work, &cell, piece * PIECE_ROWS,
+						end < cell.count ? end : cell.count);
+			break;
+		case JOB_MOVE:
+			end = (piece + 1) * PIECE_LISTS;
+			move_centroids(work, &cell, (int) piece * PIECE_LISTS,
+						   end < cell.lists ? (int) end : cell.lists);
+			break;
+		case JOB_CELLS:
+			cluster_cell(work, (int) piece);
+			break;
+	}
+}
+
+static void
+run_job(VkKmeansWork *work, int kind, int set, int64_t pieces)
+{
+	VkKmeansJob job = {kind, set, ++work->jobs, pieces};
+
+	if (work->input.run != NULL)
+	{
+		work->input.run(work->input.arg, &job);
+		return;
+	}
+	for (int64_t piece = 0; piece < pieces; piece++)
+		vk_kmeans_piece(work, &job, piece);
+}
+
+static void
+assign_set(VkKmeansWork *work, int set)
+{
+	Cell		cell = set_of(work, set);
+
+	run_job(work, JOB_ASSIGN, set, (cell.count + PIECE_ROWS - 1) / PIECE_ROWS);
+	sort_cell(work, &cell);
+}
+
+static void
+lloyd_step(VkKmeansWork *work, int set)
+{
+	Cell		cell = set_of(work, set);
+
+	assign_set(work, set);
+	run_job(work, JOB_MOVE, set, (cell.lists + PIECE_LISTS - 1) / PIECE_LISTS);
 }
 
 /*
@@ -322,64 +522,29 @@ sort_by_cell(Work *work, int coarse)
  * lists <= rows.
  */
 static void
-share_lists(Work *work, int coarse)
+share_lists(VkKmeansWork *work)
 {
-	const int64_t rows = work->input->rows;
-	const int64_t lists = work->input->lists;
-	int64_t		given = 0;
-
-	for (int cell = 0; cell < coarse; cell++)
-	{
-		int64_t		due = work->cell_rows[cell + 1] * lists / rows;
-
-		work->cell_lists[cell] = (int32_t) (due - given);
-		given = due;
-	}
-}
-
-static Cell
-all_rows(Work *work, int lists)
-{
-	VkKmeans   *input = work->input;
-
-	return (Cell) {NULL, input->rows, input->center_codes, input->stride,
-		input->center_scales, lists};
+	for (int cell = 0; cell <= work->coarse; cell++)
+		work->cell_lists[cell] =
+			(int32_t) ((int64_t) work->cell_starts[cell] * work->input.lists /
+					   work->input.rows);
 }
 
 static void
-two_level_start(Work *work)
+two_level_start(VkKmeansWork *work)
 {
-	VkKmeans   *input = work->input;
-	const int	coarse = coarse_count(input->lists);
-	int64_t		sample = (int64_t) coarse * COARSE_SAMPLE;
-	int			list = 0;
-	Cell		cell = {work->order, 0, work->coarse_codes, work->stride,
-		work->coarse_scales, coarse};
+	const int64_t rows = work->input.rows;
+	Cell		sample = set_of(work, SET_SAMPLE);
 
-	for (int64_t i = 0; i < input->rows; i++)
+	for (int64_t i = 0; i < rows; i++)
 		work->order[i] = (int32_t) i;
-	cell.count = sample < input->rows ? sample : input->rows;
-	choose_rows(&work->random, work->order, input->rows, cell.count);
-	cluster_cell(work, work->order, &cell, COARSE_STEPS);
-	cell.rows = NULL;
-	cell.count = input->rows;
-	assign_cell(work, &cell);
-	sort_by_cell(work, coarse);
-	share_lists(work, coarse);
-
-	for (int i = 0; i < coarse; i++)
-	{
-		int32_t    *rows = work->order + work->cell_rows[i];
-
-		cell = all_rows(work, work->cell_lists[i]);
-		cell.rows = rows;
-		cell.count = work->cell_rows[i + 1] - work->cell_rows[i];
-		cell.codes += list * cell.stride;
-		cell.scales += list;
-		if (cell.lists > 0)
-			cluster_cell(work, rows, &cell, CELL_STEPS);
-		list += cell.lists;
-	}
+	choose_rows(&work->random, work->order, rows, sample.count);
+	seed_cell(work, &work->random, &sample);
+	for (int step = 0; step < COARSE_STEPS; step++)
+		lloyd_step(work, SET_SAMPLE);
+	assign_set(work, SET_COARSE);
+	share_lists(work);
+	run_job(work, JOB_CELLS, SET_ALL, work->coarse);
 }
 
 /*
@@ -388,18 +553,18 @@ two_level_start(Work *work)
  * their list is that large.  Returns how many were given.
  */
 static int
-reseed_empty_lists(Work *work, const Cell *cell)
+reseed_empty_lists(VkKmeansWork *work, const Cell *cell)
 {
 	const int64_t limit = SPLIT_ABOVE * (cell->count / cell->lists + 1);
 	int64_t		from_large = 0;
 	int			given = 0;
 
 	for (int64_t i = 0; i < cell->count; i++)
-		if (work->counts[work->list[i]] > limit)
+		if (list_rows(cell, work->list[i]) > limit)
 			work->order[from_large++] = (int32_t) i;
 	for (int list = 0; list < cell->lists && given < from_large; list++)
 	{
-		if (work->counts[list] != 0)
+		if (list_rows(cell, list) != 0)
 			continue;
 		choose_rows(&work->random, work->order + given, from_large - given, 1);
 		copy_centroid(work, cell, list, work->order[given++]);
@@ -409,13 +574,13 @@ reseed_empty_lists(Work *work, const Cell *cell)
 
 /* close the gaps that lists without rows leave */
 static int
-drop_empty_lists(Work *work, const Cell *cell)
+drop_empty_lists(VkKmeansWork *work, const Cell *cell)
 {
 	int			kept = 0;
 
 	for (int list = 0; list < cell->lists; list++)
 	{
-		if (work->counts[list] == 0)
+		if (list_rows(cell, list) == 0)
 			continue;
 		if (kept != list)
 		{
@@ -433,9 +598,9 @@ drop_empty_lists(Work *work, const Cell *cell)
  * (about the rotated mean's origin they are z = R m + c).
  */
 static void
-normalize_centroids(Work *work, int lists)
+normalize_centroids(VkKmeansWork *work, int lists)
 {
-	VkKmeans   *input = work->input;
+	VkKmeans   *input = &work->input;
 	const int	dim = input->dim;
 
 	for (int list = 0; list < lists; list++)
@@ -466,49 +631,26 @@ normalize_centroids(Work *work, int lists)
 	}
 }
 
-/* what progress counts up to: pairs of rows and centroids, of all steps */
-static int64_t
-total_pairs(const VkKmeans *input)
-{
-	const int64_t coarse = coarse_count(input->lists);
-
-	return input->rows * input->lists * (FULL_STEPS + 1) +
-		input->rows * coarse * (1 + CELL_STEPS) +
-		coarse * coarse * COARSE_SAMPLE * COARSE_STEPS;
-}
-
 int
-vk_kmeans(VkKmeans *kmeans)
+vk_kmeans(VkKmeansWork *work)
 {
-	Work		work;
-	Cell		cell;
-	void	   *memory;
+	VkKmeans   *input = &work->input;
+	Cell		cell = set_of(work, SET_ALL);
 	int			lists;
 
-	if (kmeans->rows <= 0)
+	if (input->rows <= 0)
 		return 0;
-	if (kmeans->lists > kmeans->rows)
-		kmeans->lists = (int) kmeans->rows;
-	memory = kmeans->alloc(kmeans->arg,
-						   vk_kmeans_memory(kmeans->dim, kmeans->lists,
-											kmeans->rows));
-	carve_work(&work, memory, kmeans->dim, kmeans->lists, kmeans->rows);
-	work.input = kmeans;
-	work.random.state = kmeans->seed;
-	work.weight_unit = weight_unit(kmeans);
-	work.done = 0;
-	work.total = total_pairs(kmeans);
-	cell = all_rows(&work, kmeans->lists);
+	work->random.state = input->seed;
+	work->shared->weight_unit = weight_unit(input);
 	memset(cell.codes, 0, cell.stride * cell.lists);
 
-	two_level_start(&work);
+	two_level_start(work);
 	for (int step = 0; step < FULL_STEPS; step++)
-		lloyd_step(&work, &cell);
-	if (reseed_empty_lists(&work, &cell) > 0)
-		lloyd_step(&work, &cell);
-	lists = drop_empty_lists(&work, &cell);
-	if (kmeans->metric == VK_METRIC_COSINE)
-		normalize_centroids(&work, lists);
-	kmeans->release(kmeans->arg, memory);
+		lloyd_step(work, SET_ALL);
+	if (reseed_empty_lists(work, &cell) > 0)
+		lloyd_step(work, SET_ALL);
+	lists = drop_empty_lists(work, &cell);
+	if (input->metric == VK_METRIC_COSINE)
+		normalize_centroids(work, lists);
 	return lists;
 }

@@ -262,11 +262,21 @@ extern void vk_grid_query(const VkCoder *coder, const VkQuery *query,
 						  VkQueryCode *code);
 
 /* ---------------------------------------------------------------------
- * kmeans.c (NUMERICS section 6)
+ * kmeans.c (NUMERICS section 6).  Several processes may take part, of which
+ * one leads.
  */
+
+/* a part of the work, for the processes that take part: plain data */
+typedef struct VkKmeansJob
+{
+	int			kind;
+	int			set;
+	uint32_t	number;			/* no two jobs of one run have the same */
+	int64_t		pieces;
+} VkKmeansJob;
+
 typedef struct VkKmeans
 {
-	/* input */
 	int			dim;
 	VkMetric	metric;			/* cosine: centroids normalised at the end */
 	int			lists;			/* wanted, >= 1; fewer come back if rows < lists */
@@ -276,19 +286,28 @@ typedef struct VkKmeans
 	const float *scales;		/* row = scale * code */
 	const float *rotated_mean;	/* dim floats: R mean (cosine only) */
 	uint64_t	seed;
-	void		(*progress) (void *arg, int64_t done, int64_t total);
-	void	   *arg;			/* progress also checks for interrupts; may longjmp */
-	void	   *(*alloc) (void *arg, size_t size);	/* never returns NULL */
-	void		(*release) (void *arg, void *memory);
-	/* output */
-	int8_t	   *center_codes;	/* lists x stride, caller's */
-	float	   *center_scales;	/* lists */
+	int8_t	   *center_codes;	/* output: lists x stride, shared like the rows */
+	float	   *center_scales;	/* output: lists */
+	void	   *shared;			/* vk_kmeans_memory bytes of the same memory for all */
+	void	   *scratch;		/* vk_kmeans_scratch bytes of each process's own */
+	/* called all the time with what was done since, of a total; may longjmp */
+	void		(*progress) (void *arg, int64_t more, int64_t total);
+	/* the leader's: have each piece of the job done once, by whatever process;
+	 * NULL: there is no other */
+	void		(*run) (void *arg, const VkKmeansJob *job);
+	void	   *arg;
 } VkKmeans;
 
-/* returns the number of centroids made (<= lists) */
-extern int	vk_kmeans(VkKmeans *kmeans);
-/* bytes that alloc will be asked for at most, beside the input */
+typedef struct VkKmeansWork VkKmeansWork;
+
 extern size_t vk_kmeans_memory(int dim, int lists, int64_t rows);
+extern size_t vk_kmeans_scratch(int dim, int lists);
+/* every process first joins; its work lies in its scratch memory */
+extern VkKmeansWork *vk_kmeans_join(const VkKmeans *kmeans);
+/* the leader: returns the number of centroids made (<= lists) */
+extern int	vk_kmeans(VkKmeansWork *work);
+extern void vk_kmeans_piece(VkKmeansWork *work, const VkKmeansJob *job,
+							int64_t piece);
 
 /* centroids packed for assignment of many rows */
 typedef struct VkAssigner

@@ -246,18 +246,18 @@ typedef struct Clustering
 	int			largest;
 } Clustering;
 
-static void *
-take_memory(void *arg, size_t size)
-{
-	(void) arg;
-	return malloc(size);
-}
-
+/* pieces of each job from the last to the first, by one process and the other */
 static void
-release_memory(void *arg, void *memory)
+run_backwards(void *arg, const VkKmeansJob *job)
 {
-	(void) arg;
-	free(memory);
+	VkKmeansWork **members = arg;
+
+	for (int64_t i = 0; i < job->pieces; i++)
+	{
+		int64_t		piece = job->pieces - 1 - i;
+
+		vk_kmeans_piece(members[piece % 2], job, piece);
+	}
 }
 
 static double
@@ -313,16 +313,30 @@ measure_clusters(VkCheckRun *run, const VkKmeans *kmeans, Clustering *out)
 	free(counts);
 }
 
+/* by one process, or by two that each see the jobs' pieces backwards */
 static void
-cluster(VkKmeans *kmeans, Clustering *out)
+cluster(VkKmeans *kmeans, Clustering *out, bool two)
 {
+	size_t		scratch = vk_kmeans_scratch(kmeans->dim, kmeans->lists);
+	VkKmeansWork *members[2];
+
 	out->codes = calloc((size_t) kmeans->lists, kmeans->stride);
 	out->scales = calloc((size_t) kmeans->lists, sizeof(float));
 	kmeans->center_codes = out->codes;
 	kmeans->center_scales = out->scales;
-	kmeans->alloc = take_memory;
-	kmeans->release = release_memory;
-	out->lists = vk_kmeans(kmeans);
+	kmeans->shared = malloc(vk_kmeans_memory(kmeans->dim, kmeans->lists,
+											 kmeans->rows));
+	kmeans->run = two ? run_backwards : NULL;
+	kmeans->arg = members;
+	for (int i = 0; i < 2; i++)
+	{
+		kmeans->scratch = malloc(scratch);
+		members[i] = vk_kmeans_join(kmeans);
+	}
+	out->lists = vk_kmeans(members[0]);
+	for (int i = 0; i < 2; i++)
+		free(members[i]);
+	free(kmeans->shared);
 }
 
 static void
@@ -337,18 +351,16 @@ static void
 check_same_lists(VkCheckRun *run, VkKmeans *kmeans, Clustering *mine)
 {
 	Clustering	ref;
-	int			wanted = kmeans->lists;
 
-	cluster(kmeans, mine);
-	kmeans->lists = wanted;
+	cluster(kmeans, mine, false);
 	vk_kernels = run->ref;
-	cluster(kmeans, &ref);
+	cluster(kmeans, &ref, true);
 	vk_kernels = run->kernels;
 	vk_check(run, mine->lists == ref.lists &&
 			 memcmp(mine->codes, ref.codes, ref.lists * kmeans->stride) == 0 &&
 			 memcmp(mine->scales, ref.scales, ref.lists * sizeof(float)) == 0,
 			 "k-means of %d rows in %d lists of dim %d differs from the reference",
-			 (int) kmeans->rows, wanted, kmeans->dim);
+			 (int) kmeans->rows, kmeans->lists, kmeans->dim);
 	free_clustering(&ref);
 }
 

@@ -16,6 +16,8 @@ max_wal_size = 4GB
 CONF
 
 load_vectors($node, 't', rows => 2000, dims => $dims);
+# so that its indexes are built by several processes
+$node->safe_psql('postgres', 'ALTER TABLE t SET (parallel_workers = 2)');
 make_indexes($node, 't');
 make_comparison($node, "right_$_", 't', $VkTest::operator_of{$_}, 25)
   foreach sort keys %VkTest::operator_of;

@@ -19,36 +19,6 @@ sub sql
 	return $node->safe_psql('postgres', shift);
 }
 
-# Relation files of the database that belong to no relation (a checkpoint
-# removes those of relations that are gone), and temporary files.
-sub stray_files
-{
-	sql('CHECKPOINT');
-	my %known = map { $_ => 1 } split /\n/,
-	  sql('SELECT pg_relation_filenode(oid) FROM pg_class WHERE pg_relation_filenode(oid) IS NOT NULL');
-	my $directory =
-	  $node->data_dir . '/base/' . sql('SELECT oid FROM pg_database WHERE datname = current_database()');
-	my @files = grep { /^(t?[0-9_]+)/ } slurp_dir($directory);
-	my @stray = grep { my ($number) = /^(?:t[0-9]+_)?([0-9]+)/; !$known{$number} } @files;
-	my $temporary = $node->data_dir . '/base/pgsql_tmp';
-
-	push @stray, grep { !/^\./ } slurp_dir($temporary) if -d $temporary;
-	return join(' ', @stray);
-}
-
-sub nothing_left
-{
-	my ($name) = @_;
-
-	is(stray_files(), '', "$name: no file is left");
-	is( sql(q{SELECT count(*) FROM pg_locks WHERE pid <> pg_backend_pid()
-		AND locktype IN ('relation', 'page', 'extend', 'tuple', 'object')}),
-		0, "$name: no lock is left");
-	is(sql('SELECT COALESCE(sum(pinning_backends), 0) FROM pg_buffercache'),
-		0, "$name: no pin is left");
-	return;
-}
-
 sql('CREATE EXTENSION pg_buffercache');
 load_vectors($node, 't', rows => 30000, dims => $dims);
 sql('ALTER TABLE t SET (autovacuum_enabled = off)');
@@ -98,7 +68,7 @@ foreach my $method (sort keys %build)
 		$session->{stderr} = '';
 		is(sql("SELECT count(*) FROM pg_class WHERE relname = 't_new'"),
 			0, "$name: no index is left");
-		nothing_left($name);
+		nothing_left($node, $name);
 		is( $session->query(
 				q{SELECT count(*) FROM pg_backend_memory_contexts WHERE name ILIKE '%vkindex%'}),
 			0,
@@ -118,7 +88,7 @@ foreach my $method (sort keys %build)
 			'SET client_min_messages = error; DROP INDEX IF EXISTS t_new; RESET client_min_messages');
 	}
 	cmp_ok($canceled, '>', 2, "$method: timeouts cancel the build");
-	nothing_left("timeouts in builds of $method");
+	nothing_left($node, "timeouts in builds of $method");
 }
 
 # CONCURRENTLY leaves an invalid index, as with every method, which goes as usual
@@ -132,7 +102,7 @@ is(sql("SELECT indisvalid FROM pg_index WHERE indexrelid = 't_new'::regclass"),
 $session->query_safe('REINDEX INDEX CONCURRENTLY t_new');
 index_is_sound($node, 't_new', 'REINDEX CONCURRENTLY repairs it');
 $session->query_safe('DROP INDEX t_new');
-nothing_left('cancel of CREATE INDEX CONCURRENTLY');
+nothing_left($node, 'cancel of CREATE INDEX CONCURRENTLY');
 
 # an error of the data in the middle of a build
 sql(<<"SQL");
@@ -147,7 +117,7 @@ foreach my $method ('vkflat', 'vkivf')
 
 	like($stderr, qr/expected $dims dimensions, not 3/, "$method: error of a row during a build");
 }
-nothing_left('error during a build');
+nothing_left($node, 'error during a build');
 
 # ---- inserts, scans, vacuum
 
@@ -164,7 +134,7 @@ foreach my $timeout (5, 10, 20, 40, 80, 160)
 	$canceled++ if $stderr =~ /statement timeout/;
 }
 is($canceled, 6, 'timeouts cancel inserts');
-nothing_left('timeouts in inserts');
+nothing_left($node, 'timeouts in inserts');
 table_is_sound($node, 't', \@queries, 50, 'after canceled inserts');
 
 my %scan = (
@@ -193,7 +163,7 @@ foreach my $kind (sort keys %scan)
 	}
 	$session->{stderr} = '';
 	cmp_ok($errors, '>', 0, "$kind: timeouts cancel scans") if $kind ne 'nearest rows';
-	nothing_left("timeouts in scans for $kind");
+	nothing_left($node, "timeouts in scans for $kind");
 	is( $session->query(
 			q{SELECT count(*) FROM pg_backend_memory_contexts WHERE name ILIKE '%vkindex%'}),
 		0,
@@ -296,7 +266,7 @@ foreach my $kind (sort keys %long)
 	$session->{stderr} = '';
 	cmp_ok($ended, '>', 0, "$kind: it can be ended");
 	is("@late", '', "$kind: it ends within 100 ms");
-	nothing_left("ends of $kind");
+	nothing_left($node, "ends of $kind");
 }
 $session->query_safe('RESET vkindex.simd; RESET work_mem; RESET enable_sort; RESET enable_indexscan');
 sql('DROP TABLE big');
@@ -308,7 +278,7 @@ $session->query_safe('FETCH 3 FROM c');
 $session->query('SELECT 1 / 0');
 $session->{stderr} = '';
 $session->query_safe('ROLLBACK');
-nothing_left('error while a cursor is open');
+nothing_left($node, 'error while a cursor is open');
 
 foreach my $round (1 .. 4)
 {
@@ -322,7 +292,7 @@ foreach my $round (1 .. 4)
 	$session->{stderr} = '';
 }
 $session->query_safe('RESET vacuum_cost_delay');
-nothing_left('cancel in vacuum');
+nothing_left($node, 'cancel in vacuum');
 table_is_sound($node, 't', \@queries, 50, 'after canceled vacuums');
 $session->query_safe('VACUUM t');
 table_is_sound($node, 't', \@queries, 50, 'after a vacuum that ended');
@@ -331,7 +301,7 @@ table_is_sound($node, 't', \@queries, 50, 'after a vacuum that ended');
 my (undef, undef, $stderr) =
   $node->psql('postgres', "SET statement_timeout = 1; SELECT vk_check('t_ivf', true)");
 like($stderr, qr/statement timeout/, 'timeout in vk_check');
-nothing_left('timeout in vk_check');
+nothing_left($node, 'timeout in vk_check');
 
 $session->quit;
 no_crash_in_log($node, 'no process died');

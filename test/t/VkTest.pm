@@ -36,6 +36,7 @@ our @EXPORT = qw(
   start_sql
   finish_sql
   wait_for_phase
+  nothing_left
   no_crash_in_log
 );
 
@@ -350,6 +351,45 @@ sub wait_for_phase
 	my $found = $node->safe_psql('postgres', "SELECT wait_for_phase('$command', '$phase')");
 
 	return $found eq '' ? undef : $found;
+}
+
+# Relation files of the database that belong to no relation (a checkpoint
+# removes those of relations that are gone), and temporary files.
+sub stray_files
+{
+	my ($node) = @_;
+	my $sql = sub { return $node->safe_psql('postgres', shift) };
+
+	$sql->('CHECKPOINT');
+	my %known = map { $_ => 1 } split /\n/,
+	  $sql->('SELECT pg_relation_filenode(oid) FROM pg_class WHERE pg_relation_filenode(oid) IS NOT NULL');
+	my $directory =
+	  $node->data_dir . '/base/' . $sql->('SELECT oid FROM pg_database WHERE datname = current_database()');
+	my @files = grep { /^(t?[0-9_]+)/ } slurp_dir($directory);
+	my @stray = grep { my ($number) = /^(?:t[0-9]+_)?([0-9]+)/; !$known{$number} } @files;
+	my $temporary = $node->data_dir . '/base/pgsql_tmp';
+
+	push @stray, grep { !/^\./ } slurp_dir($temporary) if -d $temporary;
+	return join(' ', @stray);
+}
+
+# nothing_left($node, $name): no stray file, lock, pin or worker; the database has
+# the extension pg_buffercache
+sub nothing_left
+{
+	my ($node, $name) = @_;
+
+	# workers are told to end, and not waited for
+	ok( $node->poll_query_until(
+			'postgres', "SELECT count(*) = 0 FROM pg_stat_activity WHERE backend_type = 'parallel worker'"),
+		"$name: no worker is left");
+	is(stray_files($node), '', "$name: no file is left");
+	is( $node->safe_psql('postgres', q{SELECT count(*) FROM pg_locks WHERE pid <> pg_backend_pid()
+		AND locktype IN ('relation', 'page', 'extend', 'tuple', 'object')}),
+		0, "$name: no lock is left");
+	is($node->safe_psql('postgres', 'SELECT COALESCE(sum(pinning_backends), 0) FROM pg_buffercache'),
+		0, "$name: no pin is left");
+	return;
 }
 
 # no_crash_in_log($node, $name): no process died
