@@ -34,8 +34,10 @@
  */
 #define BEYOND_CURVE	0.25
 
-/* share of the work that counts as late */
+/* share of the work that counts as late; a radius says more of where rows are
+ * than a filter does */
 #define LATE_WORK		0.5
+#define LATE_WORK_WITHIN	0.33
 
 double
 vk_work_found(const VkSearch *search)
@@ -127,7 +129,7 @@ visit_after(const VkSearch *search, double rows)
 }
 
 /*
- * Has the second half of the work brought next to nothing?
+ * Has the late part of the work brought next to nothing?
  *
  * The curve was measured with queries like the rows, for the k nearest of all
  * rows.  The nearest of those that meet a condition may all be far away, and
@@ -139,11 +141,13 @@ is_settled(const VkSearch *search)
 {
 	const VkRound *round = search->round;
 	const VkCandidates *candidates = &search->candidates;
-	int64		late_visit = visit_after(search, search->rows * (1 - LATE_WORK));
+	bool		within = !isinf(round->radius);
+	double		late_share = within ? LATE_WORK_WITHIN : LATE_WORK;
+	int64		late_visit = visit_after(search, search->rows * (1 - late_share));
 	double		found = vk_work_found(search);
 	double		late = 0;
 
-	if (!isinf(round->radius) && found < round->total)
+	if (within && found < round->total)
 	{
 		if (late_visit < search->visit_count)
 			late = found - search->visits[late_visit].found;
