@@ -194,6 +194,14 @@ copy_chunks(VkToastReader *reader, const ToastValue *value)
 								 RelationGetRelationName(reader->table))));
 }
 
+/* core's macro for this compares numbers of different signs */
+static bool
+is_compressed(const struct varatt_external *pointer)
+{
+	return (int32) VARATT_EXTERNAL_GET_EXTSIZE(*pointer) <
+		pointer->va_rawsize - (int32) VARHDRSZ;
+}
+
 struct varlena *
 vk_toast_reader_value(VkToastReader *reader, Datum datum)
 {
@@ -204,7 +212,7 @@ vk_toast_reader_value(VkToastReader *reader, Datum datum)
 	if (!VARATT_IS_EXTERNAL_ONDISK(attribute))
 		return PG_DETOAST_DATUM(datum);
 	VARATT_EXTERNAL_GET_POINTER(pointer, attribute);
-	if (VARATT_EXTERNAL_IS_COMPRESSED(pointer) ||
+	if (is_compressed(&pointer) ||
 		pointer.va_toastrelid != reader->table_id || !open_table(reader))
 		return PG_DETOAST_DATUM(datum);
 
