@@ -20,9 +20,26 @@
 #include "nodes/execnodes.h"
 #include "nodes/pathnodes.h"
 #include "storage/bufmgr.h"
+#include "utils/memutils.h"
 #include "utils/rel.h"
 
 #include "vk_compat.h"
+
+/*
+ * Room for one more element in an array that doubles: the array as it is now.
+ * It is NULL at first, its capacity 0.
+ */
+static inline void *
+vk_array_grow(MemoryContext context, void *array, int64 count, int64 *capacity,
+			  Size element_size)
+{
+	if (count < *capacity)
+		return array;
+	*capacity = Max(*capacity * 2, 64);
+	return array == NULL ?
+		MemoryContextAllocHuge(context, *capacity * element_size) :
+		repalloc_huge(array, *capacity * element_size);
+}
 
 /* ---- operator classes ---- */
 

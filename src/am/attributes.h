@@ -52,6 +52,13 @@ typedef struct VkAttributes
 	char		keys[VK_MAX_ATTRIBUTES * sizeof(VkKey)];
 } VkAttributes;
 
+/* a key as summaries store it */
+static inline VkKey
+vk_stored_key(const VkStoredKey *stored)
+{
+	return (VkKey) ((uint128) (uint64) stored->high << 64 | stored->low);
+}
+
 /* ---- attributes.c: columns and rows ---- */
 
 /* columns 2.. of an index, into attribute[]; refuses types that it does not

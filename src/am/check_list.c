@@ -50,7 +50,7 @@ typedef struct ListWalk
 
 	RefineStart *starts;
 	int			start_count;
-	int			start_capacity;
+	int64		start_capacity;
 } ListWalk;
 
 /* ---- block pages ---- */
@@ -156,14 +156,9 @@ check_refine_start(ListWalk *walk, BlockNumber block, const VkPageHead *head)
 					  (int) (bytes % VK_PAYLOAD_SIZE),
 					  (int) (bytes / VK_PAYLOAD_SIZE));
 
-	if (walk->start_count == walk->start_capacity)
-	{
-		walk->start_capacity = Max(64, walk->start_capacity * 2);
-		walk->starts = walk->starts == NULL ?
-			palloc(walk->start_capacity * sizeof(RefineStart)) :
-			repalloc_huge(walk->starts,
-						  walk->start_capacity * sizeof(RefineStart));
-	}
+	walk->starts = vk_array_grow(CurrentMemoryContext, walk->starts,
+								 walk->start_count, &walk->start_capacity,
+								 sizeof(RefineStart));
 	start = &walk->starts[walk->start_count++];
 	start->block = block;
 	start->page = head->refine_page;

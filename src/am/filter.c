@@ -417,17 +417,11 @@ vk_filter_lanes(const VkFilter *filter, const VkBlockTop *block, uint32 lanes)
 
 /* ---- the rows of a list ---- */
 
-static VkKey
-summary_key(const VkStoredKey *stored)
-{
-	return (VkKey) ((uint128) stored->high << 64 | stored->low);
-}
-
 static bool
 condition_list(const VkCondition *condition, const VkSummary *summary)
 {
-	VkKey		least = summary_key(&summary->least);
-	VkKey		greatest = summary_key(&summary->greatest);
+	VkKey		least = vk_stored_key(&summary->least);
+	VkKey		greatest = vk_stored_key(&summary->greatest);
 	int			first;
 
 	if (condition->null)

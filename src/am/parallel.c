@@ -122,13 +122,9 @@ vk_share_next(VkShare *share, uint32 end, uint32 *slot)
 		share->ended = number >= end;
 		if (!share->ended)
 		{
-			if (share->count == share->capacity)
-			{
-				share->capacity = Max(share->capacity * 2, 64);
-				share->slots = share->slots == NULL ?
-					MemoryContextAlloc(share->context, share->capacity * sizeof(uint32)) :
-					repalloc_huge(share->slots, share->capacity * sizeof(uint32));
-			}
+			share->slots = vk_array_grow(share->context, share->slots,
+										 share->count, &share->capacity,
+										 sizeof(uint32));
 			share->slots[share->count++] = number;
 		}
 	}

@@ -317,16 +317,8 @@ vk_round_start(IndexScanDesc scan, int64 wanted)
 static void
 remember_emitted(VkScan *so, uint64 tid)
 {
-	if (so->emitted_count == so->emitted_capacity)
-	{
-		Size		size;
-
-		so->emitted_capacity = Max(so->emitted_capacity * 2, 64);
-		size = so->emitted_capacity * sizeof(uint64);
-		so->emitted = so->emitted == NULL ?
-			MemoryContextAllocHuge(so->query_context, size) :
-			repalloc_huge(so->emitted, size);
-	}
+	so->emitted = vk_array_grow(so->query_context, so->emitted, so->emitted_count,
+								&so->emitted_capacity, sizeof(uint64));
 	so->emitted[so->emitted_count++] = tid;
 	so->round_emitted++;
 }

@@ -189,16 +189,9 @@ add_visit(VkSearch *search)
 {
 	VkVisit    *visit;
 
-	if (search->visit_count == search->visit_capacity)
-	{
-		Size		size;
-
-		search->visit_capacity = Max(search->visit_capacity * 2, 64);
-		size = search->visit_capacity * sizeof(VkVisit);
-		search->visits = search->visits == NULL ?
-			MemoryContextAllocHuge(search->context, size) :
-			repalloc_huge(search->visits, size);
-	}
+	search->visits = vk_array_grow(search->context, search->visits,
+								   search->visit_count, &search->visit_capacity,
+								   sizeof(VkVisit));
 	visit = &search->visits[search->visit_count];
 	visit->rows = search->rows;
 	visit->found = vk_work_found(search);

@@ -29,12 +29,6 @@
 
 /* ---- one summary ---- */
 
-static inline VkKey
-load_key(const VkStoredKey *stored)
-{
-	return (VkKey) ((uint128) (uint64) stored->high << 64 | stored->low);
-}
-
 static inline void
 store_key(VkStoredKey *stored, VkKey key)
 {
@@ -82,12 +76,12 @@ vk_summary_add(VkSummary *summary, VkKey key, bool isnull)
 		return changed;
 	}
 
-	if (key < load_key(&summary->least))
+	if (key < vk_stored_key(&summary->least))
 	{
 		store_key(&summary->least, key);
 		changed = true;
 	}
-	if (key > load_key(&summary->greatest))
+	if (key > vk_stored_key(&summary->greatest))
 	{
 		store_key(&summary->greatest, key);
 		changed = true;
@@ -112,7 +106,7 @@ vk_summary_has_key(const VkSummary *summary, VkKey key)
 {
 	uint32		bits[BLOOM_PROBES];
 
-	if (key < load_key(&summary->least) || key > load_key(&summary->greatest))
+	if (key < vk_stored_key(&summary->least) || key > vk_stored_key(&summary->greatest))
 		return false;
 	bloom_bits(key, bits);
 	for (int i = 0; i < BLOOM_PROBES; i++)
@@ -127,9 +121,9 @@ vk_summary_has_key(const VkSummary *summary, VkKey key)
 bool
 vk_summary_covers(const VkSummary *summary, const VkSummary *other)
 {
-	if (load_key(&other->least) <= load_key(&other->greatest) &&
-		(load_key(&other->least) < load_key(&summary->least) ||
-		 load_key(&other->greatest) > load_key(&summary->greatest)))
+	if (vk_stored_key(&other->least) <= vk_stored_key(&other->greatest) &&
+		(vk_stored_key(&other->least) < vk_stored_key(&summary->least) ||
+		 vk_stored_key(&other->greatest) > vk_stored_key(&summary->greatest)))
 		return false;
 	if (other->nulls && !summary->nulls)
 		return false;
