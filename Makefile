@@ -7,12 +7,18 @@
 #	  make install         install it for the server of PG_CONFIG
 #	  make test            install what is missing, build, run every test
 #	                       (STAGES="regress tap" runs some of them)
+#	  make stress          crashes, mixes and replication at length (an hour)
+#	  make matrix          every test on each version of PostgreSQL that Debian
+#	                       has (SERVERS="18 assert" takes some of them)
 #	  make check-kernels   build and run the kernel checker; needs no server
 #	                       (VKCHECK_ARGS="--bench" is passed on to it)
 #	  make check-kernels-arm
 #	                       the same for arm64, cross-compiled and emulated
 #	  make check-arm64     regression tests in an emulated arm64 PostgreSQL
+#	  make sanitize        tests under sanitizers and valgrind (STAGES)
 #	  make lint            check the rules of the tree
+#	  make analyze         static analysis: cppcheck, clang-tidy, scan-build
+#	  make coverage        which lines the tests run (STAGES as for test)
 #	  make demo            both indexes over real data (QUERY="your words")
 #	  make bench           measure against other engines (BENCH_ARGS)
 #	  make clean           remove what was built
@@ -39,7 +45,7 @@ OBJS := $(patsubst %.c,%.o,$(SERVER_SRCS) $(KERNEL_SRCS) $(QUANT_SRCS))
 EXTRA_CLEAN = build results $(wildcard src/*.d src/*/*.d)
 
 REGRESS = $(patsubst sql/%.sql,%,$(sort $(wildcard sql/*.sql)))
-REGRESS_OPTS = --load-extension=vkindex
+REGRESS_OPTS = --load-extension=vkindex --launcher=$(CURDIR)/test/plans-as-15
 
 # -isystem quiets the warnings of the server's own headers.  What remains is
 # code that the server's conventions ask for: a callback has every parameter
@@ -59,8 +65,10 @@ PLAIN_FLAGS = -O3 -fno-math-errno -fno-trapping-math -Wno-declaration-after-stat
 # scalar (clang takes gcc's names for these two).
 REF_FLAGS = -fno-tree-vectorize -fno-tree-slp-vectorize
 
-# Targets that work before a server is installed.
-SERVERLESS = test check-kernels check-kernels-arm check-arm64 vkcheck lint demo bench
+# Commands, scripts that install what they need; they and the kernel checker work before
+# a server is installed.
+COMMANDS = test stress matrix sanitize check-kernels-arm check-arm64 lint analyze coverage demo bench
+SERVERLESS = $(COMMANDS) check-kernels vkcheck
 
 GOALS := $(or $(MAKECMDGOALS),all)
 PG_CONFIG ?= pg_config
@@ -110,7 +118,7 @@ $(PROBE): tools/probe-cc
 	@tools/probe-cc $(CC) >$@.tmp
 	@mv $@.tmp $@
 
-ifneq ($(filter-out clean lint demo bench test check-kernels-arm check-arm64,$(GOALS)),)
+ifneq ($(filter-out clean $(COMMANDS),$(GOALS)),)
 include $(PROBE)
 endif
 
@@ -197,6 +205,15 @@ $(VKCHECK_DIR)/%.o: %.c Makefile $(PROBE)
 test:
 	@test/run $(STAGES)
 
+stress:
+	@test/run stress
+
+matrix:
+	@tools/matrix $(SERVERS)
+
+sanitize:
+	@test/sanitize $(STAGES)
+
 check-kernels-arm:
 	@tools/check-kernels-arm $(VKCHECK_ARGS)
 
@@ -206,10 +223,16 @@ check-arm64:
 lint:
 	@tools/lint
 
+analyze:
+	@tools/analyze
+
+coverage:
+	@tools/coverage $(STAGES)
+
 demo:
 	@QUERY='$(subst ','\'',$(QUERY))' demo/run
 
 bench:
 	@bench/run $(BENCH_ARGS)
 
-.PHONY: test lint demo bench check-kernels vkcheck check-kernels-arm check-arm64
+.PHONY: $(COMMANDS) check-kernels vkcheck

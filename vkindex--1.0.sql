@@ -749,7 +749,9 @@ CREATE FUNCTION vk_stats(index regclass,
 	OUT list_min bigint, OUT list_avg double precision,
 	OUT list_p99 bigint, OUT list_max bigint,
 	OUT pages bigint, OUT bytes bigint, OUT seed bigint, OUT epoch bigint,
-	OUT budget_rows double precision)
+	OUT budget_rows double precision, OUT segments integer,
+	OUT retired_lists integer, OUT list_spread double precision,
+	OUT residual_drift double precision, OUT curve_age double precision)
 	RETURNS record
 	AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE STRICT PARALLEL SAFE;
 
@@ -779,6 +781,16 @@ CREATE FUNCTION vk_centroids(index regclass) RETURNS SETOF f32vec
 
 COMMENT ON FUNCTION vk_centroids(regclass) IS 'centroids of the lists of an index';
 
+CREATE FUNCTION vk_tune(index regclass,
+	OUT lists_before integer, OUT lists_after integer,
+	OUT lists_rewritten bigint, OUT rows_rewritten bigint,
+	OUT pages_freed bigint, OUT lists_waiting bigint,
+	OUT recall_measured boolean)
+	RETURNS record
+	AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
+
+COMMENT ON FUNCTION vk_tune(regclass) IS 'do the upkeep of an index that vacuum would do: split, merge and rewrite lists, free pages, measure recall anew';
+
 CREATE FUNCTION vk_recall(index regclass, k integer DEFAULT 10, samples integer DEFAULT 100)
 	RETURNS double precision
 	AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
@@ -790,3 +802,90 @@ CREATE FUNCTION vk_explain_refusal(query text)
 	AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE ROWS 10;
 
 COMMENT ON FUNCTION vk_explain_refusal(text) IS 'for each index on the tables of a query, why its plan does not use it, or "used"';
+
+-- pages; for those who may read the server's files anyway
+
+CREATE FUNCTION vk_page_meta(index regclass,
+	OUT magic bigint, OUT version bigint, OUT dimensions integer,
+	OUT metric text, OUT bits text, OUT refine_bits integer,
+	OUT flat boolean, OUT element integer, OUT attributes integer,
+	OUT attribute_widths bigint[], OUT seed bigint, OUT epoch bigint,
+	OUT op_in_progress bigint, OUT slots bigint, OUT lists bigint,
+	OUT centers bigint, OUT segments bigint,
+	OUT groups bigint, OUT root bigint, OUT grouped bigint,
+	OUT coded bigint,
+	OUT recycled bigint, OUT open_slots bigint[],
+	OUT build_rows double precision, OUT live_rows double precision,
+	OUT dead_rows double precision, OUT mean_head bigint,
+	OUT maps bigint[], OUT curve real[], OUT curve_rows double precision,
+	OUT changed_rows double precision, OUT build_residual double precision,
+	OUT residual double precision, OUT step double precision)
+	RETURNS record
+	AS 'MODULE_PATHNAME', 'vk_inspect_meta' LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED;
+
+COMMENT ON FUNCTION vk_page_meta(regclass) IS 'meta page of an index';
+
+CREATE FUNCTION vk_page_head(index regclass, block bigint,
+	OUT kind text, OUT is_full boolean, OUT is_closed boolean,
+	OUT slot bigint, OUT born bigint, OUT next bigint,
+	OUT chain_position bigint,
+	OUT refine_page bigint, OUT refine_position bigint,
+	OUT refine_offset integer, OUT first_line integer,
+	OUT last_line integer, OUT entries integer)
+	RETURNS record
+	AS 'MODULE_PATHNAME', 'vk_inspect_head' LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED;
+
+COMMENT ON FUNCTION vk_page_head(regclass, bigint) IS 'kind of a page of an index, and what its head says';
+
+CREATE FUNCTION vk_page_slots(index regclass,
+	OUT slot bigint, OUT directory bigint, OUT kind text, OUT visible boolean,
+	OUT head bigint, OUT tail bigint, OUT born bigint, OUT retired bigint,
+	OUT retire_xid xid8, OUT live bigint, OUT dead bigint, OUT flags bigint,
+	OUT extent_start bigint, OUT extent_length bigint,
+	OUT refine_head bigint, OUT refine_tail bigint, OUT summary bigint)
+	RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'vk_inspect_slots' LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED;
+
+COMMENT ON FUNCTION vk_page_slots(regclass) IS 'slots of the directory of an index: its lists';
+
+CREATE FUNCTION vk_page_blocks(index regclass, block bigint,
+	OUT line integer, OUT lane integer, OUT tid tid, OUT live boolean,
+	OUT block_scale double precision, OUT norm double precision,
+	OUT scale double precision, OUT error double precision,
+	OUT keys numeric[])
+	RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'vk_inspect_blocks' LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED;
+
+COMMENT ON FUNCTION vk_page_blocks(regclass, bigint) IS 'rows of the blocks that begin on a block page of an index';
+
+CREATE FUNCTION vk_page_codes(index regclass, block bigint,
+	OUT item bigint, OUT byte integer, OUT norm double precision,
+	OUT scale double precision, OUT error double precision)
+	RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'vk_inspect_codes' LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED;
+
+COMMENT ON FUNCTION vk_page_codes(regclass, bigint) IS 'refine codes that begin on a refine page of an index';
+
+CREATE FUNCTION vk_page_summaries(index regclass, block bigint,
+	OUT slot bigint, OUT attribute integer, OUT low numeric,
+	OUT high numeric, OUT nulls boolean, OUT bits integer)
+	RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'vk_inspect_summaries' LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED;
+
+COMMENT ON FUNCTION vk_page_summaries(regclass, bigint) IS 'summaries of lists on a summary page of an index';
+
+CREATE FUNCTION vk_page_entries(index regclass, block bigint,
+	OUT item integer, OUT tid tid, OUT block_number bigint, OUT value real)
+	RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'vk_inspect_entries' LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED;
+
+COMMENT ON FUNCTION vk_page_entries(regclass, bigint) IS 'entries of a rest, map or mean page of an index';
+
+REVOKE ALL ON FUNCTION vk_page_meta(regclass), vk_page_head(regclass, bigint),
+	vk_page_slots(regclass), vk_page_blocks(regclass, bigint),
+	vk_page_codes(regclass, bigint), vk_page_summaries(regclass, bigint),
+	vk_page_entries(regclass, bigint) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION vk_page_meta(regclass), vk_page_head(regclass, bigint),
+	vk_page_slots(regclass), vk_page_blocks(regclass, bigint),
+	vk_page_codes(regclass, bigint), vk_page_summaries(regclass, bigint),
+	vk_page_entries(regclass, bigint) TO pg_read_server_files;

@@ -83,7 +83,8 @@ ANALYZE flat, ivf, plain;
 CREATE FUNCTION matches(tab text, condition text, ordered boolean DEFAULT false, OUT count int, OUT wrong int)
 LANGUAGE plpgsql AS $$
 DECLARE
-	statement CONSTANT text := 'SELECT array_agg(id ORDER BY id) FROM (SELECT id FROM %I WHERE %s %s OFFSET 0) s';
+	statement CONSTANT text := 'SELECT id FROM %I WHERE %s %s';
+	rows CONSTANT text := 'SELECT array_agg(id ORDER BY id) FROM (' || statement || ' OFFSET 0) s';
 	sort CONSTANT text := CASE WHEN ordered THEN 'ORDER BY v <-> ''[30,40]''' ELSE '' END;
 	line text;
 	used boolean := false;
@@ -99,8 +100,8 @@ BEGIN
 	IF NOT used THEN
 		RAISE 'the plan for % does not use the index', condition;
 	END IF;
-	EXECUTE format(statement, tab, condition, sort) INTO found;
-	EXECUTE format(statement, 'plain', condition, '') INTO expected;
+	EXECUTE format(rows, tab, condition, sort) INTO found;
+	EXECUTE format(rows, 'plain', condition, '') INTO expected;
 	count := coalesce(cardinality(expected), 0);
 	wrong := (found IS DISTINCT FROM expected)::int;
 	IF wrong > 0 THEN
@@ -124,10 +125,24 @@ SELECT tab, a.col, count(*) AS conditions, sum(m.count) AS rows, sum(wrong) AS w
 FROM columns a JOIN operators USING (family)
 	JOIN (SELECT family, type, col AS from_col, array_agg(expression ORDER BY place) FILTER (WHERE place % 3 = 1) AS list
 		  FROM constants GROUP BY 1, 2, 3) b USING (family),
-	LATERAL (VALUES (list || 'NULL'::text), (list[1:1] || list[1:1]), ('{NULL}'), ('{}')) lists (elements),
+	LATERAL (VALUES (list || 'NULL'::text), (list[1:1] || list[1:1]), (ARRAY['NULL']), ('{}')) lists (elements),
 	unnest('{flat,ivf}'::text[]) tab,
 	LATERAL matches(tab, format('%s %s ANY (ARRAY[%s]::%s[])', a.col, op, array_to_string(elements, ', '), b.type)) m
 GROUP BY tab, a.number, a.col ORDER BY tab, a.number;
+
+-- NOT IN: the same lists where they are constant; of none it holds for NULL too
+SELECT tab, a.col, count(*) AS conditions, sum(m.count) AS rows, sum(wrong) AS wrong
+FROM columns a JOIN operators o ON o.family = a.family AND op = '<>'
+	JOIN (SELECT family, type, col AS from_col, array_agg(expression ORDER BY place) FILTER (WHERE place % 3 = 1) AS list
+		  FROM constants GROUP BY 1, 2, 3) b ON b.family = a.family,
+	LATERAL (VALUES (list), (list || 'NULL'::text), (list[1:1] || list[1:1]), (ARRAY['NULL'])) lists (elements),
+	unnest('{flat,ivf}'::text[]) tab,
+	LATERAL matches(tab, format('%s %s ALL (ARRAY[%s]::%s[])', a.col, op, array_to_string(elements, ', '), b.type)) m
+WHERE a.family <> 'bool' AND b.type <> 'small'
+GROUP BY tab, a.number, a.col ORDER BY tab, a.number;
+SELECT tab, m.* FROM unnest('{flat,ivf}'::text[]) tab, matches(tab, format('id <> ALL (%L)', (SELECT array_agg(g) FROM generate_series(2, 200, 2) g))) m;
+SELECT (SELECT count(*) FROM flat WHERE i <> ALL ('{}')) - (SELECT count(*) FROM flat) AS missing,
+	(SELECT count(*) FROM (SELECT id FROM ivf WHERE i <> ALL ('{}') ORDER BY v <-> '[30,40]') s) - (SELECT count(*) FROM ivf) AS missing;
 
 -- NULL
 SELECT condition, count(*) AS conditions, sum(m.count) AS rows, sum(wrong) AS wrong
@@ -137,6 +152,30 @@ GROUP BY condition ORDER BY condition COLLATE "C";
 SELECT sum(m.count) AS rows, sum(wrong) AS wrong
 FROM constants a, unnest('{flat,ivf}'::text[]) tab,
 	LATERAL matches(tab, format('%1$s IS NULL AND %1$s = %2$s', col, expression)) m;
+
+-- NaN is one value, whatever its bits are
+CREATE TABLE nan AS SELECT id, v, CASE id % 3 WHEN 0 THEN 'NaN' WHEN 1 THEN x - x ELSE id END::float8 AS d,
+	CASE id % 3 WHEN 0 THEN 'NaN' WHEN 1 THEN x - x ELSE id END::float4 AS r FROM plain, (SELECT 'Infinity'::float8 AS x OFFSET 0) s;
+CREATE INDEX ON nan USING vkflat (v, d, r);
+ANALYZE nan;
+SELECT condition, (SELECT rows_by.result[1] FROM rows_by('bitmap', 'SELECT count(*) FROM nan WHERE ' || c, 'Index Cond')) AS by_index, (SELECT rows_by.result[1] FROM rows_by('sequential', 'SELECT count(*) FROM nan WHERE ' || c, '')) AS by_table
+FROM unnest('{%s = ''NaN'',%s = x,%s >= x,%s < ''NaN'',%s <> x}'::text[]) condition, unnest('{d,r}'::text[]) col,
+	LATERAL (SELECT replace(format(condition, col), 'x', format('(SELECT ''Infinity''::%1$s - ''Infinity''::%1$s)', CASE col WHEN 'd' THEN 'float8' ELSE 'float4' END)) AS c) t;
+DROP TABLE nan;
+
+-- values of their own, which fall as rows are added: each is in its list's summary
+CREATE TABLE falling (id int, v f32vec(2), i int, l bigint, u uuid);
+CREATE INDEX falling_flat ON falling USING vkflat (v, i);
+INSERT INTO falling SELECT id, vec(id % 20, 2, 100) + vec(id, 2), -id, -id, lpad(to_hex(1000000 - id), 32, '0')::uuid FROM generate_series(1, 600) id;
+CREATE INDEX falling_ivf ON falling USING vkivf (v f32vec_cosine_ops, l, u) WITH (lists = 60);
+INSERT INTO falling SELECT id, vec(id % 20, 2, 100) + vec(id, 2), -id, -id, lpad(to_hex(1000000 - id), 32, '0')::uuid FROM generate_series(601, 700) id;
+ANALYZE falling;
+SELECT count(*) FILTER (WHERE i) AS i, count(*) FILTER (WHERE l) AS l, count(*) FILTER (WHERE u) AS u FROM (
+	SELECT EXISTS (SELECT FROM falling f WHERE f.i = p.i OFFSET 0) AS i, EXISTS (SELECT FROM falling f WHERE f.l = p.l OFFSET 0) AS l,
+		EXISTS (SELECT FROM falling f WHERE f.u = p.u OFFSET 0) AS u FROM falling p OFFSET 0) s;
+EXPLAIN (COSTS OFF) SELECT EXISTS (SELECT FROM falling f WHERE f.i = p.i OFFSET 0) AS i, EXISTS (SELECT FROM falling f WHERE f.l = p.l OFFSET 0) AS l,
+		EXISTS (SELECT FROM falling f WHERE f.u = p.u OFFSET 0) AS u FROM falling p;
+DROP TABLE falling;
 
 -- more conditions than one on a column
 SELECT a.col, count(*) AS conditions, sum(m.count) AS rows, sum(wrong) AS wrong

@@ -49,6 +49,29 @@ SELECT count(*), min(tag), max(tag) FROM (SELECT tag FROM t ORDER BY v <=> vec(1
 RESET ROLE;
 DROP OWNED BY vk_test_role;
 DROP ROLE vk_test_role;
+RESET enable_seqscan;
+RESET enable_hashjoin;
+RESET enable_mergejoin;
+
+-- a volatile condition is asked once of each row that the executor sees
+CREATE SEQUENCE calls;
+SET enable_seqscan = off;
+SELECT count(*) FROM (SELECT id FROM t WHERE nextval('calls') > 0 ORDER BY v <=> vec(1, 24) LIMIT 10) s;
+SELECT last_value FROM calls;
+RESET enable_seqscan;
+
+-- all that pass lie elsewhere than what is near the query: of 200 clusters, those
+-- that are not the query's own; as many of them are found as elsewhere
+CREATE TABLE apart AS SELECT n AS id, (vec(n % 200, 24) + vec(n, 24, 0.15))::f32vec(24) AS v, n % 200 AS cluster, n % 200 AS unindexed
+	FROM generate_series(1, 6000) n;
+CREATE INDEX ON apart USING vkivf (v f32vec_ip_ops, cluster);
+CREATE FUNCTION recall_apart(k int, target float8, condition text) RETURNS float8 LANGUAGE sql AS $$
+	SELECT avg(f) FROM generate_series(1, 30) n, LATERAL (SELECT vec(n * 5 % 200, 24) + vec(-n, 24, 0.15) AS q, format(condition, n * 5 % 200) AS c) s,
+		nearest(false, 'apart', 'ip', q, k, target, c) t, nearest(true, 'apart', 'ip', q, k, target, c) i,
+		LATERAL (SELECT count(*) / k::float8 AS f FROM (SELECT unnest(t.ids) INTERSECT SELECT unnest(i.ids)) x) y
+$$;
+SELECT target, condition, recall_apart(1, target, condition) >= target - 0.05 AS of_1, recall_apart(10, target, condition) >= target - 0.02 AS of_10
+FROM unnest('{0.8,0.95}'::float8[]) target, unnest('{cluster <> %s,unindexed <> %s}'::text[]) condition;
 
 SET client_min_messages = warning;
 DROP SCHEMA vk_test CASCADE;

@@ -19,7 +19,7 @@ UPDATE t SET note = 'changed' WHERE id % 11 = 0;
 CREATE UNLOGGED TABLE u WITH (parallel_workers = 2) AS SELECT id, v::f32vec(16) FROM t;
 ALTER TABLE u ALTER v TYPE f32vec(16);
 
-CREATE FUNCTION unsafe(raw real[]) RETURNS f32vec LANGUAGE sql IMMUTABLE PARALLEL UNSAFE AS $$ SELECT raw::f32vec $$;
+CREATE FUNCTION unsafe(raw real[]) RETURNS f32vec LANGUAGE sql IMMUTABLE PARALLEL UNSAFE AS $$ SELECT raw::public.f32vec $$;
 
 -- all pages of an index, but for their LSN and checksum
 CREATE FUNCTION pages(index text) RETURNS text

@@ -96,11 +96,28 @@ SELECT a.condition, a.result, nullif(b.result, a.result) AS by_bitmap, nullif(c.
 FROM forms('index', 'SELECT id FROM t WHERE ') WITH ORDINALITY a
 	JOIN forms('bitmap', 'SELECT id FROM t WHERE ') WITH ORDINALITY b USING (ordinality)
 	JOIN forms('index', 'SELECT id FROM t WHERE ', ' ORDER BY v <-> Q') WITH ORDINALITY c USING (ordinality) ORDER BY ordinality;
+-- at a row's own distance, with and without it: the narrower one counts
+SELECT condition, agree('index', 'SELECT id FROM t WHERE ' || c), nullif(agree('bitmap', 'SELECT id FROM t WHERE ' || c), agree('index', 'SELECT id FROM t WHERE ' || c)) AS by_bitmap
+FROM unnest(ARRAY['%1$s < %2$s AND %1$s <= %2$s', '%1$s <= %2$s AND %1$s < %2$s', '%1$s <= %2$s AND %1$s <= %2$s', '%1$s <= %2$s AND %1$s < %2$s + 1e-9', '%1$s < %2$s AND %1$s <= %2$s + 1e-9']) condition,
+	format(condition, 'v <-> centre()', format('%L::float8', radius('l2', centre(), 31))) c;
+-- the farthest first, of those within
+SELECT agree('index', 'SELECT v <-> centre() FROM t WHERE v <-> centre() < 1.3 ORDER BY v <-> centre() DESC LIMIT 5', 'Sort.*Index Cond: .*<<', true);
 -- no range: greater than, equal, another operator's, volatile, of the row's own
 SELECT condition, agree('sequential', 'SELECT id FROM t WHERE ' || replace(condition, 'Q', 'centre()')) AS rows,
 	(rows_by('index', 'SELECT id FROM t WHERE ' || replace(condition, 'Q', 'centre()'), '')).note AS by_index
 FROM unnest(ARRAY['v <-> Q > 4.5', 'v <-> Q >= 4.5', 'v <-> Q = 1.3', 'v <-> Q <> 1.3', 'v <+> Q < 9', 'v <-> Q < tag', 'v <-> v < 1',
 	'v <-> Q < 1.3 + 0 * random()', '(v <-> Q) + 0 < 1.3', 'v <-> Q < ANY (''{1.2,1.3}''::float8[])', 'v <-> Q < 1.3 OR v <-> vec(7, 40) < 1.3']) condition;
+-- inside OR: a bitmap of each part, also of other indexes
+CREATE INDEX t_tag ON t (tag);
+SELECT condition, agree('bitmap', 'SELECT id FROM t WHERE ' || replace(condition, 'Q', 'centre()'), 'BitmapOr.*Index Cond: .*<<') AS rows
+FROM unnest(ARRAY['v <-> Q < 1.3 OR v <-> vec(7, 40) <= 1.3', '1.3 > v <-> Q OR 0.05 >= vec(7, 40) <=> v', 'v <-> Q < 1.3 OR tag = 3', 'v <-> Q < 1.3 OR v IS NULL',
+	'v <-> Q < 1.3 AND v <=> Q < 0.06 OR v <-> vec(7, 40) < 1.3 AND tag = 3', 'id % 5 < 3 AND (v <-> Q < 1.3 OR v <-> vec(7, 40) < 1.3)',
+	'(v <-> Q < 1.3 OR tag = 3) AND (v <-> vec(7, 40) < 4.7 OR tag = 4)', 'NOT (v <-> Q >= 1.3 AND v <-> vec(7, 40) >= 1.3)',
+	'v <-> stable_centre() < radius() OR v <-> (SELECT v FROM q WHERE id = 7) < 1.3', 'v <-> Q < 1.3 OR v <<->> vk_sphere(vec(7, 40), 1.3)',
+	'v <-> Q < ''NaN'' OR v <-> vec(7, 40) < -1', 'v <-> Q < 1.3 OR v <-> (SELECT v FROM q WHERE id = 21) < 1.3']) condition;
+SELECT agree('bitmap', 'SELECT q.id, (SELECT count(*) FROM t WHERE t.v <-> q.v < q.r OR t.v <=> q.v < 0.05 AND t.tag = 3) FROM q', 'BitmapOr.*Index Cond: .*<<');
+SELECT (rows_by('bitmap', 'SELECT id FROM t WHERE v <-> centre() < 1.3 OR id = 3', '')).note;
+DROP INDEX t_tag;
 
 -- what the plans look like
 SET enable_seqscan = off;
@@ -164,6 +181,8 @@ SELECT join_of('t.v <-> q.v < 1.3'), join_of('t.v <-> q.v < q.r'), join_of('q.v 
 SELECT agree('index', 'SELECT q.id, (SELECT count(*) FROM t WHERE t.v <-> q.v < q.r) FROM q'),
 	agree('index', 'SELECT q.id FROM q WHERE EXISTS (SELECT FROM t WHERE t.v <-> q.v < q.r OFFSET 0)'),
 	agree('index', 'SELECT q.id, s.d FROM q, LATERAL (SELECT t.v <-> q.v AS d FROM t WHERE t.v <-> q.v < q.r ORDER BY t.v <-> q.v LIMIT 5) s');
+-- of two tables' rows, together and each
+SELECT join_of('t.v <-> q.v < 1.3 JOIN q p ON t.v <-> p.v < q.r WHERE p.id IN (5, 6)'), join_of('t.v <-> q.v < 1.3 JOIN q p ON p.v <-> t.v < 4.6 AND t.v <-> q.v < p.r');
 SELECT agree('index', 'SELECT a.id, b.id FROM t a JOIN t b ON a.v <-> b.v < 1 WHERE a.id BETWEEN 100 AND 110', 'Nested Loop.*Index Cond: .*<<');
 
 -- ORDER BY the distance to another point than the condition's
@@ -186,8 +205,32 @@ SELECT percentile_disc(0.5) WITHIN GROUP (ORDER BY l2_distance(v, vec(1, 40))) A
 SELECT path, agree(path, format('SELECT id FROM near WHERE v <-> vec(1, 40) <= %L', :r)), agree(path, format('SELECT id FROM near WHERE v <=> vec(2, 40) < %L', :s)),
 	agree(path, format('SELECT id FROM near WHERE v <-> vec(1, 40) <= %L', 1)) FROM unnest(ARRAY['index', 'bitmap']) path;
 SELECT agree('index', format('SELECT v <=> vec(2, 40) FROM near WHERE v <=> vec(2, 40) < %L ORDER BY v <=> vec(2, 40) OFFSET 4400', :s), 'Index Cond: .*Order By', true);
+-- below target 1, where rounds end before the last row within
+SET vkindex.target_recall = 0.95;
+SELECT count(*) BETWEEN 4000 AND 4500 AS most FROM (SELECT id FROM near WHERE v <=> vec(2, 40) <= :s ORDER BY v <=> vec(2, 40) OFFSET 0) s;
+SET vkindex.target_recall = 1;
 RESET work_mem;
+-- statistical bounds of one bit rule out, they do not rule in
+DROP INDEX near_ivf;
+CREATE INDEX near_ivf ON near USING vkivf (v f32vec_cosine_ops) WITH (lists = 30, bits = 1, calibrate = 100);
+SET vkindex.target_recall = 0.95;
+SELECT count(*) > 4000 AS most, count(*) FILTER (WHERE cosine_distance(v, vec(2, 40)) >= :s) AS outside FROM (SELECT v FROM near WHERE v <<=>> vk_sphere(vec(2, 40), :s) OFFSET 0) s;
+SET vkindex.target_recall = 1;
 DROP TABLE near;
+
+-- rows that are the same, at the very radius: an estimate without any spread
+-- still has the rounding of its numbers
+CREATE TABLE same_rows AS SELECT n AS id, (vec(n % 60, 40))::f32vec(40) AS v FROM generate_series(1, 4800) n;
+CREATE INDEX ON same_rows USING vkivf (v) WITH (lists = 60, calibrate = 100);
+ANALYZE same_rows;
+SET vkindex.target_recall = 0.95;
+SET enable_seqscan = off;
+SELECT sum(found) AS found, sum(there) AS there FROM (SELECT m, (SELECT count(*) FROM same_rows WHERE v <<->>= vk_sphere(vec(1000 + m, 40), r)) AS found,
+		(SELECT count(*) FROM same_rows WHERE l2_distance(v, vec(1000 + m, 40)) <= r) AS there
+	FROM generate_series(1, 40) m, LATERAL (SELECT min(l2_distance(v, vec(1000 + m, 40))) AS r FROM same_rows OFFSET 0) x OFFSET 0) s;
+RESET enable_seqscan;
+SET vkindex.target_recall = 1;
+DROP TABLE same_rows;
 
 -- vkivf below target 1: without ORDER BY the same rows as ever; with it, and
 -- where it is asked for, at the recall declared
@@ -196,7 +239,9 @@ SET vkindex.probes = 1;
 SELECT path, agree(path, 'SELECT id FROM t WHERE v <=> centre() < 0.9', 'Index Cond: .*<<') FROM unnest(ARRAY['index', 'bitmap']) path;
 SELECT condition, agree('index', 'SELECT id FROM t WHERE ' || condition, 'Index Cond: .*<<'), agree('bitmap', 'SELECT id FROM t WHERE ' || condition, 'Index Cond: .*<<')
 FROM unnest(ARRAY['v <=> centre() <= ''NaN''', 'v <=> centre() < ''NaN''', 'v <=> centre() <= ''Infinity''', 'v <=> flat_vec(0, 40) <= ''NaN''', 'v <=> flat_vec(0, 40) <= 1', 'v <=> centre() < 0.95 AND v <=> vec(6, 40) < 0.95',
-	'v <=> centre() <= ''NaN'' AND v <=> vec(6, 40) < 0.9', 'v <=> centre() < 0.95 AND v <<=>> vk_sphere(vec(6, 40), 0.95, true)', 'v <<=>> ANY (ARRAY[vk_sphere(vec(6, 40), 0.9, true), vk_sphere(vec(7, 40), 0.9, true)])']) condition;
+	'v <=> centre() <= ''NaN'' AND v <=> vec(6, 40) < 0.9', 'v <=> centre() < 0.95 AND v <<=>> vk_sphere(vec(6, 40), 0.95, true)',
+	'v <<=>> vk_sphere(centre(), 0.95, true) AND v <<=>> vk_sphere(centre(), 0.9)', 'v <<=>> vk_sphere(centre(), 0.95) AND v <<=>> vk_sphere(centre(), 0.9, true)', 'v <<=>> ANY (ARRAY[vk_sphere(vec(6, 40), 0.9, true), vk_sphere(vec(7, 40), 0.9, true)])']) condition;
+SELECT agree('bitmap', 'SELECT id FROM t WHERE v <=> centre() < 0.5 OR v <=> vec(7, 40) < 0.5', 'BitmapOr.*Index Cond: .*<<');
 SELECT agree('index', 'SELECT q.id, t.id FROM q JOIN t ON t.v <=> q.v < 0.1', 'Nested Loop.*Index Cond: .*<<'), agree('index', 'SELECT q.id, t.id FROM q JOIN t ON t.v <=> q.v <= q.r', 'Nested Loop.*Index Cond: .*<<');
 CREATE FUNCTION recall_of(path text, query text) RETURNS TABLE (much boolean, nothing_else boolean)
 LANGUAGE sql AS $$
@@ -206,9 +251,12 @@ $$;
 SELECT * FROM recall_of('index', 'SELECT id FROM t WHERE v <=> centre() < 0.05 ORDER BY v <=> centre()');
 SET vkindex.range_pushdown = approximate;
 SELECT path, r.* FROM unnest(ARRAY['index', 'bitmap']) path, recall_of(path, 'SELECT id FROM t WHERE v <=> centre() < 0.05') r;
+SELECT * FROM recall_of('bitmap', 'SELECT id FROM t WHERE v <=> centre() < 0.05 OR v <=> vec(7, 40) < 0.05');
+EXPLAIN (COSTS OFF) SELECT id FROM t WHERE v <=> (SELECT v FROM q WHERE id = 5) < 0.05 OR v <=> (SELECT v FROM q WHERE id = 7) < 0.05;
 -- never where rows are changed
 BEGIN;
 SET LOCAL enable_seqscan = off;
+EXPLAIN (COSTS OFF) DELETE FROM t WHERE v <=> (SELECT v FROM q WHERE id = 5) < 0.05 OR v <=> (SELECT v FROM q WHERE id = 7) < 0.05;
 EXPLAIN (COSTS OFF) DELETE FROM t WHERE v <=> (SELECT v FROM q WHERE id = 5) < 0.9;
 WITH gone AS (DELETE FROM t WHERE v <=> centre() < 0.9 RETURNING *) SELECT count(*) = (SELECT count(*) FROM t WHERE cosine_distance(v, centre()) < 0.9) AS all_of_them FROM gone;
 ROLLBACK;

@@ -55,7 +55,17 @@ EXPLAIN (COSTS OFF) SELECT id FROM t WHERE v <-> w < 3;
 EXPLAIN (COSTS OFF) SELECT id FROM t WHERE v <=> '[1,2]' < 0.1;
 EXPLAIN (COSTS OFF) SELECT id FROM t WHERE l2_distance(v, '[1,2]') < 3;
 EXPLAIN (COSTS OFF) SELECT id FROM t WHERE (v <-> '[1,2]') + 1 < 3;
+
+-- inside OR: by bitmaps
 EXPLAIN (COSTS OFF) SELECT id FROM t WHERE v <-> '[1,2]' < 3 OR kind = 4;
+EXPLAIN (COSTS OFF) SELECT id FROM t WHERE v <-> '[1,2]' < 3 OR id = 4;
+SET enable_bitmapscan = on;
+EXPLAIN (COSTS OFF) SELECT id FROM t WHERE v <-> '[1,2]' < 0.5 OR v <-> '[9,9]' < 0.5;
+EXPLAIN (COSTS OFF) SELECT id FROM t WHERE (v <-> '[1,2]' < 0.5 OR w <=> '[9,9]' <= 1e-9 AND id > 5) AND flag;
+SET vkindex.range_pushdown = off;
+EXPLAIN (COSTS OFF) SELECT id FROM t WHERE v <-> '[1,2]' < 0.5 OR v <-> '[9,9]' < 0.5;
+RESET vkindex.range_pushdown;
+SET enable_bitmapscan = off;
 
 -- ordered: by the same distance, by another
 EXPLAIN (COSTS OFF) SELECT id FROM t WHERE v <-> '[1,2]' < 3 ORDER BY v <-> '[1,2]' LIMIT 5;
@@ -74,9 +84,24 @@ EXPLAIN (COSTS OFF) SELECT id FROM t WHERE flag IS FALSE ORDER BY v <-> '[1,2]' 
 EXPLAIN (COSTS OFF) SELECT id FROM t WHERE flag IS NOT TRUE ORDER BY v <-> '[1,2]' LIMIT 5;
 EXPLAIN (COSTS OFF) SELECT id FROM t WHERE kind IN (1, 2) ORDER BY v <-> '[1,2]' LIMIT 5;
 EXPLAIN (COSTS OFF) SELECT id FROM t WHERE kind = ANY (ARRAY[1, 2]) AND flag ORDER BY v <-> '[1,2]', id LIMIT 5;
-EXPLAIN (COSTS OFF) SELECT id FROM t WHERE kind <> ALL (ARRAY[1, 2]) ORDER BY v <-> '[1,2]' LIMIT 5;
--- a hash of another collation is another hash
+EXPLAIN (COSTS OFF) SELECT id FROM t WHERE kind NOT IN (1, 2) ORDER BY v <-> '[1,2]' LIMIT 5;
+EXPLAIN (COSTS OFF) SELECT id FROM t WHERE kind <> ALL (ARRAY[1, NULL]::bigint[]) AND v <-> '[1,2]' < 3;
+-- none of it: of no elements, of what is not constant, of a hash; another ALL
+EXPLAIN (COSTS OFF) SELECT id FROM t WHERE kind <> ALL (ARRAY[]::int[]) ORDER BY v <-> '[1,2]' LIMIT 5;
+EXPLAIN (COSTS OFF) SELECT id FROM t WHERE kind <> ALL (ARRAY(SELECT 1)) ORDER BY v <-> '[1,2]' LIMIT 5;
+EXPLAIN (COSTS OFF) SELECT id FROM t WHERE note <> ALL (ARRAY['n1', 'n2']) ORDER BY v <-> '[1,2]' LIMIT 5;
+EXPLAIN (COSTS OFF) SELECT id FROM t WHERE kind < ALL (ARRAY[1, 2]) ORDER BY v <-> '[1,2]' LIMIT 5;
+EXPLAIN (COSTS OFF) SELECT id FROM t WHERE kind <> ALL (NULL::int[]) AND v <-> '[1,2]' < 3;
+-- beside conditions that are the index's there are those of other columns and
+-- operators; a hash of another collation is another hash
 EXPLAIN (COSTS OFF) SELECT id FROM t WHERE note = 'n1' COLLATE "C" ORDER BY v <-> '[1,2]' LIMIT 5;
+EXPLAIN (COSTS OFF) SELECT id FROM t WHERE v <-> '[1,2]' < 3 AND note = 'n1' COLLATE "C" AND note > 'n0' AND note LIKE 'n%';
+EXPLAIN (COSTS OFF) SELECT id FROM t WHERE v <-> '[1,2]' < 3 AND 900 > id AND 5 = kind AND 7 <> id % 9;
+-- the other way round, and with NULL first, an index is of no help to ORDER BY
+EXPLAIN (COSTS OFF) SELECT id FROM t WHERE v <-> '[1,2]' < 3 ORDER BY v <-> '[1,2]' DESC LIMIT 5;
+EXPLAIN (COSTS OFF) SELECT id FROM t WHERE v <-> '[1,2]' < 3 ORDER BY v <-> '[1,2]' NULLS FIRST LIMIT 5;
+-- a sample is not of the index
+EXPLAIN (COSTS OFF) SELECT id FROM t TABLESAMPLE system (50) WHERE v <-> '[1,2]' < 3 ORDER BY v <-> '[1,2]' LIMIT 5;
 
 -- vkindex.range_pushdown
 SET vkindex.range_pushdown = approximate;
@@ -181,6 +206,9 @@ SET ROLE regress_vk_plans;
 EXPLAIN (COSTS OFF) SELECT id FROM t WHERE v <-> '[1,2]' < 3;
 EXPLAIN (COSTS OFF) SELECT id FROM t WHERE v <-> '[1,2]' < 3 AND kind = 4 ORDER BY v <-> '[1,2]' LIMIT 5;
 EXPLAIN (COSTS OFF) SELECT id FROM t WHERE v <<->> vk_sphere('[1,2]'::f32vec, 3);
+SET enable_bitmapscan = on;
+EXPLAIN (COSTS OFF) SELECT id FROM t WHERE v <-> '[1,2]' < 0.5 OR v <-> '[9,9]' < 0.5;
+SET enable_bitmapscan = off;
 RESET ROLE;
 ALTER TABLE t DISABLE ROW LEVEL SECURITY;
 -- nor below a view that is a barrier

@@ -88,7 +88,7 @@ SELECT a.condition, a.result, nullif(b.result, a.result) AS by_bitmap, nullif(c.
 FROM several('index', '', :'s', :'u', :'w') WITH ORDINALITY a JOIN several('bitmap', '', :'s', :'u', :'w') WITH ORDINALITY b USING (ordinality)
 	JOIN several('index', ' ORDER BY v <-> vec(5, 40)', :'s', :'u', :'w') WITH ORDINALITY c USING (ordinality) ORDER BY ordinality;
 CREATE INDEX t_tag ON t (tag);
-SELECT c, agree('bitmap', replace(replace(replace('SELECT id FROM t WHERE ' || c, '{s}', :'s'), '{u}', :'u'), '{w}', :'w'), 'BitmapOr')
+SELECT c, agree('bitmap', replace(replace(replace('SELECT id FROM t WHERE ' || c, '{s}', :'s'), '{u}', :'u'), '{w}', :'w'), 'BitmapOr|<<->> ANY')
 FROM unnest(ARRAY['v <<->> {s} OR v <<->> {u}', 'v <<->> {s} OR v <<=>> {w} OR tag = 3', 'v <<->> {s} AND tag = 2 OR v <<->>= {u} AND tag = 3', '(v <<->> {s} OR v <<->> {u}) AND tag % 5 > 0 AND NOT v <<=>> {w}']) c;
 SET enable_seqscan = off;
 SET enable_indexscan = off;

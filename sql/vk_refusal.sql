@@ -65,6 +65,13 @@ DROP INDEX t_ip;
 SELECT * FROM why('SELECT id FROM t ORDER BY v <-> $1 DESC LIMIT 10');
 SELECT * FROM why('SELECT id FROM t ORDER BY v <-> $1 NULLS FIRST LIMIT 10');
 SELECT * FROM why('SELECT t.id FROM q LEFT JOIN t ON t.id = q.id ORDER BY t.v <-> $1 LIMIT 10');
+SELECT * FROM why('SELECT id FROM t WHERE v <-> $1 = 0 ORDER BY v <-> $1 LIMIT 10');
+
+-- its order and more
+SELECT * FROM why('SELECT id FROM t ORDER BY v <-> $1, id LIMIT 10');
+SET enable_incremental_sort = off;
+SELECT * FROM why('SELECT id FROM t ORDER BY v <-> $1, id LIMIT 10');
+RESET enable_incremental_sort;
 
 -- not a vector that is known before
 CREATE FUNCTION chance() RETURNS f32vec LANGUAGE plpgsql VOLATILE AS $$ BEGIN RAISE 'was called'; END $$;
@@ -73,11 +80,66 @@ SELECT * FROM why('SELECT id FROM t ORDER BY v <-> (SELECT chance()) LIMIT 10');
 SELECT * FROM why('SELECT id FROM t ORDER BY v <-> w LIMIT 10');
 SELECT * FROM why('SELECT t.id FROM t, q ORDER BY t.v <-> q.v LIMIT 10');
 SELECT * FROM why('SELECT a.id FROM t a JOIN t b ON b.id = a.id + 1 ORDER BY a.v <-> b.v LIMIT 10');
+SELECT * FROM why('SELECT id FROM t WHERE v <-> chance() < 1');
+SELECT * FROM why('SELECT id FROM t WHERE v <-> w <= 1');
+SELECT * FROM why('SELECT id FROM t WHERE v <-> $1 < id');
+SELECT * FROM why('SELECT id FROM t WHERE v <-> $1 < random()');
+SELECT * FROM why('SELECT id FROM t WHERE v <<->> vk_sphere($1, random())');
+SELECT * FROM why('SELECT t.id FROM t, q WHERE t.v <<->> vk_sphere(q.v, t.id)');
 
 -- conditions that no setting helps
 SELECT * FROM why('SELECT id FROM t WHERE v <-> $1 > 3');
 SELECT * FROM why('SELECT id FROM t WHERE v <=> $1 < 3');
+SELECT * FROM why('SELECT id FROM t WHERE NOT v <<->> vk_sphere($1, 1)');
+SELECT * FROM why('SELECT t.id FROM t, q WHERE 2 * (t.v <-> q.v) < 1');
+
+-- conditions that an index serves
+SELECT query, reason FROM (VALUES
+	('SELECT id FROM t WHERE v <-> $1 < 1'),
+	('SELECT id FROM t WHERE 1 >= $1 <-> v'),
+	('SELECT id FROM t WHERE v <-> $1 BETWEEN 1 AND 2'),
+	('SELECT id FROM t WHERE NOT v <-> $1 > $2'),
+	('SELECT id FROM t WHERE v <<->> vk_sphere($1, 1)'),
+	('DELETE FROM t WHERE v <-> $1 < 1')) AS queries (query), why(query);
+SET vkindex.range_pushdown = off;
+SELECT * FROM why('SELECT id FROM t WHERE v <-> $1 < 1');
+SELECT * FROM why('SELECT id FROM t WHERE v <<->> vk_sphere($1, 1)');
+RESET vkindex.range_pushdown;
+
+-- OR: an index for each part
+SELECT * FROM why('SELECT id FROM t WHERE v <-> $1 < 1 OR v <-> $2 < 1');
 SELECT * FROM why('SELECT id FROM t WHERE v <-> $1 < 1 OR id = 3');
+CREATE INDEX t_id ON t (id);
+SELECT * FROM why('SELECT id FROM t WHERE v <-> $1 < 1 OR id = 3');
+SET enable_bitmapscan = off;
+SELECT * FROM why('SELECT id FROM t WHERE v <-> $1 < 1 OR id = 3');
+RESET enable_bitmapscan;
+SET random_page_cost = 1e6;
+SELECT * FROM why('SELECT id FROM t WHERE v <-> $1 < 1 OR id = 3');
+RESET random_page_cost;
+DROP INDEX t_id;
+
+-- joins: looked up by another table's rows, or not
+SELECT query, reason FROM (VALUES
+	('SELECT t.id FROM t, q WHERE t.v <-> q.v < 1'),
+	('SELECT t.id FROM q LEFT JOIN t ON t.v <-> q.v < 1'),
+	('SELECT t.id FROM t LEFT JOIN q ON t.v <-> q.v < 1 WHERE q.id = 1'),
+	('SELECT q.id FROM q WHERE EXISTS (SELECT FROM t WHERE t.v <-> q.v < 1)'),
+	('SELECT q.id FROM q WHERE NOT EXISTS (SELECT FROM t WHERE t.v <<->> vk_sphere(q.v, 1))')) AS queries (query), why(query);
+SELECT * FROM why('SELECT t.id FROM t LEFT JOIN q ON t.v <-> q.v < 1');
+SELECT query, reason ~ '^each row of the table is kept or left out by ' AS kept FROM (VALUES
+	('SELECT t.id FROM t LEFT JOIN q ON t.v <<->> vk_sphere(q.v, 1)'),
+	('SELECT t.id FROM q RIGHT JOIN t ON t.v <-> q.v < 1'),
+	('SELECT t.id FROM t WHERE EXISTS (SELECT FROM q WHERE t.v <-> q.v < 1)'),
+	('SELECT t.id FROM t WHERE NOT EXISTS (SELECT FROM q WHERE t.v <-> q.v < 1)')) AS queries (query), why(query);
+
+-- a class that has distances only
+CREATE OPERATOR CLASS distances_only FOR TYPE f32vec USING vkflat AS
+	OPERATOR 1 <-> (f32vec, f32vec) FOR ORDER BY float_ops,
+	FUNCTION 1 f32vec_l2_support(internal);
+CREATE INDEX t_distances_only ON t USING vkflat (v distances_only);
+SELECT * FROM why('SELECT id FROM t WHERE v <-> $1 < 1') WHERE index = 't_distances_only'::regclass;
+DROP OPERATOR CLASS distances_only USING vkflat CASCADE;
 
 -- dearer
 SET random_page_cost = 1e6;
@@ -134,6 +196,9 @@ SET random_page_cost = 1e6;
 SELECT * FROM why('SELECT id FROM p ORDER BY v <-> $1');
 RESET random_page_cost;
 SELECT * FROM why('SELECT id FROM p ORDER BY 2 * (v <-> $1)') WHERE index::text LIKE '%v_idx';
+SELECT reason FROM why('SELECT p.id FROM q LEFT JOIN p ON p.id = q.id ORDER BY p.v <-> $1 LIMIT 10') WHERE index::text LIKE '%v_idx';
+SELECT reason FROM why('SELECT p.id FROM p LEFT JOIN q ON p.v <-> q.v < 1') WHERE index::text LIKE '%v_idx';
+SELECT reason FROM why('SELECT p.id FROM q LEFT JOIN p ON p.v <-> q.v < 1') WHERE index::text LIKE '%v_idx';
 SELECT * FROM why('INSERT INTO p VALUES (1, NULL)');
 SELECT * FROM why('SELECT id FROM t WHERE id = 1 UNION ALL (SELECT id FROM p2 ORDER BY v <-> $1 LIMIT 3)');
 

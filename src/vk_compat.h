@@ -26,6 +26,11 @@
 #include "varatt.h"
 #endif
 
+/* 18 says before a function's type that it does not return, not after it */
+#if PG_VERSION_NUM < 180000
+#define pg_noreturn	__attribute__((noreturn))
+#endif
+
 /* 18 lets a module tell its name and version (pg_get_loaded_modules) */
 #if PG_VERSION_NUM >= 180000
 #define VK_MODULE_MAGIC(module, module_version) \
@@ -51,6 +56,25 @@
 #else
 #define VK_FILE_LOCATOR(relation)	((relation)->rd_node)
 #define VK_FILE_NUMBER(relation)	((relation)->rd_node.relNode)
+#endif
+
+/* 16 made one function of all checks of ownership */
+#if PG_VERSION_NUM >= 160000
+#define vk_owns_relation(relation, role) \
+	object_ownercheck(RelationRelationId, relation, role)
+#else
+#define vk_owns_relation(relation, role)	pg_class_ownercheck(relation, role)
+#endif
+
+/* does this process hold the lock of a buffer's contents?  Local ones have none. */
+#if PG_VERSION_NUM >= 190000
+#define vk_buffer_is_locked(buffer) \
+	(!BufferIsLocal(buffer) && BufferIsLockedByMe(buffer))
+#else
+#include "storage/buf_internals.h"
+#define vk_buffer_is_locked(buffer) \
+	(!BufferIsLocal(buffer) && \
+	 LWLockHeldByMe(BufferDescriptorGetContentLock(GetBufferDescriptor((buffer) - 1))))
 #endif
 
 /* 19 wants a static IndexAmRoutine, the others one that they may free */
@@ -109,6 +133,12 @@
 #define VK_VACUUM_DELAY_POINT()	vacuum_delay_point(false)
 #else
 #define VK_VACUUM_DELAY_POINT()	vacuum_delay_point()
+#endif
+
+/* 17 renamed it and moved it to miscadmin.h */
+#if PG_VERSION_NUM < 170000
+#include "postmaster/autovacuum.h"
+#define AmAutoVacuumWorkerProcess()	IsAutoVacuumWorkerProcess()
 #endif
 
 /* from 17 code run with an owner's rights sees a safe search_path */
@@ -192,8 +222,11 @@
 #define vk_toast_snapshot(room)	(init_toast_snapshot(room), (room))
 #endif
 
-/* 18 may count what the scan does for EXPLAIN ANALYZE */
-#if PG_VERSION_NUM >= 180000
+/* 18 may count what the scan does for EXPLAIN ANALYZE, 19 takes flags */
+#if PG_VERSION_NUM >= 190000
+#define vk_index_beginscan(table, index, snapshot, key_count) \
+	index_beginscan(table, index, snapshot, NULL, key_count, 0, SO_NONE)
+#elif PG_VERSION_NUM >= 180000
 #define vk_index_beginscan(table, index, snapshot, key_count) \
 	index_beginscan(table, index, snapshot, NULL, key_count, 0)
 #else
@@ -214,11 +247,21 @@
 
 /* 19 takes flags */
 #if PG_VERSION_NUM >= 190000
+#define vk_table_index_fetch_begin(heap) \
+	table_index_fetch_begin(heap, SO_NONE)
 #define vk_table_beginscan_parallel(heap, scan) \
 	table_beginscan_parallel(heap, scan, SO_NONE)
 #else
+#define vk_table_index_fetch_begin(heap)	table_index_fetch_begin(heap)
 #define vk_table_beginscan_parallel(heap, scan) \
 	table_beginscan_parallel(heap, scan)
+#endif
+
+/* 19 keeps the content lock of a buffer in its state */
+#if PG_VERSION_NUM >= 190000
+#define vk_buffer_state(buffer)	pg_atomic_read_u64(&(buffer)->state)
+#else
+#define vk_buffer_state(buffer)	pg_atomic_read_u32(&(buffer)->state)
 #endif
 
 #endif							/* VK_COMPAT_H */

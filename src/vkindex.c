@@ -15,6 +15,7 @@
 #include "utils/plancache.h"
 
 #include "am/am.h"
+#include "am/test_point.h"
 #include "kernels/kernels.h"
 
 VK_MODULE_MAGIC("vkindex", "1.0");
@@ -132,6 +133,7 @@ define_settings(void)
 void
 _PG_init(void)
 {
+	vk_test_point_init();
 	define_settings();
 	vk_options_init();
 	vk_planner_init();

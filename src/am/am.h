@@ -125,16 +125,16 @@ extern int	vk_range_pushdown;
 /* ---- index.c: what a backend knows of one index ---- */
 
 /*
- * Static facts of an index, kept in rd_amcache as one chunk: nothing in it
- * changes while the relfilenode stays.  It may vanish at any invalidation, so
- * scans, builds and inserts copy it (vk_index_copy) into their own context.
+ * Facts of an index, kept in rd_amcache as one chunk.  Mean and step are those
+ * of VkMeta.coded, the rest stays as it is while the relfilenode does.  The chunk
+ * may vanish at any invalidation, so users copy it into their own context.
  */
 typedef struct VkIndex
 {
 	Size		size;			/* of the whole chunk */
 	VkCoder		coder;			/* rotation.signs and mean point into the chunk */
 	uint64		seed;
-	uint32		lists;			/* at load time: 0 or not */
+	uint64		coded;			/* VkMeta.coded: mean and step are those since then */
 	int			head_lines;		/* lines of a block before its code */
 	int			block_lines;	/* lines of a block */
 	int			annotation_line;	/* line offset of the annotation in a block: 2 */
@@ -144,6 +144,13 @@ typedef struct VkIndex
 	float	   *rotated_mean;	/* R mean, dim floats */
 } VkIndex;
 
+/*
+ * Read the meta page, and return facts that go with it (`coded` is the same).
+ * Who keeps them compares their `coded` with that of each meta page that it reads;
+ * the layout of pages never changes.
+ */
+extern VkIndex *vk_index_current(Relation index, VkMeta *meta,
+								 MemoryContext context);
 extern VkIndex *vk_index_copy(Relation index, MemoryContext context);
 /* from explicit parts, for the build; mean NULL = zero; step: L1, else 0 */
 extern VkIndex *vk_index_make(Relation index, int dim, VkMetric metric,
@@ -153,9 +160,17 @@ extern VkIndex *vk_index_make(Relation index, int dim, VkMetric metric,
 extern int	vk_attribute_widths(Relation index, uint8 *widths);
 /* the centre list's coder: refine codes are always 8 bits there */
 extern VkCoder vk_center_coder(const VkIndex *vk);
+/* center_entries.c: the entry of a centre a * signed_code; values: dim floats */
+extern void vk_center_row(const VkCoder *coder, uint32 number,
+						  const int8 *signed_code, float a, float *values,
+						  void *scratch, ItemPointer tid, VkRowCode *code);
 
 /* rows of a list without centroid, about */
 #define VK_SEGMENT_ROWS		4096
+
+/* build.c: rows that a list should have, and lists that so many rows get */
+extern double vk_rows_a_list(const VkIndex *vk, double rows);
+extern int	vk_choose_lists(const VkIndex *vk, int wanted, double rows);
 
 /* ---- page.c: pages, meta; directory.c: slots ---- */
 
@@ -180,8 +195,11 @@ extern const char *vk_page_ahead(Relation index, BlockNumber block);
 extern void vk_check_page(Relation index, Buffer buffer, uint16 kind);
 extern void vk_check_chain_page(Relation index, Buffer buffer, uint16 kind,
 								uint32 slot, uint64 born, uint32 position);
-extern void vk_corrupt(Relation index, BlockNumber block,
-					   const char *what) pg_attribute_noreturn();
+pg_noreturn extern void vk_corrupt(Relation index, BlockNumber block,
+								   const char *what);
+/* what a standby has recycled may be missed, POSTGRES.md, rule 20 */
+extern bool vk_began_in_recovery(void);
+pg_noreturn extern void vk_report_recycled(Relation index);
 extern bool vk_block_exists(Relation index, BlockNumber block);
 /* only the block number is checked: the page may be of any kind, or zeros */
 extern Buffer vk_read_any_page(Relation index, BlockNumber block, int mode);
@@ -199,6 +217,7 @@ vk_page_is(Page page, uint16 kind, uint32 slot, uint64 born)
 
 /* copy of the meta page's contents; checks magic and version */
 extern void vk_meta_read(Relation index, VkMeta *meta);
+extern const char *vk_meta_damage(const VkMeta *meta);
 extern void vk_meta_check(Relation index, const VkMeta *meta);
 
 /* the directory page of a slot, locked in mode; *slot points into the page.
@@ -208,15 +227,28 @@ extern Buffer vk_slot_lock(Relation index, const VkMeta *meta, uint32 number,
 extern void vk_slot_read(Relation index, const VkMeta *meta, uint32 number,
 						 VkSlot *slot);
 extern void vk_slot_init(VkSlot *slot, uint64 born);	/* no page yet */
+/* make it unused: all but the page of its summaries is forgotten */
+extern void vk_slot_clear(VkSlot *slot);
+/* copy the slots of the directory page on which `first` is the first; how many */
+extern int	vk_directory_page(Relation index, const VkMeta *meta, uint32 first,
+							  VkSlot *slots);
 static inline VkSlot *
 vk_slot_on_page(Page page, uint32 number)
 {
 	return (VkSlot *) vk_page_line(page, 1 + number % VK_PAGE_LINES);
 }
 
-/* make a new open segment in place of one that is full (0 = none yet); does
- * nothing where another inserter has done it; read meta again afterwards */
-extern void vk_segment_open(Relation index, const VkIndex *vk, uint32 full);
+/* give an unused slot to a list without pages; its summaries hold no rows */
+extern void vk_slot_reuse(Relation index, const VkIndex *vk, const VkMeta *meta,
+						  uint32 number, uint64 born, uint32 flags);
+/* add a slot to the directory for such a list, which is not seen yet; its number */
+extern uint32 vk_slot_add(Relation index, const VkIndex *vk, uint64 born,
+						  uint32 flags);
+/* make a new segment as open segment number `tail`, in place of one that is full
+ * (0 = none yet); does nothing where another inserter has done it; read meta
+ * again afterwards */
+extern void vk_segment_open(Relation index, const VkIndex *vk, int tail,
+							uint32 full);
 
 /*
  * Directory pages never move, so who reads many slots may remember where they
@@ -243,6 +275,13 @@ vk_slot_visible(const VkSlot *slot, uint64 epoch)
 {
 	return slot->born != 0 && slot->born <= epoch &&
 		(slot->retired == 0 || slot->retired > epoch);
+}
+
+/* are its entries centres, not rows? */
+static inline bool
+vk_slot_has_centers(uint32 number, const VkSlot *slot)
+{
+	return number == VK_SLOT_CENTERS || (slot->flags & VK_SLOT_GROUP) != 0;
 }
 
 /*
@@ -287,15 +326,24 @@ typedef struct VkRow
 	VkAttributes attributes;
 } VkRow;
 
+typedef enum VkAppended
+{
+	VK_APPENDED,
+	VK_APPEND_BUSY,				/* somebody else is appending */
+	VK_APPEND_REFUSED			/* it is CLOSED, retired, recycled or full */
+} VkAppended;
+
 /*
- * Append one row to the list in slot number.  Returns false where the list is
- * CLOSED, retired or recycled (the caller chooses another).
+ * Append one row to the list in slot number, of which slot is a copy, maybe an
+ * old one; its tail hint is renewed.  Never more than max_rows rows, rounded to
+ * blocks; never busy where the caller waits.  What is refused goes elsewhere.
  */
+extern VkAppended vk_list_try_append(Relation index, const VkIndex *vk,
+									 uint32 number, VkSlot *slot,
+									 const VkRow *row, int64 max_rows, bool wait);
+/* the same with waiting, and without an end; false: refused */
 extern bool vk_list_append(Relation index, const VkIndex *vk, uint32 number,
 						   const VkRow *row);
-/* the same for a segment: false also where it holds VK_SEGMENT_ROWS rows */
-extern bool vk_segment_append(Relation index, const VkIndex *vk,
-							  uint32 number, const VkRow *row);
 extern void vk_rest_append(Relation index, uint32 number, ItemPointer tid);
 
 /*
@@ -428,6 +476,9 @@ extern int	vk_search_calibrate(VkSearch *search, int k, double budget,
 extern uint32 vk_search_nearest(VkSearch *search, const VkMeta *meta,
 								const float *vector, int nth,
 								VkCenter *center);
+
+/* rank.c: entries that ranking looks at for a query that wants few lists */
+extern double vk_rank_seen(const VkMeta *meta);
 
 /* ---- estimate.c ---- */
 

@@ -21,6 +21,7 @@
 #include "am/page.h"
 
 #include "access/skey.h"
+#include "storage/buf.h"
 #include "utils/relcache.h"
 
 #ifndef PG_INT128_TYPE
@@ -186,14 +187,24 @@ extern bool vk_summary_covers(const VkSummary *summary, const VkSummary *other);
 extern bool vk_summary_read(Relation index, const struct VkIndex *vk,
 							uint32 number, const VkSlot *slot,
 							VkSummary *summaries);
+/* write those of a list that nobody sees yet */
+extern void vk_summary_write(Relation index, const struct VkIndex *vk,
+							 uint32 number, const VkSlot *slot,
+							 const VkSummary *summaries);
 /* may a list hold a row that a filter lets through? */
 extern bool vk_summary_may_match(Relation index, const struct VkIndex *vk,
 								 uint32 number, const VkSlot *slot,
 								 const VkFilter *filter);
-/* widen those of a list before a row is appended to it (protocol 13) */
-extern void vk_summary_widen(Relation index, const struct VkIndex *vk,
+/* would a row widen those of a list? */
+extern bool vk_summary_lacks(Relation index, const struct VkIndex *vk,
 							 uint32 number, const VkSlot *slot,
 							 const VkAttributes *attributes);
+/* their page, exclusively locked, to widen them in the record that appends it */
+extern Buffer vk_summary_lock(Relation index, const struct VkIndex *vk,
+							  uint32 number, const VkSlot *slot);
+/* those of an unused slot: as of a list without rows */
+extern void vk_summary_empty(Relation index, const struct VkIndex *vk,
+							 uint32 number, const VkSlot *slot);
 /* pages: the first slot on the page of a slot; a new page; a slot's place */
 extern uint32 vk_summary_first(const struct VkIndex *vk, uint32 number);
 extern void vk_summary_page_init(const struct VkIndex *vk, Page page,

@@ -33,69 +33,126 @@
 #define MIN_LISTS_ROWS		4096	/* fewer rows have no lists by themselves */
 #define LOG_BLOCKS			4096	/* logged between two reports */
 
-void *
-vk_build_alloc(Size size)
+/* entries to be written */
+typedef struct Entries
 {
-	return (void *) TYPEALIGN(VK_ALIGNMENT,
-							  MemoryContextAllocHuge(CurrentMemoryContext,
-													 size + VK_ALIGNMENT));
-}
+	const int8 *codes;			/* centres, by number */
+	const float *scales;
+	const int32 *members;		/* those that are entered; NULL: all */
+	uint32		first_slot;		/* the slot of centre number 0 */
+} Entries;
 
 /*
- * The centre list: scan code of each centre about the mean, and as refine
- * code the 8-bit code that the centre is decoded from.
+ * A list of entries: scan code of each centre about the mean, and as refine code
+ * the 8-bit code that the centre is decoded from.
  */
 static void
-write_centers(VkBuild *build)
+write_entries(VkBuild *build, uint32 slot, const Entries *entries, int count)
 {
 	VkCoder		coder = vk_center_coder(build->vk);
-	static const VkCenter mean = {.a = 0, .norm = 0, .code = NULL};
 	float	   *center = palloc(build->dim * sizeof(float));
 	char	   *packed = palloc0(vk_packed_size(&coder));
 
-	vk_writer_begin(&build->writer, &coder, VK_SLOT_CENTERS, build->lists);
-	for (int i = 0; i < build->lists; i++)
+	vk_writer_begin(&build->writer, &coder, slot, count);
+	build->writer.lists.list.flags = slot == VK_SLOT_CENTERS ? 0 : VK_SLOT_GROUP;
+	for (int i = 0; i < count; i++)
 	{
-		const int8 *signed_code = build->center_codes + i * build->stride;
-		float		a = build->center_scales[i];
-		double		norm = vk_center_norm(signed_code, a, build->dim);
+		int			number = entries->members == NULL ? i : entries->members[i];
 		ItemPointerData tid;
 		VkRowCode	code;
 
-		for (int j = 0; j < build->dim; j++)
-			center[j] = a * signed_code[j];
 		vk_packed_point(&coder, packed, &code);
-		vk_row_encode(&coder, center, norm * norm, &mean, false, &code,
-					  build->scratch);
-		vk_refine_from_center(signed_code, a, build->dim, code.refine);
-		ItemPointerSet(&tid, VK_SLOT_FIRST_LIST + i, 1);
-		vk_writer_add(&build->writer, &tid, &code, NULL);
+		vk_center_row(&coder, entries->first_slot + number,
+					  entries->codes + number * build->stride,
+					  entries->scales[number], center, build->scratch, &tid,
+					  &code);
+		vk_list_writer_add(&build->writer.lists, &tid, &code, NULL);
 	}
 	vk_writer_end(&build->writer);
 	pfree(packed);
 	pfree(center);
 }
 
-/*
- * Lists for the rows estimated (NUMERICS.md, section 3); 0: none.
- */
-static int
-choose_lists(VkBuild *build)
+static void
+group_progress(void *arg, int64_t more, int64_t total)
 {
-	double		rows_a_list;
+	CHECK_FOR_INTERRUPTS();
+}
 
-	if (build->flat || build->sample.count == 0)
-		return 0;
-	if (build->wanted_lists > 0)
-		return (int) Min(build->wanted_lists, Max(build->rows, 1));
-	if (build->rows < MIN_LISTS_ROWS)
-		return 0;
+/*
+ * The centre list, in groups where there are many lists.  Groups take the slots
+ * before those of the lists.
+ */
+static void
+write_centers(VkBuild *build)
+{
+	Entries		entries = {build->center_codes, build->center_scales};
+	VkGrouping	grouping = {
+		.dim = build->dim, .lists = build->lists, .stride = build->stride,
+		.center_codes = build->center_codes, .center_scales = build->center_scales,
+		.seed = build->seed, .progress = group_progress
+	};
+	Entries		groups;
+	MemoryContext context,
+				old;
 
-	rows_a_list = build->rows > 1e6 ? 256 * pow(build->rows / 1e6, 0.1) :
-		Min(Max(sqrt(build->rows) / 4, 64), 256);
-	rows_a_list = Max(rows_a_list, (double) VK_LANES * VK_PAGE_LINES /
-					  build->vk->block_lines);
-	return (int) Min(Max(build->rows / rows_a_list, 1), 4e6);
+	build->first_list = entries.first_slot = VK_SLOT_FIRST_LIST;
+	if (vk_group_count(build->lists) == 0)
+	{
+		write_entries(build, VK_SLOT_CENTERS, &entries, build->lists);
+		return;
+	}
+
+	context = AllocSetContextCreate(CurrentMemoryContext, "vkindex groups",
+									ALLOCSET_DEFAULT_SIZES);
+	old = MemoryContextSwitchTo(context);
+	vk_group_centers(&grouping, MemoryContextAllocHuge(context,
+													   vk_grouping_size(build->dim, build->lists, build->stride)));
+	build->meta.groups = grouping.groups;
+	build->meta.grouped = build->lists;
+	build->first_list += grouping.groups;
+	groups = (Entries) {grouping.codes, grouping.scales, NULL, VK_SLOT_FIRST_LIST};
+	write_entries(build, VK_SLOT_CENTERS, &groups, grouping.groups);
+	entries.first_slot = build->first_list;
+	for (int group = 0; group < grouping.groups; group++)
+	{
+		int			first = grouping.starts[group];
+
+		entries.members = grouping.members + first;
+		write_entries(build, VK_SLOT_FIRST_LIST + group, &entries,
+					  grouping.starts[group + 1] - first);
+	}
+	MemoryContextSwitchTo(old);
+	MemoryContextDelete(context);
+}
+
+/*
+ * vk_rows_a_list -- rows that a list should have, of so many in all (NUMERICS.md,
+ * section 3)
+ */
+double
+vk_rows_a_list(const VkIndex *vk, double rows)
+{
+	double		rows_a_list = rows > 1e6 ? 256 * pow(rows / 1e6, 0.1) :
+		Min(Max(sqrt(rows) / 4, 64), 256);
+
+	return Max(rows_a_list, (double) VK_LANES * VK_PAGE_LINES / vk->block_lines);
+}
+
+/*
+ * vk_choose_lists -- how many lists so many rows get; 0: none.  wanted is the
+ * option, 0 = automatic.
+ */
+int
+vk_choose_lists(const VkIndex *vk, int wanted, double rows)
+{
+	if (vk->coder.flat)
+		return 0;
+	if (wanted > 0)
+		return (int) Min(wanted, Max(rows, 1));
+	if (rows < MIN_LISTS_ROWS)
+		return 0;
+	return (int) Min(Max(rows / vk_rows_a_list(vk, rows), 1), 4e6);
 }
 
 /* ---- the whole ---- */
@@ -150,7 +207,7 @@ vk_build_init(VkBuild *build, Relation index, bool flat)
 	build->calibrate = flat ? 0 : options.calibrate;
 	build->seed = options.seed;
 	build->memory = (Size) maintenance_work_mem * 1024;
-	build->stride = TYPEALIGN(4, build->dim);
+	build->stride = vk_row_stride(build->dim);
 	vk_choose_codes(index, flat, build->dim, &build->format,
 					&build->refine_bits);
 
@@ -163,7 +220,7 @@ vk_build_init(VkBuild *build, Relation index, bool flat)
 	meta->flat = flat;
 	meta->element = build->support->element;
 	meta->seed = build->seed;
-	meta->epoch = 1;
+	meta->epoch = meta->coded = 1;
 	meta->mean_head = InvalidBlockNumber;
 	meta->attributes = vk_attribute_widths(index, meta->attribute_width);
 	if (build->support->metric == VK_METRIC_L1)
@@ -177,14 +234,15 @@ vk_build_make_scratch(VkBuild *build)
 											   "vkindex build rows",
 											   ALLOCSET_DEFAULT_SIZES);
 	build->normalized = palloc(build->dim * sizeof(float));
-	build->scratch = vk_build_alloc(vk_scratch_size(build->dim));
+	build->scratch = vk_aligned_alloc(vk_scratch_size(build->dim));
 }
 
 /* the format of rows, with the mean that the sample has */
 static void
 make_format(VkBuild *build)
 {
-	float	   *mean = vk_sample_mean(build);
+	float	   *mean = vk_mean_of(build->sample.rows, build->sample.count,
+									  build->dim);
 
 	if (build->support->metric == VK_METRIC_L1)
 		build->meta.step = vk_grid_step(build->sample.rows, build->sample.count,
@@ -204,14 +262,17 @@ build_lists(VkBuild *build)
 {
 	VkScanTotals totals;
 	bool		loaded;
+	int			lists;
 
 	vk_sample_table(build);
 	make_format(build);
 	loaded = vk_load_centers(build);
 	vk_crew_start(build);
-	if (!loaded && choose_lists(build) > 0)
-		vk_sample_centers(build, choose_lists(build));
-	build->vk->lists = build->meta.lists = build->lists;
+	lists = build->sample.count == 0 ? 0 :
+		vk_choose_lists(build->vk, build->wanted_lists, build->rows);
+	if (!loaded && lists > 0)
+		vk_sample_centers(build, lists);
+	build->meta.lists = build->meta.centers = build->lists;
 	if (build->lists > 0)
 		write_centers(build);
 	if (build->lists == 0 || build->calibrate == 0)
@@ -219,6 +280,8 @@ build_lists(VkBuild *build)
 
 	totals = vk_build_rows(build);
 	build->meta.build_rows = build->meta.live_rows = totals.coded;
+	build->meta.build_residual = build->meta.residual =
+		build->writer.lists.residual / Max(totals.coded, 1.0);
 	vk_writer_finish(&build->writer, &build->meta);
 	return totals;
 }
@@ -267,7 +330,7 @@ build_index(Relation heap, Relation index, IndexInfo *info, bool flat)
 	build.heap = heap;
 	build.info = info;
 	vk_build_make_scratch(&build);
-	vk_crew_plan(&build);
+	vk_crew_plan(&build, false);
 
 	totals = build_lists(&build);
 	if (build.lists > 0 && build.calibrate > 0)

@@ -13,60 +13,10 @@
 
 #include "am/am.h"
 #include "am/build_parallel.h"
+#include "am/row_batch.h"
 #include "port/atomics.h"
 
-#define VK_ALIGNMENT		64		/* of what kernels work on */
-
-/*
- * A row on its way from the heap scan to its list: fixed part, then
- * 4 * coder.lines bytes of lane, coder.refine_size bytes of refine code and,
- * where the index has attribute columns, VkAttributes as far as it is used.
- */
-typedef struct VkPackedHead
-{
-	float4		norm2;
-	float4		norm;
-	float4		a;
-	float4		error;
-} VkPackedHead;
-
-static inline Size
-vk_packed_size(const VkCoder *coder)
-{
-	return sizeof(VkPackedHead) + 4 * (Size) coder->lines + coder->refine_size;
-}
-
-/* bytes of a row's attribute values */
-static inline Size
-vk_packed_attributes(const VkIndex *vk)
-{
-	return vk->attributes == 0 ? 0 :
-		offsetof(VkAttributes, keys) + vk->attribute_bytes;
-}
-
-/* point a row code's lane and refine code into a packed row */
-static inline void
-vk_packed_point(const VkCoder *coder, char *packed, VkRowCode *code)
-{
-	code->lane = (uint8 *) packed + sizeof(VkPackedHead);
-	code->refine = coder->refine_size == 0 ? NULL :
-		code->lane + 4 * (Size) coder->lines;
-}
-
 /* ---- writer.c ---- */
-
-/* chain of pages of one kind, its last page still in memory */
-typedef struct VkChain
-{
-	PGAlignedBlock image;
-	BlockNumber head;			/* InvalidBlockNumber: no page yet */
-	BlockNumber block;			/* of the page in image */
-	BlockNumber end;			/* past the last block reserved; 0: none are */
-	uint16		kind;
-	uint32		slot;
-	uint32		position;
-	uint32		used;			/* lines, bytes or entries on that page */
-} VkChain;
 
 /*
  * Writes an index front to back.  Pages are made in memory and copied into
@@ -75,19 +25,9 @@ typedef struct VkChain
 typedef struct VkWriter
 {
 	Relation	index;
-	const VkIndex *vk;
 	BlockNumber allocated;		/* blocks given out */
 	BlockNumber extended;		/* blocks of the relation */
-
-	/* the list being written */
-	const VkCoder *coder;
-	VkSlot		list;
-	uint32		number;			/* its slot */
-	int64		rows;			/* announced */
-	VkChain		blocks;
-	VkChain		refine;
-	char	   *block;			/* lines of the block being filled */
-	VkSummary  *summaries;		/* of the list, in the image below */
+	VkListWriter lists;
 	VkChain		summary;		/* the page of summaries being filled */
 
 	VkChain		rest[2];		/* NaN, NULL */
@@ -104,12 +44,9 @@ typedef struct VkWriter
 
 extern void vk_writer_init(VkWriter *writer, const VkIndex *vk, Relation index);
 extern BlockNumber vk_writer_mean(VkWriter *writer, const float *mean, int dim);
+/* its rows go to writer->lists */
 extern void vk_writer_begin(VkWriter *writer, const VkCoder *coder,
 							uint32 slot, int64 rows);
-/* attributes: NULL for the entries of the centre list */
-extern void vk_writer_add(VkWriter *writer, ItemPointer tid,
-						  const VkRowCode *code,
-						  const VkAttributes *attributes);
 extern void vk_writer_end(VkWriter *writer);
 extern void vk_writer_rest(VkWriter *writer, uint32 slot, ItemPointer tid);
 /* rest, directory, map and meta pages; fills meta's slots and maps */
@@ -147,7 +84,8 @@ typedef struct VkBuild
 	MemoryContext row_context;	/* reset once a row or batch */
 	float	   *normalized;		/* scratch of vk_build_vector */
 	void	   *scratch;		/* vk_scratch_size */
-	VkCrew	   *crew;		/* build_parallel.c */
+	struct VkToastReader *toast;	/* reads rows that may die meanwhile; NULL: none do */
+	VkCrew	   *crew;			/* build_parallel.c */
 
 	VkSample	sample;			/* workers: once vk_sample_attach was called */
 	double		rows;			/* estimate of live rows with a distance */
@@ -156,6 +94,7 @@ typedef struct VkBuild
 
 	/* the centres; workers: once vk_centers_attach was called */
 	int			lists;
+	uint32		first_list;		/* slot of the first of them; the leader's */
 	int8	   *center_codes;
 	float	   *center_scales;
 	pg_atomic_uint64 *list_rows;	/* counted by the heap scan */
@@ -169,18 +108,14 @@ typedef struct VkBuild
 extern void vk_build_init(VkBuild *build, Relation index, bool flat);
 /* memory that every process needs */
 extern void vk_build_make_scratch(VkBuild *build);
-extern void *vk_build_alloc(Size size);	/* aligned; cannot be freed by itself */
 
 /* ---- build_scan.c ---- */
 
 /*
  * Floats of a column value: detoasted into the current context, normalised
- * for cosine.  NULL where its distance is NaN.
+ * for cosine.  NULL where its distance is NaN, or the row has died meanwhile.
  */
 extern const float *vk_build_vector(VkBuild *build, Datum value, bool *wild);
-/* rotate about the mean and quantise; the stride is zero padded */
-extern void vk_build_rotate(VkBuild *build, const float *vector, float *rotated,
-							double *norm2, int8 *code, float *scale);
 /* scan the table and write lists or segments, and the rest lists */
 extern VkScanTotals vk_build_rows(VkBuild *build);
 
@@ -190,8 +125,7 @@ extern void vk_sample_table(VkBuild *build);
 extern void vk_sample_attach(VkBuild *build);
 extern void vk_sample_drop(VkBuild *build);
 extern Size vk_sample_size(const VkBuild *build);	/* bytes of the sample */
-/* mean of the sample, or NULL where it is empty */
-extern float *vk_sample_mean(VkBuild *build);
+extern float *vk_mean_of(const float *rows, int64 count, int dim);
 
 /* k-means over a second, larger sample: sets lists and centres */
 extern void vk_sample_centers(VkBuild *build, int lists);
@@ -212,5 +146,12 @@ extern bool vk_load_centers(VkBuild *build);
 /* ---- calibrate.c ---- */
 
 extern void vk_calibrate(VkBuild *build);
+/*
+ * Measure the curve of an index that exists, from its lists as they are at
+ * meta's epoch; meta gets the curve and its rows, the meta page does not.
+ * memory: that may be used, in bytes.
+ */
+extern void vk_recalibrate(Relation index, Relation heap, IndexInfo *info,
+						   Size memory, VkMeta *meta);
 
 #endif							/* VK_BUILD_H */

@@ -32,6 +32,7 @@
 #include "access/xact.h"
 #include "catalog/index.h"
 #include "commands/progress.h"
+#include "commands/vacuum.h"
 #include "executor/instrument.h"
 #include "miscadmin.h"
 #include "optimizer/planner.h"
@@ -116,6 +117,7 @@ struct VkCrew
 	int			workers;		/* to be launched, then that were */
 	bool		alone;			/* no worker takes part in this stage */
 	int64		total;			/* progress */
+	bool		silent;			/* it is not shown */
 
 	VkStage		stage;
 	void	   *state;
@@ -312,6 +314,8 @@ show_progress(VkCrew *crew)
 {
 	int64		done = (int64) pg_atomic_read_u64(&crew->shared->done);
 
+	if (crew->silent)
+		return;
 	pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_DONE,
 								 Min(done, crew->total));
 }
@@ -369,13 +373,16 @@ vk_build_phase(VkBuild *build, int phase, int64 total)
 
 	pg_atomic_write_u64(&crew_shared(build)->done, 0);
 	build->crew->total = total;
+	if (build->crew->silent)
+		return;
 	pgstat_progress_update_multi_param(lengthof(params), params, values);
 }
 
 void
 vk_build_total(VkBuild *build, int64 total)
 {
-	if (build->crew->leader && build->crew->total != total)
+	if (build->crew->leader && !build->crew->silent &&
+		build->crew->total != total)
 	{
 		build->crew->total = total;
 		pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_TOTAL, total);
@@ -388,7 +395,7 @@ vk_build_progress(VkBuild *build, int64 more)
 	pg_atomic_fetch_add_u64(&crew_shared(build)->done, more);
 	if (build->crew->leader)
 		show_progress(build->crew);
-	CHECK_FOR_INTERRUPTS();
+	VK_VACUUM_DELAY_POINT();
 }
 
 /* ---- the heap scan ---- */
@@ -484,13 +491,14 @@ vk_crew_leads(const VkBuild *build)
  * vk_crew_plan -- make a crew of the leader, and ask core for more
  */
 void
-vk_crew_plan(VkBuild *build)
+vk_crew_plan(VkBuild *build, bool alone)
 {
 	CrewShared *shared = palloc(offsetof(CrewShared, mean));
 
 	init_shared(shared, build);
 	build->crew = make_crew(shared, true);
-	if (IsNormalProcessingMode() && !IsInParallelMode())
+	build->crew->silent = alone;
+	if (!alone && IsNormalProcessingMode() && !IsInParallelMode())
 		build->crew->workers = vk_index_workers(build->heap, build->index,
 												build->info);
 }

@@ -72,8 +72,11 @@ typedef struct VkScanTotals
 
 /* ---- crew: the processes ---- */
 
-/* the leader; workers are not started yet */
-extern void vk_crew_plan(struct VkBuild *build);
+/*
+ * The leader; workers are not started yet.  alone: there will be none, and no
+ * progress is shown (it would be taken for that of another command).
+ */
+extern void vk_crew_plan(struct VkBuild *build, bool alone);
 extern void vk_crew_start(struct VkBuild *build);
 extern void vk_crew_end(struct VkBuild *build);
 /* processes that there are, or, before the start, will be at most */

@@ -36,6 +36,7 @@
 #include <math.h>
 
 #include "am/build.h"
+#include "am/toast_reader.h"
 
 #include "miscadmin.h"
 #include "quant/random.h"
@@ -349,6 +350,56 @@ vk_calibrate(VkBuild *build)
 							pools[anchor].count);
 	vk_curve_finish(&build->meta.curve);
 	build->meta.curve_rows = build->meta.live_rows;
+
+	MemoryContextSwitchTo(old);
+	MemoryContextDelete(context);
+}
+
+/*
+ * vk_recalibrate -- refresh the curve of an index that exists (see build.h)
+ *
+ * Only rows that a snapshot sees are sampled: an index build's warnings about
+ * rows that change meanwhile are not for us.
+ */
+void
+vk_recalibrate(Relation index, Relation heap, IndexInfo *info, Size memory,
+			   VkMeta *meta)
+{
+	MemoryContext context,
+				old;
+	IndexInfo	own = *info;
+	VkBuild		build;
+	VkMeta		now;
+
+	if (meta->lists == 0 || vk_options_get(index).calibrate == 0)
+		return;
+
+	context = AllocSetContextCreate(CurrentMemoryContext, "vkindex recalibration",
+									ALLOCSET_DEFAULT_SIZES);
+	old = MemoryContextSwitchTo(context);
+	own.ii_Concurrent = true;
+	own.ii_ExpressionsState = NIL;
+	own.ii_PredicateState = NULL;
+	vk_build_init(&build, index, meta->flat != 0);
+	build.heap = heap;
+	build.info = &own;
+	build.memory = memory;
+	build.meta = *meta;
+	/* lists count for the rows that they have now */
+	build.meta.curve_rows = 0;
+	vk_build_make_scratch(&build);
+	build.toast = vk_toast_reader_create(heap);
+	build.vk = vk_index_current(index, &now, context);
+	vk_crew_plan(&build, true);
+	vk_sample_table(&build);
+	vk_toast_reader_close(build.toast);
+	if (build.sample.count > 0)
+	{
+		vk_calibrate(&build);
+		meta->curve = build.meta.curve;
+		meta->curve_rows = build.meta.curve_rows;
+	}
+	vk_crew_end(&build);
 
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(context);

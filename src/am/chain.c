@@ -161,6 +161,139 @@ vk_chain_walk(Relation index, const VkChainId *chain, Buffer from, uint32 steps)
 	return buffer;
 }
 
+/* ---- the home of a list ---- */
+
+/*
+ * Lock a pinned page exclusively.  Where busy is not NULL this never waits:
+ * *busy tells whether somebody else has it locked, and the pin is gone then.
+ */
+static bool
+lock_or_leave(Buffer buffer, bool *busy)
+{
+	if (busy == NULL)
+		LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
+	else if (!ConditionalLockBuffer(buffer))
+	{
+		ReleaseBuffer(buffer);
+		*busy = true;
+		return false;
+	}
+	return true;
+}
+
+/*
+ * The tail hint's page, exclusively locked, or InvalidBuffer where it does not
+ * belong to the list: the slot was retired and reused after it was read.
+ */
+static Buffer
+lock_hint(Relation index, const VkChainId *chain, BlockNumber block, bool *busy)
+{
+	Buffer		buffer = vk_pin_page(index, block);
+	VkSlot		slot;
+
+	if (!lock_or_leave(buffer, busy))
+		return InvalidBuffer;
+	if (vk_page_is(BufferGetPage(buffer), chain->kind, chain->slot, chain->born))
+	{
+		vk_check_page(index, buffer, chain->kind);
+		return buffer;
+	}
+	UnlockReleaseBuffer(buffer);
+
+	vk_slot_read(index, NULL, chain->slot, &slot);
+	if (slot.born == chain->born && slot.retired == 0)
+		vk_corrupt(index, block,
+				   psprintf("The page does not belong to the list of slot %u.",
+							chain->slot));
+	return InvalidBuffer;
+}
+
+/*
+ * The next page to the right that has a block head, exclusively locked; the
+ * page given is released then.  Where there is none, it is the result.
+ * InvalidBuffer where that would have to wait: nothing is locked any more.
+ */
+static Buffer
+step_right(Relation index, const VkChainId *chain, Buffer home, bool *busy)
+{
+	Buffer		buffer = home;
+
+	while (vk_page_head(BufferGetPage(buffer))->next != InvalidBlockNumber)
+	{
+		const VkPageHead *head = vk_page_head(BufferGetPage(buffer));
+		Buffer		next = vk_pin_page(index, head->next);
+		bool		locked = lock_or_leave(next, busy);
+
+		if (locked)
+			vk_check_chain_page(index, next, chain->kind, chain->slot,
+								chain->born, head->position + 1);
+		if (buffer != home)
+			UnlockReleaseBuffer(buffer);
+		if (!locked || vk_page_head(BufferGetPage(next))->first_head != 0)
+		{
+			UnlockReleaseBuffer(home);
+			return locked ? next : InvalidBuffer;
+		}
+		buffer = next;
+	}
+	if (buffer != home)
+		UnlockReleaseBuffer(buffer);
+	return home;
+}
+
+/*
+ * vk_chain_try_home -- the home of a list, unless somebody else is at it
+ */
+Buffer
+vk_chain_try_home(Relation index, const VkChainId *chain, const VkSlot *slot,
+				  bool *busy)
+{
+	BlockNumber block = slot->tail;
+	Buffer		home;
+	VkPageHead *head;
+
+	if (block == InvalidBlockNumber)
+		block = vk_chain_start(index, chain);
+	if (block == InvalidBlockNumber)
+		return InvalidBuffer;
+
+	home = lock_hint(index, chain, block, busy);
+	if (!BufferIsValid(home))
+		return InvalidBuffer;
+
+	/* appenders never make such a page the tail, but it would do no harm */
+	head = vk_page_head(BufferGetPage(home));
+	if (head->first_head == 0 && head->position != 0)
+	{
+		UnlockReleaseBuffer(home);
+		home = vk_read_chain_page(index, slot->head, chain->kind, chain->slot,
+								  chain->born, 0, BUFFER_LOCK_EXCLUSIVE);
+	}
+
+	while (vk_page_head(BufferGetPage(home))->flags & VK_PAGE_FULL)
+	{
+		Buffer		next = step_right(index, chain, home, busy);
+
+		if (next == home)
+			break;
+		home = next;
+		if (!BufferIsValid(home))
+			break;
+	}
+	return home;
+}
+
+/*
+ * vk_chain_home -- the same, with waiting
+ */
+Buffer
+vk_chain_home(Relation index, const VkChainId *chain, const VkSlot *slot)
+{
+	return vk_chain_try_home(index, chain, slot, NULL);
+}
+
+/* ---- any page of a chain ---- */
+
 /*
  * Where a chain was built in one piece, the page `steps` after block is
  * block + steps.  Returns it locked, or InvalidBuffer if it is something else.

@@ -10,6 +10,10 @@
  *	  Inserts go on; see check_list.c.  On a standby vacuum's records are
  *	  replayed all the same, so repeated TIDs are not reported there.
  *
+ *	  Rows are those of the lists that are visible now.  Of a retired list it is
+ *	  checked that its pages are its own; those of an operation that did not end
+ *	  are not looked at, the next one takes them back.
+ *
  *	  TIDs go through tuplesorts, so memory stays within maintenance_work_mem
  *	  whatever the size of the index.  A TID takes 48 bits of a sorted number;
  *	  the rest but the sign holds a digest of the row's attribute values, so
@@ -38,6 +42,7 @@
 #include "utils/snapmgr.h"
 
 #include "am/check.h"
+#include "am/upkeep.h"
 
 /* low bits of a sorted number, below the TID */
 #define DIGEST_BITS		15
@@ -189,6 +194,18 @@ check_directory(VkCheck *check)
 }
 
 /*
+ * is_left_over -- does a page belong to an operation that did not end?
+ *
+ * A mean that is no more may be left by one that did.
+ */
+static bool
+is_left_over(const VkCheck *check, const VkPageHead *head)
+{
+	return head->kind == VK_PAGE_MEAN ||
+		(check->unsettled && head->born > check->meta.epoch);
+}
+
+/*
  * check_unclaimed -- pages that are in no chain are free, empty, or were put
  * into a chain after it was walked
  */
@@ -213,7 +230,7 @@ check_unclaimed(VkCheck *check)
 			vk_check_page(check->index, buffer, head.kind);
 		UnlockReleaseBuffer(buffer);
 
-		if (!used || head.kind == VK_PAGE_FREE)
+		if (!used || head.kind == VK_PAGE_FREE || is_left_over(check, &head))
 			continue;
 		if (head.kind < VK_PAGE_META || head.kind > VK_PAGE_SUMMARY)
 			vk_check_fail(check, block, "The page is of unknown kind 0x%04X.",
@@ -234,47 +251,155 @@ check_unclaimed(VkCheck *check)
 
 /* ---- lists ---- */
 
+/* a slot without a list */
+static void
+check_unused(VkCheck *check, uint32 number, const VkSlot *slot)
+{
+	if (BlockNumberIsValid(slot->head) || BlockNumberIsValid(slot->refine_head))
+		vk_check_fail(check, VK_DIRECTORY_BLOCK,
+					  "Slot %u is unused, but has a list.", number);
+	if (check->centered[number] != 0 && !check->unsettled)
+		vk_check_fail(check, VK_DIRECTORY_BLOCK,
+					  "Slot %u is unused, but has a centroid.", number);
+}
+
+/* a list that is seen today, if only for a while */
+static void
+check_not_retiring(VkCheck *check, uint32 number, const VkSlot *slot)
+{
+	if (slot->retired != 0 && !check->unsettled)
+		vk_check_fail(check, VK_DIRECTORY_BLOCK,
+					  "The list of slot %u retires in epoch " UINT64_FORMAT ", which has not begun.",
+					  number, slot->retired);
+}
+
+/*
+ * check_entries -- entries of the centre list: all in the root, or the root names
+ * the groups and these have the others
+ */
+static void
+check_entries(VkCheck *check, uint32 number, const VkSlot *slot)
+{
+	bool		root = number == check->meta.root;
+
+	if (!vk_slot_visible(slot, check->meta.epoch))
+		return;
+	check_not_retiring(check, number, slot);
+	if (!root && check->meta.groups == 0)
+		vk_check_fail(check, VK_DIRECTORY_BLOCK,
+					  "Slot %u is a group of centroids, but slot %u has them all.",
+					  number, check->meta.root);
+	vk_check_list(check, number, slot);
+	if (!root)
+		check->groups++;
+}
+
+/* a list of rows that is seen today */
+static void
+check_visible(VkCheck *check, uint32 number, const VkSlot *slot)
+{
+	bool		segment = (slot->flags & VK_SLOT_SEGMENT) != 0;
+
+	check_not_retiring(check, number, slot);
+	vk_check_list(check, number, slot);
+
+	if (segment)
+		check->segments++;
+	else
+		check->lists++;
+	if (check->centered[number] != (segment ? 0 : 1))
+		vk_check_fail(check, VK_DIRECTORY_BLOCK,
+					  "The list of slot %u %s.", number,
+					  segment ? "is a segment, but has a centroid" :
+					  "has no centroid");
+}
+
+/* is a group named where it should be, by entries that have all been read? */
+static void
+check_named(VkCheck *check, uint32 number, const VkSlot *slot)
+{
+	bool		named = number != check->meta.root && number >= VK_SLOT_FIRST_LIST;
+
+	if (vk_slot_visible(slot, check->meta.epoch) &&
+		check->centered[number] != (named ? 2 : 0))
+		vk_check_fail(check, VK_DIRECTORY_BLOCK,
+					  "Slot %u is a group of centroids that the list of groups %s.",
+					  number, named ? "does not name" : "names");
+}
+
 static void
 check_slot(VkCheck *check, uint32 number)
 {
+	bool		fixed = number < VK_SLOT_FIRST_LIST;
 	VkSlot		slot;
-	bool		list = number >= VK_SLOT_FIRST_LIST;
 
 	vk_slot_read(check->index, &check->meta, number, &slot);
-	if (slot.born == 0)
+	if (fixed && number != VK_SLOT_CENTERS)
 	{
-		if (BlockNumberIsValid(slot.head))
-			vk_check_fail(check, VK_DIRECTORY_BLOCK,
-						  "Slot %u is unused, but has a list.", number);
+		vk_check_rest(check, number, &slot);
 		return;
 	}
 
-	if (number == VK_SLOT_REST_NAN || number == VK_SLOT_REST_NULL)
-		vk_check_rest(check, number, &slot);
+	if (!fixed)
+		vk_check_summary_page(check, number, &slot);
+	if (slot.born == 0)
+		check_unused(check, number, &slot);
+	else if (slot.born > check->meta.epoch)
+	{
+		if (!check->unsettled)
+			vk_check_fail(check, VK_DIRECTORY_BLOCK,
+						  "The list of slot %u is born in epoch " UINT64_FORMAT ", which has not begun.",
+						  number, slot.born);
+	}
+	else if (!vk_slot_visible(&slot, check->meta.epoch))
+		vk_check_retired(check, number, &slot);
+	else if (vk_slot_has_centers(number, &slot))
+		check_named(check, number, &slot);
 	else
-		vk_check_list(check, number, &slot);
+		check_visible(check, number, &slot);
+}
 
-	if (list && check->meta.lists > 0 && vk_slot_visible(&slot, check->meta.epoch) &&
-		(check->centered[number] != 0) == ((slot.flags & VK_SLOT_SEGMENT) != 0))
-		vk_check_fail(check, VK_DIRECTORY_BLOCK,
-					  "The list of slot %u %s.", number,
-					  check->centered[number] != 0 ?
-					  "is a segment, but has a centroid" :
-					  "has no centroid");
+/* what the meta page counts; entries of the centre list may have come since */
+static void
+check_count(VkCheck *check, const char *what, uint32 expected, int64 count)
+{
+	if (count != expected && !(check->unsettled && count > expected))
+		vk_check_fail(check, VK_META_BLOCK,
+					  "There should be %u %s, but there are " INT64_FORMAT ".",
+					  expected, what, count);
+}
+
+/* before the lists: what the entries say is compared with these */
+static void
+check_center_list(VkCheck *check)
+{
+	VkDirectory *directory = palloc0(sizeof(VkDirectory));
+
+	for (uint32 number = 0; number < check->meta.slots; number++)
+	{
+		VkSlot		slot;
+
+		CHECK_FOR_INTERRUPTS();
+		vk_directory_slot(check->index, &check->meta, directory, number, &slot);
+		if (vk_slot_has_centers(number, &slot))
+			check_entries(check, number, &slot);
+	}
+	pfree(directory);
+	check_count(check, "groups of centroids", check->meta.groups, check->groups);
+	check_count(check, "centroids", check->meta.centers, check->centers);
 }
 
 static void
 check_lists(VkCheck *check)
 {
+	check_center_list(check);
 	for (uint32 number = 0; number < check->meta.slots; number++)
 	{
 		CHECK_FOR_INTERRUPTS();
 		check_slot(check, number);
 	}
-	if (check->centers != check->meta.lists)
-		vk_check_fail(check, VK_META_BLOCK,
-					  "There should be %u centroids, but there are " INT64_FORMAT ".",
-					  check->meta.lists, check->centers);
+	check_count(check, "lists with a centroid", check->meta.lists, check->lists);
+	check_count(check, "segments", check->meta.segments, check->segments);
 }
 
 /* ---- TIDs ---- */
@@ -431,6 +556,7 @@ check_index(VkCheck *check, bool heap_all_indexed)
 	if (heap_all_indexed)
 		snapshot = RegisterSnapshot(GetLatestSnapshot());
 	vk_meta_read(check->index, &check->meta);
+	check->unsettled = check->meta.op_in_progress != 0 || RecoveryInProgress();
 	check->blocks = RelationGetNumberOfBlocks(check->index);
 	check->layout = vk_index_copy(check->index, CurrentMemoryContext);
 	check->claimed = palloc0(check->blocks / 8 + 1);
@@ -444,6 +570,7 @@ check_index(VkCheck *check, bool heap_all_indexed)
 	check_mean(check);
 	check_lists(check);
 	check_unclaimed(check);
+	vk_check_not_recycled(check->index, check->meta.epoch);
 	if (heap_all_indexed)
 		rows = scan_heap(check, snapshot);
 	check_rows(check, rows);

@@ -31,21 +31,27 @@ typedef struct VkCheck
 	const VkIndex *layout;
 	VkMeta		meta;
 	BlockNumber blocks;			/* of the index, when the check began */
+	bool		unsettled;		/* there may be what belongs to an operation that did
+								 * not end, or that a standby replays */
 
 	/* mutable state */
 	uint8	   *claimed;		/* a bit a block: some chain holds it */
-	uint8	   *centered;		/* a byte a slot: it has a centroid */
+	uint8	   *centered;		/* a byte a slot: it has a centroid (1), or it is a
+								 * group that the root names (2) */
 	VkChainLengths *lengths;	/* by slot */
 	Tuplesortstate *tids;		/* entries (see check.c) of all visible lists */
-	int64		centers;
+	int64		centers;		/* entries of the centre list */
+	int64		groups;			/* visible ones of it */
+	int64		lists;			/* visible lists with a centroid, and without */
+	int64		segments;
 	uint32		summary_first;	/* the summary page last met: its first slot */
 	BlockNumber summary;
 } VkCheck;
 
 /* raises corruption with the block number; arguments as of psprintf */
-extern void vk_check_fail(VkCheck *check, BlockNumber block,
-						  const char *format,...)
-			__attribute__((format(printf, 3, 4))) pg_attribute_noreturn();
+pg_noreturn extern void vk_check_fail(VkCheck *check, BlockNumber block,
+									  const char *format,...)
+			__attribute__((format(printf, 3, 4)));
 /* note that a chain holds this page; no other may */
 extern void vk_check_claim(VkCheck *check, BlockNumber block);
 /* note a heap TID that is in the index; attributes: NULL where it has none */
@@ -53,6 +59,10 @@ extern void vk_check_tid(VkCheck *check, BlockNumber block, ItemPointer tid,
 						 const VkAttributes *attributes);
 
 extern void vk_check_list(VkCheck *check, uint32 number, const VkSlot *slot);
+extern void vk_check_retired(VkCheck *check, uint32 number, const VkSlot *slot);
+/* the page of a slot's summaries, whether it has a list or not */
+extern void vk_check_summary_page(VkCheck *check, uint32 number,
+								  const VkSlot *slot);
 extern void vk_check_rest(VkCheck *check, uint32 number, const VkSlot *slot);
 
 #endif							/* VK_CHECK_H */

@@ -89,18 +89,25 @@ check_full(ListWalk *walk, uint32 until)
 	}
 }
 
+/* an entry: where there are groups, those of the root name them */
 static void
-check_center(VkCheck *check, BlockNumber block, ItemPointer tid)
+check_center(ListWalk *walk, BlockNumber block, ItemPointer tid)
 {
+	VkCheck    *check = walk->check;
+	bool		of_group = check->meta.groups > 0 && walk->number == check->meta.root;
 	uint32		number = ItemPointerGetBlockNumberNoCheck(tid);
 
+	if (number >= check->meta.slots && RecoveryInProgress())
+		return;
 	if (ItemPointerGetOffsetNumberNoCheck(tid) != 1 ||
 		number < VK_SLOT_FIRST_LIST || number >= check->meta.slots)
 		vk_check_fail(check, block, "A centroid names slot %u, which does not exist.",
 					  number);
-	if (check->centered[number]++)
+	if (check->centered[number] != 0)
 		vk_check_fail(check, block, "Slot %u has more than one centroid.", number);
-	check->centers++;
+	check->centered[number] = of_group ? 2 : 1;
+	if (!of_group)
+		check->centers++;
 }
 
 static void
@@ -128,9 +135,9 @@ check_block(ListWalk *walk, BlockNumber block, const VkBlockTop *top, int line)
 		ItemPointerData tid = top->tids[lane];
 		VkAttributes attributes;
 
-		if (walk->number == VK_SLOT_CENTERS)
+		if (vk_slot_has_centers(walk->number, walk->slot))
 		{
-			check_center(check, block, &tid);
+			check_center(walk, block, &tid);
 			continue;
 		}
 		vk_attributes_get(check->layout, top, lane, &attributes);
@@ -308,17 +315,18 @@ walk_refine(ListWalk *walk)
 /* ---- summaries ---- */
 
 /*
- * check_summaries -- the summaries of a list, read after its rows: they were
- * widened before any of those came
+ * vk_check_summary_page -- slots keep the page of their summaries for ever, and
+ * those that follow each other share it
  */
-static void
-check_summaries(ListWalk *walk)
+void
+vk_check_summary_page(VkCheck *check, uint32 number, const VkSlot *slot)
 {
-	VkCheck    *check = walk->check;
-	uint32		first = vk_summary_first(check->layout, walk->number);
-	BlockNumber block = walk->slot->summary;
-	VkSummary	stored[VK_MAX_ATTRIBUTES];
+	BlockNumber block = slot->summary;
+	uint32		first;
 
+	if (check->layout->attributes == 0)
+		return;
+	first = vk_summary_first(check->layout, number);
 	if (check->summary_first != first)
 	{
 		check->summary_first = first;
@@ -329,7 +337,19 @@ check_summaries(ListWalk *walk)
 	if (block != check->summary)
 		vk_check_fail(check, VK_DIRECTORY_BLOCK,
 					  "The summary of slot %u is on block %u, that of the slots before it on block %u.",
-					  walk->number, block, check->summary);
+					  number, block, check->summary);
+}
+
+/*
+ * check_summaries -- the summaries of a list, read after its rows: they were
+ * widened before any of those came
+ */
+static void
+check_summaries(ListWalk *walk)
+{
+	VkCheck    *check = walk->check;
+	VkSummary	stored[VK_MAX_ATTRIBUTES];
+
 	if (!vk_summary_read(check->index, check->layout, walk->number, walk->slot,
 						 stored))
 		vk_check_fail(check, VK_DIRECTORY_BLOCK,
@@ -337,7 +357,7 @@ check_summaries(ListWalk *walk)
 
 	for (int i = 0; i < check->layout->attributes; i++)
 		if (!vk_summary_covers(&stored[i], &walk->summaries[i]))
-			vk_check_fail(check, block,
+			vk_check_fail(check, walk->slot->summary,
 						  "The summary of slot %u excludes values of attribute column %d that are in its list.",
 						  walk->number, i + 1);
 }
@@ -345,7 +365,7 @@ check_summaries(ListWalk *walk)
 /* ---- lists ---- */
 
 /*
- * vk_check_list -- the centre list, a list or a segment
+ * vk_check_list -- a list of entries of the centre list, a list or a segment
  *
  * slot may be older than the chain.  The rows that it counts are those of the
  * last build or vacuum; inserts have added to them since.
@@ -354,8 +374,8 @@ void
 vk_check_list(VkCheck *check, uint32 number, const VkSlot *slot)
 {
 	VkCoder		center_coder = vk_center_coder(check->layout);
-	const VkCoder *coder = number == VK_SLOT_CENTERS ? &center_coder :
-		&check->layout->coder;
+	const bool	centers = vk_slot_has_centers(number, slot);
+	const VkCoder *coder = centers ? &center_coder : &check->layout->coder;
 	ListWalk	walk = {0};
 	VkSlot		fresh;
 
@@ -369,7 +389,7 @@ vk_check_list(VkCheck *check, uint32 number, const VkSlot *slot)
 		vk_summary_init(&walk.summaries[i]);
 
 	walk_blocks(&walk);
-	if (check->layout->attributes > 0 && number != VK_SLOT_CENTERS)
+	if (check->layout->attributes > 0 && !centers)
 		check_summaries(&walk);
 	if ((int64) slot->live + slot->dead > walk.rows)
 		vk_check_fail(check, VK_DIRECTORY_BLOCK,
@@ -382,6 +402,46 @@ vk_check_list(VkCheck *check, uint32 number, const VkSlot *slot)
 	walk_refine(&walk);
 	if (walk.starts != NULL)
 		pfree(walk.starts);
+}
+
+/*
+ * check_retired_chain -- pages that nobody reads any more
+ *
+ * The first ones may be free already, and the chain begins past them.
+ */
+static uint32
+check_retired_chain(VkCheck *check, uint32 number, const VkSlot *slot,
+					uint16 kind, BlockNumber head)
+{
+	BlockNumber block = head;
+	uint32		position = 0;
+
+	for (; BlockNumberIsValid(block); position++)
+	{
+		Buffer		buffer;
+
+		CHECK_FOR_INTERRUPTS();
+		vk_check_claim(check, block);
+		buffer = vk_read_page(check->index, block, kind, BUFFER_LOCK_SHARE);
+		if (block == head && slot->retired <= check->meta.recycled)
+			position = vk_page_head(BufferGetPage(buffer))->position;
+		vk_check_chain_page(check->index, buffer, kind, number, slot->born, position);
+		block = vk_page_head(BufferGetPage(buffer))->next;
+		UnlockReleaseBuffer(buffer);
+	}
+	return position;
+}
+
+/*
+ * vk_check_retired -- a list that waits to be recycled: its pages are its own
+ */
+void
+vk_check_retired(VkCheck *check, uint32 number, const VkSlot *slot)
+{
+	check->lengths[number].blocks =
+		check_retired_chain(check, number, slot, VK_PAGE_BLOCK, slot->head);
+	check->lengths[number].refine =
+		check_retired_chain(check, number, slot, VK_PAGE_REFINE, slot->refine_head);
 }
 
 /*

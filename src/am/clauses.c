@@ -6,8 +6,9 @@
  * NOTES
  *	  Core matches "column operator value" to the operators of an index's
  *	  families, and so finds attribute conditions and explicit spheres.  It
- *	  cannot find "distance < radius", where the column is two levels down; and
- *	  before version 16 no bare boolean column of a family that is not its own.
+ *	  cannot find "distance < radius", where the column is two levels down, nor
+ *	  NOT IN; and before version 16 no bare boolean column of a family that is
+ *	  not its own.
  *	  A path with a range must be built whole, so everything that core finds is
  *	  found here once more, by the same tests (match_clause_to_indexcol).
  *
@@ -26,16 +27,21 @@
 #include "access/nbtree.h"
 #include "catalog/pg_operator_d.h"
 #include "catalog/pg_type_d.h"
+#include "miscadmin.h"
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
 #include "optimizer/optimizer.h"
 #include "optimizer/paths.h"
 #include "optimizer/restrictinfo.h"
+#include "utils/array.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 
 #include "am/am.h"
 #include "am/clauses.h"
+
+/* a longer array is no list of conditions */
+#define MOST_ELEMENTS	100
 
 /* index columns without collation match any */
 static bool
@@ -144,10 +150,10 @@ sphere_operator(IndexOptInfo *index, int strategy)
  * match_range -- "distance < radius" and its like
  */
 static bool
-match_range(PlannerInfo *root, IndexOptInfo *index, RestrictInfo *rinfo,
+match_range(PlannerInfo *root, IndexOptInfo *index, Expr *condition,
 			VkClause *clause)
 {
-	OpExpr	   *op = (OpExpr *) rinfo->clause;
+	OpExpr	   *op = (OpExpr *) condition;
 	Expr	   *radius;
 	Oid			within;
 	bool		commuted;
@@ -202,7 +208,7 @@ match_operator(PlannerInfo *root, IndexOptInfo *index, RestrictInfo *rinfo,
 	if (!OidIsValid(operator) ||
 		!op_in_opfamily(operator, index->opfamily[clause->column]))
 		return false;
-	clause->qual = commuted ? commute_restrictinfo(rinfo, operator) : rinfo;
+	clause->quals = list_make1(commuted ? commute_restrictinfo(rinfo, operator) : rinfo);
 	return true;
 }
 
@@ -212,12 +218,71 @@ match_array(PlannerInfo *root, IndexOptInfo *index, RestrictInfo *rinfo,
 {
 	ScalarArrayOpExpr *op = (ScalarArrayOpExpr *) rinfo->clause;
 
-	clause->qual = rinfo;
+	clause->quals = list_make1(rinfo);
 	return IsA(op, ScalarArrayOpExpr) && op->useOr && index->amsearcharray &&
 		collation_agrees(index, clause->column, op->inputcollid) &&
 		match_index_to_operand(linitial(op->args), clause->column, index) &&
 		is_comparand(root, index, lsecond(op->args)) &&
 		op_in_opfamily(op->opno, index->opfamily[clause->column]);
+}
+
+/* column <operator> each element of a constant array */
+static List *
+quals_of_elements(PlannerInfo *root, const ScalarArrayOpExpr *op, ArrayType *array)
+{
+	Oid			type = ARR_ELEMTYPE(array);
+	List	   *quals = NIL;
+	int16		length;
+	bool		by_value;
+	char		align;
+	Datum	   *values;
+	bool	   *isnull;
+	int			count;
+
+	get_typlenbyvalalign(type, &length, &by_value, &align);
+	deconstruct_array(array, type, length, by_value, align, &values, &isnull, &count);
+	for (int i = 0; i < count; i++)
+	{
+		Expr	   *element = (Expr *)
+			makeConst(type, -1, op->inputcollid, length, values[i], isnull[i], by_value);
+
+		quals = lappend(quals, make_simple_restrictinfo(root,
+			make_opclause(op->opno, BOOLOID, false, linitial(op->args), element,
+						  InvalidOid, op->inputcollid)));
+	}
+	return quals;
+}
+
+/*
+ * match_all -- "column <> ALL (constant array)", which NOT IN is, as that many
+ * conditions
+ *
+ * Of an empty array it holds for every row, NULL too: no condition says that.
+ */
+static bool
+match_all(PlannerInfo *root, IndexOptInfo *index, RestrictInfo *rinfo,
+		  VkClause *clause)
+{
+	ScalarArrayOpExpr *op = (ScalarArrayOpExpr *) rinfo->clause;
+	Const	   *constant;
+	ArrayType  *array;
+
+	if (!IsA(op, ScalarArrayOpExpr) || op->useOr ||
+		!IsA(lsecond(op->args), Const) ||
+		!collation_agrees(index, clause->column, op->inputcollid) ||
+		!match_index_to_operand(linitial(op->args), clause->column, index) ||
+		!op_in_opfamily(op->opno, index->opfamily[clause->column]))
+		return false;
+
+	constant = lsecond_node(Const, op->args);
+	if (constant->constisnull)
+		return false;
+	array = DatumGetArrayTypeP(constant->constvalue);
+	if (ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array)) > MOST_ELEMENTS)
+		return false;
+	clause->quals = quals_of_elements(root, op, array);
+	clause->beyond_core = true;
+	return clause->quals != NIL;
 }
 
 static bool
@@ -226,7 +291,7 @@ match_null_test(PlannerInfo *root, IndexOptInfo *index, RestrictInfo *rinfo,
 {
 	NullTest   *test = (NullTest *) rinfo->clause;
 
-	clause->qual = rinfo;
+	clause->quals = list_make1(rinfo);
 	return IsA(test, NullTest) && !test->argisrow && index->amsearchnulls &&
 		match_index_to_operand((Node *) test->arg, clause->column, index);
 }
@@ -263,10 +328,10 @@ match_boolean(PlannerInfo *root, IndexOptInfo *index, RestrictInfo *rinfo,
 	if (!match_index_to_operand(node, clause->column, index))
 		return false;
 
-	clause->qual = make_simple_restrictinfo(root,
+	clause->quals = list_make1(make_simple_restrictinfo(root,
 		make_opclause(BooleanEqualOperator, BOOLOID, false, (Expr *) node,
 					  (Expr *) makeBoolConst(value, false),
-					  InvalidOid, InvalidOid));
+					  InvalidOid, InvalidOid)));
 	clause->beyond_core = true;
 	return true;
 }
@@ -275,7 +340,7 @@ typedef bool (*MatchFunction) (PlannerInfo *root, IndexOptInfo *index,
 							   RestrictInfo *rinfo, VkClause *clause);
 
 static const MatchFunction match_functions[] = {
-	match_operator, match_array, match_null_test, match_boolean
+	match_operator, match_array, match_all, match_null_test, match_boolean
 };
 
 static bool
@@ -290,7 +355,7 @@ match_column(PlannerInfo *root, IndexOptInfo *index, RestrictInfo *rinfo,
 	memset(clause, 0, sizeof(VkClause));
 	clause->rinfo = rinfo;
 	clause->column = column;
-	if (column == 0 && match_range(root, index, rinfo, clause))
+	if (column == 0 && match_range(root, index, rinfo->clause, clause))
 		return true;
 	for (size_t i = 0; i < lengthof(match_functions); i++)
 		if (match_functions[i] (root, index, rinfo, clause))
@@ -332,9 +397,9 @@ vk_clause_is_range(PlannerInfo *root, IndexOptInfo *index, RestrictInfo *rinfo)
 	return match_column(root, index, rinfo, 0, &clause) && clause.range;
 }
 
-static RestrictInfo *
-make_sphere_clause(PlannerInfo *root, IndexOptInfo *index,
-				   const VkClause *clause, bool exact)
+/* what the index is asked instead of a range */
+static Expr *
+make_sphere(IndexOptInfo *index, const VkClause *clause, bool exact)
 {
 	Oid			type = index->opcintype[0];
 	Oid			maker = get_opfamily_proc(index->opfamily[0], type, type,
@@ -345,27 +410,53 @@ make_sphere_clause(PlannerInfo *root, IndexOptInfo *index,
 								makeBoolConst(exact, false)),
 					 InvalidOid, InvalidOid, COERCE_EXPLICIT_CALL);
 
-	return make_simple_restrictinfo(root,
-		make_opclause(clause->within, BOOLOID, false, clause->distance.operand,
-					  sphere, InvalidOid, InvalidOid));
+	return make_opclause(clause->within, BOOLOID, false, clause->distance.operand,
+						 sphere, InvalidOid, InvalidOid);
 }
 
-RestrictInfo *
-vk_clause_qual(PlannerInfo *root, IndexOptInfo *index, VkClause *clause,
-			   bool exact)
+List *
+vk_clause_quals(PlannerInfo *root, IndexOptInfo *index, VkClause *clause,
+				bool exact)
 {
 	const RestrictInfo *other = clause->spheres[!exact];
 
 	if (!clause->range)
-		return clause->qual;
+		return clause->quals;
 	if (clause->spheres[exact] == NULL)
 	{
-		RestrictInfo *sphere = make_sphere_clause(root, index, clause, exact);
+		RestrictInfo *sphere =
+			make_simple_restrictinfo(root, make_sphere(index, clause, exact));
 
 		/* both hold the same rows, and an estimate looks into the index */
 		if (other != NULL)
 			sphere->norm_selec = other->norm_selec;
 		clause->spheres[exact] = sphere;
 	}
-	return clause->spheres[exact];
+	return list_make1(clause->spheres[exact]);
+}
+
+Expr *
+vk_clause_with_spheres(PlannerInfo *root, IndexOptInfo *index, Expr *expression,
+					   bool exact)
+{
+	VkClause	clause = {0};
+	List	   *arms = NIL;
+	bool		changed = false;
+	ListCell   *cell;
+
+	if (!is_orclause(expression) && !is_andclause(expression))
+		return match_range(root, index, expression, &clause) ?
+			make_sphere(index, &clause, exact) : expression;
+
+	check_stack_depth();
+	foreach(cell, ((BoolExpr *) expression)->args)
+	{
+		Expr	   *arm = vk_clause_with_spheres(root, index, lfirst(cell), exact);
+
+		changed |= arm != lfirst(cell);
+		arms = lappend(arms, arm);
+	}
+	if (!changed)
+		return expression;
+	return is_orclause(expression) ? make_orclause(arms) : make_andclause(arms);
 }

@@ -27,7 +27,8 @@ typedef struct VkClause
 	RestrictInfo *rinfo;		/* the query's own */
 	int			column;			/* of the index, from 0 */
 	bool		beyond_core;	/* core does not find it by itself */
-	RestrictInfo *qual;			/* what the index is asked; a range: see below */
+	List	   *quals;			/* what the index is asked: RestrictInfos, all of
+								 * which must hold; a range: see below */
 
 	/* "distance < radius", or <= */
 	bool		range;
@@ -47,8 +48,11 @@ extern List *vk_clauses_match(PlannerInfo *root, IndexOptInfo *index,
 /* does a join condition bound a distance? */
 extern bool vk_clause_is_range(PlannerInfo *root, IndexOptInfo *index,
 							   RestrictInfo *rinfo);
-/* what the index is asked; exact counts for ranges only */
-extern RestrictInfo *vk_clause_qual(PlannerInfo *root, IndexOptInfo *index,
-									VkClause *clause, bool exact);
+/* what the index is asked, as RestrictInfos; exact counts for ranges only */
+extern List *vk_clause_quals(PlannerInfo *root, IndexOptInfo *index,
+							 VkClause *clause, bool exact);
+/* an OR or AND with spheres in place of ranges; itself if it has none */
+extern Expr *vk_clause_with_spheres(PlannerInfo *root, IndexOptInfo *index,
+									Expr *expression, bool exact);
 
 #endif							/* VK_CLAUSES_H */

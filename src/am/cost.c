@@ -122,8 +122,7 @@ vk_meta_peek(Relation index, VkMeta *meta)
 	memcpy(meta, vk_page_meta(page), sizeof(VkMeta));
 	usable = vk_page_head(page)->kind == VK_PAGE_META &&
 		meta->magic == VK_MAGIC && meta->version == VK_FORMAT_VERSION &&
-		meta->dim >= 1 && meta->dim <= VK_MAX_DIM &&
-		meta->format <= VK_FORMAT_F32;
+		vk_meta_damage(meta) == NULL;
 	UnlockReleaseBuffer(buffer);
 	return usable;
 }
@@ -177,7 +176,7 @@ sphere_is_exact(PlannerInfo *root, Node *clause)
 }
 
 /*
- * sort_quals -- the quals of a path, those on attribute columns apart
+ * sort_quals -- what a path asks the index, attribute columns apart
  */
 static void
 sort_quals(PlannerInfo *root, IndexPath *path, List **attributes, List **all,
@@ -190,12 +189,14 @@ sort_quals(PlannerInfo *root, IndexPath *path, List **attributes, List **all,
 	{
 		const IndexClause *clause = lfirst_node(IndexClause, cell);
 
-		*all = list_concat(*all, clause->indexquals);
+		/* the estimate for NOT IN is better than that for its many quals */
 		if (clause->indexcol > 0)
 		{
-			*attributes = list_concat(*attributes, clause->indexquals);
+			*attributes = lappend(*attributes, clause->rinfo);
+			*all = lappend(*all, clause->rinfo);
 			continue;
 		}
+		*all = list_concat(*all, clause->indexquals);
 		foreach(qual, clause->indexquals)
 		{
 			Node	   *node = (Node *) lfirst_node(RestrictInfo, qual)->clause;
@@ -318,7 +319,7 @@ shape_scan(ScanShape *shape, PlannerInfo *root, IndexPath *path,
 		ceil(shape->rows / VK_SEGMENT_ROWS);
 	shape->list_rows = shape->rows / shape->lists;
 	shape->scored = ordered || conditions->spheres;
-	shape->centers = shape->scored ? meta->lists : 0;
+	shape->centers = shape->scored ? Min(meta->lists, vk_rank_seen(meta)) : 0;
 	shape->budget = scan_budget(shape, meta, shape->wanted);
 	/* an ORDER BY without a radius goes on to the last row */
 	shape->whole_budget = conditions->spheres ?

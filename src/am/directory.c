@@ -122,6 +122,26 @@ vk_directory_slot(Relation index, const VkMeta *meta, VkDirectory *directory,
 }
 
 /*
+ * vk_directory_page -- copy the slots of one directory page
+ *
+ * first is a multiple of VK_PAGE_LINES.  Returns how many of them are in use by
+ * the meta page given.
+ */
+int
+vk_directory_page(Relation index, const VkMeta *meta, uint32 first, VkSlot *slots)
+{
+	int			count = Min(meta->slots - first, VK_PAGE_LINES);
+	VkSlot	   *on_page;
+	Buffer		buffer = vk_slot_lock(index, meta, first, BUFFER_LOCK_SHARE,
+									  &on_page);
+
+	memcpy(slots, on_page, count * sizeof(VkSlot));
+	UnlockReleaseBuffer(buffer);
+
+	return count;
+}
+
+/*
  * vk_slot_init -- the contents of a slot whose list has no page yet
  */
 void
@@ -137,7 +157,30 @@ vk_slot_init(VkSlot *slot, uint64 born)
 	slot->summary = InvalidBlockNumber;
 }
 
-/* buffers that the creation of a slot touches */
+/*
+ * vk_slot_clear -- the contents of a slot that is unused again
+ */
+void
+vk_slot_clear(VkSlot *slot)
+{
+	BlockNumber summary = slot->summary;
+
+	vk_slot_init(slot, 0);
+	slot->summary = summary;
+}
+
+/* ---- slots for new lists ---- */
+
+/* what a slot is added for */
+typedef struct NewSlot
+{
+	uint64		born;			/* 0: the epoch of the moment */
+	uint32		flags;
+	int			tail;			/* it becomes this open segment, or -1 */
+	uint32		full;			/* in place of this one, 0 = none yet */
+} NewSlot;
+
+/* buffers that it touches */
 typedef struct SlotPages
 {
 	Buffer		directory;
@@ -208,12 +251,12 @@ unlock_slot_pages(SlotPages *pages)
 }
 
 /*
- * Write slot number meta->slots as the open segment, in one record: a crash
- * leaves all of it or nothing but unused pages.
+ * Write slot number meta->slots, in one record: a crash leaves all of it or
+ * nothing but unused pages.
  */
 static void
-write_open_segment(Relation index, const VkIndex *vk, uint32 number,
-				   SlotPages *pages)
+write_slot(Relation index, const VkIndex *vk, uint32 number, const NewSlot *what,
+		   SlotPages *pages)
 {
 	uint32		page_number = number / VK_PAGE_LINES;
 	bool		new_directory = !BufferIsValid(pages->directory);
@@ -260,26 +303,35 @@ write_open_segment(Relation index, const VkIndex *vk, uint32 number,
 														   GENERIC_XLOG_FULL_IMAGE),
 							 number);
 
-	vk_slot_init(vk_slot_on_page(directory, number), meta->epoch);
-	vk_slot_on_page(directory, number)->flags = VK_SLOT_SEGMENT;
+	vk_slot_init(vk_slot_on_page(directory, number),
+				 what->born != 0 ? what->born : meta->epoch);
+	vk_slot_on_page(directory, number)->flags = what->flags;
 	vk_slot_on_page(directory, number)->summary = pages->summary;
 	meta->slots = number + 1;
-	meta->open_slot = number;
+	if (what->tail >= 0)
+	{
+		meta->open_slot[what->tail] = number;
+		meta->segments++;
+	}
 	GenericXLogFinish(state);
 
 	if (new_summary)
 		UnlockReleaseBuffer(summary);
 }
 
+/* has another inserter replaced the open segment already? */
+static bool
+is_replaced(const VkMeta *meta, const NewSlot *what)
+{
+	return what->tail >= 0 && meta->open_slot[what->tail] != what->full;
+}
+
 /*
- * vk_segment_open -- replace the open segment by a new one
- *
- * full is the segment that the caller found full or closed (0: none).  Where
- * another inserter replaced it already, nothing is done.  The caller reads
- * the meta page again, and holds no lock.
+ * Add a slot to the directory; its number, or 0 where the open segment that it
+ * was to replace is another one by now.  The caller holds no lock.
  */
-void
-vk_segment_open(Relation index, const VkIndex *vk, uint32 full)
+static uint32
+add_slot(Relation index, const VkIndex *vk, const NewSlot *what)
 {
 	for (;;)
 	{
@@ -291,8 +343,8 @@ vk_segment_open(Relation index, const VkIndex *vk, uint32 full)
 
 		CHECK_FOR_INTERRUPTS();
 		vk_meta_read(index, &meta);
-		if (meta.open_slot != full)
-			return;
+		if (is_replaced(&meta, what))
+			return 0;
 		if (meta.slots >= VK_MAX_SLOTS)
 			ereport(ERROR,
 					(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
@@ -303,13 +355,69 @@ vk_segment_open(Relation index, const VkIndex *vk, uint32 full)
 
 		lock_slot_pages(index, vk, &meta, &pages);
 		stored = vk_page_meta(BufferGetPage(pages.meta));
-		replaced = stored->open_slot != full;
+		replaced = is_replaced(stored, what);
 		moved = stored->slots != meta.slots;
 		if (!replaced && !moved)
-			write_open_segment(index, vk, meta.slots, &pages);
+			write_slot(index, vk, meta.slots, what, &pages);
 		unlock_slot_pages(&pages);
 
-		if (replaced || !moved)
-			return;
+		if (replaced)
+			return 0;
+		if (!moved)
+			return meta.slots;
 	}
+}
+
+/*
+ * vk_slot_add -- a new slot for a list that is not seen yet
+ */
+uint32
+vk_slot_add(Relation index, const VkIndex *vk, uint64 born, uint32 flags)
+{
+	NewSlot		what = {.born = born, .flags = flags, .tail = -1};
+
+	return add_slot(index, vk, &what);
+}
+
+/*
+ * vk_slot_reuse -- an unused slot for a list that is not seen yet
+ *
+ * The caller holds the upkeep lock: nobody else takes unused slots.  Their
+ * summaries, which nobody looks at, are emptied first.
+ */
+void
+vk_slot_reuse(Relation index, const VkIndex *vk, const VkMeta *meta,
+			  uint32 number, uint64 born, uint32 flags)
+{
+	VkSlot		slot;
+	VkSlot	   *stored;
+	Buffer		buffer;
+	GenericXLogState *state;
+
+	vk_slot_read(index, meta, number, &slot);
+	vk_summary_empty(index, vk, number, &slot);
+
+	buffer = vk_slot_lock(index, meta, number, BUFFER_LOCK_EXCLUSIVE, &stored);
+	state = GenericXLogStart(index);
+	stored = vk_slot_on_page(GenericXLogRegisterBuffer(state, buffer, 0), number);
+	vk_slot_init(stored, born);
+	stored->flags = flags;
+	stored->summary = slot.summary;
+	GenericXLogFinish(state);
+	UnlockReleaseBuffer(buffer);
+}
+
+/*
+ * vk_segment_open -- replace an open segment by a new one
+ *
+ * full is the segment that the caller found full or closed (0: none).  Where
+ * another inserter replaced it already, nothing is done.  The caller reads
+ * the meta page again, and holds no lock.
+ */
+void
+vk_segment_open(Relation index, const VkIndex *vk, int tail, uint32 full)
+{
+	NewSlot		what = {.flags = VK_SLOT_SEGMENT, .tail = tail, .full = full};
+
+	(void) add_slot(index, vk, &what);
 }

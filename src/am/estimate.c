@@ -34,8 +34,9 @@ typedef struct Sample
 	double		within;			/* of them in the radius */
 } Sample;
 
-/* look at the first pages of a list; entry: its centroid, or NULL */
-static void
+/* look at the first pages of a list; entry: its centroid, or NULL; false where
+ * there is nothing to see */
+static bool
 look_into(VkSearch *search, uint32 number, const VkCandidate *entry, int pages,
 		  Sample *sample)
 {
@@ -45,7 +46,7 @@ look_into(VkSearch *search, uint32 number, const VkCandidate *entry, int pages,
 
 	vk_directory_slot(search->index, search->meta, &search->directory, number, &slot);
 	if (!vk_search_open_list(search, number, &slot, entry, InvalidBlockNumber))
-		return;
+		return false;
 	search->code.bound.epsilon = 0;
 	while (pages-- > 0 && vk_list_step(&search->list))
 	{
@@ -59,16 +60,19 @@ look_into(VkSearch *search, uint32 number, const VkCandidate *entry, int pages,
 		found->count = 0;
 	}
 	sample->rows += search->list.live;
+	return true;
 }
 
-/* the share of a list's rows that lie in the radius */
-static double
-share_of_list(VkSearch *search, const VkCandidate *entry)
+/* the share of a list's rows that lie in the radius; false where it has none */
+static bool
+share_of_list(VkSearch *search, const VkCandidate *entry, double *share)
 {
 	Sample		sample = {0};
 
-	look_into(search, (uint32) (entry->tid >> 16), entry, PG_INT32_MAX, &sample);
-	return sample.rows > 0 ? sample.within / sample.rows : 0;
+	if (!look_into(search, (uint32) (entry->tid >> 16), entry, PG_INT32_MAX, &sample))
+		return false;
+	*share = sample.rows > 0 ? sample.within / sample.rows : 0;
+	return true;
 }
 
 /*
@@ -91,10 +95,13 @@ share_of_lists(VkSearch *search)
 
 		if (entry == NULL)
 			break;
+		/* entries of lists that are not visible are passed over where it counts */
 		if (rank == next)
 		{
-			share = share_of_list(search, entry);
-			next = Max(rank + 1, (int64) (rank * RANK_STEP));
+			if (share_of_list(search, entry, &share))
+				next = Max(rank + 1, (int64) (rank * RANK_STEP));
+			else
+				next++;
 		}
 		sum += share;
 	}
@@ -109,7 +116,7 @@ share_of_segments(VkSearch *search)
 	Sample		sample = {0};
 
 	for (uint32 i = 0; i < count; i++)
-		look_into(search, VK_SLOT_FIRST_LIST + (uint32) ((uint64) slots * i / count),
+		(void) look_into(search, VK_SLOT_FIRST_LIST + (uint32) ((uint64) slots * i / count),
 				  NULL, SAMPLED_PAGES, &sample);
 	return sample.rows > 0 ? sample.within / sample.rows : 0;
 }
@@ -121,13 +128,13 @@ vk_estimate_within(Relation index, const float *vector, double radius)
 												  "vkindex estimate",
 												  ALLOCSET_DEFAULT_SIZES);
 	MemoryContext old = MemoryContextSwitchTo(context);
-	VkSearch   *search = vk_search_create(index, vk_index_copy(index, context));
+	VkMeta		meta;
+	VkIndex    *vk = vk_index_current(index, &meta, context);
+	VkSearch   *search = vk_search_create(index, vk);
 	VkRound		round = {0};
 	VkScanStats stats = {0};
-	VkMeta		meta;
 	double		share = 0;
 
-	vk_meta_read(index, &meta);
 	round.radius = vk_support(index)->score(radius);
 	round.budget = 1;
 	if (vk_search_reset(search, &meta, vector, &stats) && !vk_search_wild(search))

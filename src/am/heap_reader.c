@@ -17,9 +17,11 @@
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
 #include "access/tableam.h"
 #include "catalog/index.h"
 #include "executor/executor.h"
+#include "executor/instrument.h"
 #include "utils/memutils.h"
 
 #include "am/heap_reader.h"
@@ -71,6 +73,17 @@ vk_heap_reader_create(Relation index, const VkSupport *support, int dim)
 	return reader;
 }
 
+/* what FormIndexDatum needs for the vector alone, the first expression */
+static IndexInfo *
+vector_info(Relation index)
+{
+	IndexInfo  *info = BuildIndexInfo(index);
+
+	info->ii_NumIndexAttrs = 1;
+	info->ii_Expressions = list_make1(linitial(info->ii_Expressions));
+	return info;
+}
+
 void
 vk_heap_reader_open(VkHeapReader *reader, Relation heap, Snapshot snapshot)
 {
@@ -81,12 +94,12 @@ vk_heap_reader_open(VkHeapReader *reader, Relation heap, Snapshot snapshot)
 		return;
 	old = MemoryContextSwitchTo(reader->context);
 	reader->heap = heap;
-	reader->fetch = table_index_fetch_begin(heap);
+	reader->fetch = vk_table_index_fetch_begin(heap);
 	reader->slot = table_slot_create(heap, NULL);
 	reader->toast = vk_toast_reader_create(heap);
 	if (reader->attribute == 0)
 	{
-		reader->info = BuildIndexInfo(reader->index);
+		reader->info = vector_info(reader->index);
 		reader->estate = CreateExecutorState();
 	}
 	MemoryContextSwitchTo(old);
@@ -101,7 +114,7 @@ vk_heap_reader_query(VkHeapReader *reader, MemoryContext context,
 										vector, reader->dim);
 }
 
-/* The vector of the fetched row, in row_context. */
+/* The value of the fetched row that is indexed, in row_context. */
 static Datum
 row_value(VkHeapReader *reader, bool *isnull)
 {
@@ -118,22 +131,33 @@ row_value(VkHeapReader *reader, bool *isnull)
 }
 
 /*
- * A TID past the end of the table is damage; the table may have grown since we
- * looked.
+ * vk_check_heap_tid -- raise an error where no row of the table can be
+ *
+ * The executor does not expect such.  *heap_blocks are the table's when we last
+ * looked: it may have grown since.
  */
-static void
-check_heap_block(VkHeapReader *reader, BlockNumber block)
+void
+vk_check_heap_tid(Relation index, Relation heap, BlockNumber *heap_blocks,
+				  ItemPointer tid)
 {
-	if (likely(block < reader->heap_blocks))
-		return;
-	reader->heap_blocks = RelationGetNumberOfBlocks(reader->heap);
-	if (block >= reader->heap_blocks)
+	BlockNumber block = ItemPointerGetBlockNumberNoCheck(tid);
+	OffsetNumber offset = ItemPointerGetOffsetNumberNoCheck(tid);
+
+	if (unlikely(block >= *heap_blocks))
+		*heap_blocks = RelationGetNumberOfBlocks(heap);
+	if (unlikely(block >= *heap_blocks ||
+				 offset < FirstOffsetNumber || offset > MaxHeapTuplesPerPage))
 		ereport(ERROR,
 				(errcode(ERRCODE_INDEX_CORRUPTED),
-				 errmsg("index \"%s\" refers to block %u of its table, which has only %u blocks",
-						RelationGetRelationName(reader->index), block,
-						reader->heap_blocks),
+				 errmsg("index \"%s\" refers to row (%u,%u) of its table, which cannot exist",
+						RelationGetRelationName(index), block, offset),
 				 errhint("Please REINDEX it.")));
+}
+
+void
+vk_heap_reader_check(VkHeapReader *reader, ItemPointer tid)
+{
+	vk_check_heap_tid(reader->index, reader->heap, &reader->heap_blocks, tid);
 }
 
 void
@@ -167,18 +191,76 @@ row_passes(VkHeapReader *reader)
 	return passes;
 }
 
+bool
+vk_heap_reader_fetch(VkHeapReader *reader, const ItemPointerData *tid,
+					 Snapshot snapshot)
+{
+	ItemPointerData found = *tid;
+	bool		again = false;
+	bool		dead = false;
+
+	vk_heap_reader_check(reader, &found);
+	return table_index_fetch_tuple(reader->fetch, &found, snapshot,
+								   reader->slot, &again, &dead);
+}
+
 /* Fetch the row into the slot; false where the snapshot does not see it. */
 static bool
 fetch_row(VkHeapReader *reader, uint64 number)
 {
 	ItemPointerData tid;
-	bool		again = false;
-	bool		dead = false;
 
 	vk_tid_decode(number, &tid);
-	check_heap_block(reader, ItemPointerGetBlockNumber(&tid));
-	return table_index_fetch_tuple(reader->fetch, &tid, reader->snapshot,
-								   reader->slot, &again, &dead);
+	return vk_heap_reader_fetch(reader, &tid, reader->snapshot);
+}
+
+/*
+ * The vector of the fetched row: *value as the table has it, the floats valid
+ * until the next.  NULL where its TOAST is missing and that is all right.
+ */
+static const float *
+row_vector(VkHeapReader *reader, bool missing_ok, Datum *value)
+{
+	bool		isnull;
+	struct varlena *plain;
+	const float *values;
+	int			dim;
+
+	*value = row_value(reader, &isnull);
+	if (isnull)
+		ereport(ERROR,
+				(errcode(ERRCODE_INDEX_CORRUPTED),
+				 errmsg("index \"%s\" has a code for a null value",
+						RelationGetRelationName(reader->index)),
+				 errdetail("Heap TID is (%u,%u).",
+						   ItemPointerGetBlockNumberNoCheck(&reader->slot->tts_tid),
+						   ItemPointerGetOffsetNumberNoCheck(&reader->slot->tts_tid)),
+				 errhint("Please REINDEX it.")));
+	plain = missing_ok ? vk_toast_reader_try(reader->toast, *value) :
+		vk_toast_reader_value(reader->toast, *value);
+	if (plain == NULL)
+		return NULL;
+	values = reader->support->values(PointerGetDatum(plain), &dim);
+	if (dim != reader->dim)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_EXCEPTION),
+				 errmsg("different vector dimensions %d and %d",
+						dim, reader->dim)));
+	return values;
+}
+
+const float *
+vk_heap_reader_vector(VkHeapReader *reader)
+{
+	MemoryContext old;
+	const float *values;
+	Datum		value;
+
+	MemoryContextReset(reader->row_context);
+	old = MemoryContextSwitchTo(reader->row_context);
+	values = row_vector(reader, true, &value);
+	MemoryContextSwitchTo(old);
+	return values;
 }
 
 bool
@@ -191,10 +273,8 @@ bool
 vk_heap_reader_distance(VkHeapReader *reader, uint64 number, bool checked,
 						double *distance)
 {
-	bool		isnull;
 	Datum		value;
 	const float *values;
-	int			dim;
 	MemoryContext old;
 
 	if (!fetch_row(reader, number) || (!checked && !row_passes(reader)))
@@ -202,24 +282,8 @@ vk_heap_reader_distance(VkHeapReader *reader, uint64 number, bool checked,
 
 	MemoryContextReset(reader->row_context);
 	old = MemoryContextSwitchTo(reader->row_context);
-	value = row_value(reader, &isnull);
-	if (isnull)
-		ereport(ERROR,
-				(errcode(ERRCODE_INDEX_CORRUPTED),
-				 errmsg("index \"%s\" has a code for a null value",
-						RelationGetRelationName(reader->index)),
-				 errdetail("Heap TID is (%u,%u).",
-						   (BlockNumber) (number >> 16),
-						   (OffsetNumber) (number & 0xFFFF)),
-				 errhint("Please REINDEX it.")));
-	values = reader->support->values(PointerGetDatum(vk_toast_reader_value(reader->toast, value)),
-									 &dim);
-	if (dim != reader->dim)
-		ereport(ERROR,
-				(errcode(ERRCODE_DATA_EXCEPTION),
-				 errmsg("different vector dimensions %d and %d",
-						dim, reader->dim)));
-	*distance = reader->support->distance(values, reader->vector, dim);
+	values = row_vector(reader, false, &value);
+	*distance = reader->support->distance(values, reader->vector, reader->dim);
 	distance_memo_put(reader->memo, value, *distance);
 	MemoryContextSwitchTo(old);
 	return true;

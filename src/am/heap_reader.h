@@ -40,6 +40,18 @@ extern void vk_heap_reader_filter(VkHeapReader *reader, IndexScanState *node,
 extern bool vk_heap_reader_passes(VkHeapReader *reader, uint64 tid);
 extern bool vk_heap_reader_distance(VkHeapReader *reader, uint64 tid,
 									bool checked, double *distance);
+/*
+ * For upkeep, in place of a query: fetch a row as a snapshot sees it, without
+ * conditions; then its vector, valid until the next one.  NULL: it is that of a
+ * dead row, and the TOAST table does not have it any more.
+ */
+extern bool vk_heap_reader_fetch(VkHeapReader *reader,
+								 const ItemPointerData *tid, Snapshot snapshot);
+extern const float *vk_heap_reader_vector(VkHeapReader *reader);
+/* raise an error where the table cannot have the row; the reader's is open */
+extern void vk_heap_reader_check(VkHeapReader *reader, ItemPointer tid);
+extern void vk_check_heap_tid(Relation index, Relation heap,
+							  BlockNumber *heap_blocks, ItemPointer tid);
 /* let go of the last row's page */
 extern void vk_heap_reader_unpin(VkHeapReader *reader);
 /* and of what the fetches keep between each other */

@@ -9,6 +9,10 @@
  *	  relation cache may free the chunk at any invalidation, so users get a
  *	  copy whose pointers are moved along.
  *
+ *	  Mean and step change when upkeep codes all rows anew (VkMeta.coded), and the
+ *	  pages of the old mean are freed at once.  So the meta page is read again
+ *	  after those of a mean: if it says the same, they were what they should be.
+ *
  * IDENTIFICATION
  *	  src/am/index.c
  *
@@ -19,9 +23,6 @@
 #include "am/am.h"
 
 #include "utils/memutils.h"
-
-/* floats on a page of the mean */
-#define VK_MEAN_ENTRIES		(VK_PAYLOAD_SIZE / sizeof(float4))
 
 /* point the pointers of a chunk at its own parts */
 static void
@@ -68,26 +69,33 @@ vk_index_make(Relation index, int dim, VkMetric metric, VkFormat format,
 	return vk;
 }
 
-/* the mean, from its chain of pages; palloc'd */
+/*
+ * The mean, from its chain of pages; palloc'd.  NULL, with the block number, where
+ * one of them is none of the mean's.
+ */
 static float *
-read_mean(Relation index, const VkMeta *meta)
+read_mean(Relation index, const VkMeta *meta, BlockNumber *block)
 {
 	float	   *mean = (float *) palloc0(sizeof(float) * meta->dim);
-	BlockNumber block = meta->mean_head;
 	int			done = 0;
 
+	*block = meta->mean_head;
 	for (uint32 position = 0; done < meta->dim && meta->mean_head != InvalidBlockNumber;
 		 position++)
 	{
 		int			n = Min(meta->dim - done, (int) VK_MEAN_ENTRIES);
-		Buffer		buffer = vk_read_page(index, block, VK_PAGE_MEAN,
-										  BUFFER_LOCK_SHARE);
+		Buffer		buffer = vk_read_any_page(index, *block, BUFFER_LOCK_SHARE);
 		Page		page = BufferGetPage(buffer);
 
-		if (vk_page_head(page)->position != position)
-			vk_corrupt(index, block, "The pages of the mean are out of order.");
+		if (PageIsNew(page) || !vk_page_is(page, VK_PAGE_MEAN, 0, 0) ||
+			vk_page_head(page)->position != position)
+		{
+			UnlockReleaseBuffer(buffer);
+			pfree(mean);
+			return NULL;
+		}
 		memcpy(mean + done, vk_page_payload(page), sizeof(float) * n);
-		block = vk_page_head(page)->next;
+		*block = vk_page_head(page)->next;
 		UnlockReleaseBuffer(buffer);
 		done += n;
 	}
@@ -125,44 +133,71 @@ check_attributes(Relation index, const VkMeta *meta)
 				   "The attribute columns are not those of the index's definition.");
 }
 
-/* load the facts into rd_amcache */
-static void
-load_index(Relation index)
+/* load the facts into rd_amcache, and the meta page that they go with */
+static VkIndex *
+load_index(Relation index, VkMeta *meta)
 {
-	VkMeta		meta;
+	BlockNumber block;
 	float	   *mean;
+	uint64		coded;
 	VkIndex    *vk;
 
-	vk_meta_read(index, &meta);
-	check_attributes(index, &meta);
-	mean = read_mean(index, &meta);
-	vk = vk_index_make(index, meta.dim, (VkMetric) meta.metric,
-					   (VkFormat) meta.format, meta.refine_bits,
-					   meta.flat != 0, meta.seed, mean, meta.step,
+	vk_meta_read(index, meta);
+	check_attributes(index, meta);
+	for (;;)
+	{
+		coded = meta->coded;
+		mean = read_mean(index, meta, &block);
+		vk_meta_read(index, meta);
+		if (meta->coded == coded)
+			break;
+		if (mean != NULL)
+			pfree(mean);
+	}
+	if (mean == NULL)
+		vk_corrupt(index, block, "The page is none of the mean's.");
+
+	vk = vk_index_make(index, meta->dim, (VkMetric) meta->metric,
+					   (VkFormat) meta->format, meta->refine_bits,
+					   meta->flat != 0, meta->seed, mean, meta->step,
 					   index->rd_indexcxt);
-	vk->lists = meta.lists;
+	vk->coded = coded;
 	pfree(mean);
+	if (index->rd_amcache != NULL)
+		pfree(index->rd_amcache);
 	index->rd_amcache = vk;
+	return vk;
 }
 
 /*
- * vk_index_copy -- the facts of an index, in the caller's memory
+ * vk_index_current -- the facts of an index, in the caller's memory, and the meta
+ * page that they go with
  */
 VkIndex *
-vk_index_copy(Relation index, MemoryContext context)
+vk_index_current(Relation index, VkMeta *meta, MemoryContext context)
 {
-	VkIndex    *cached;
+	VkIndex    *cached = (VkIndex *) index->rd_amcache;
 	VkIndex    *copy;
 
-	if (index->rd_amcache == NULL)
-		load_index(index);
-	cached = (VkIndex *) index->rd_amcache;
-
+	vk_meta_read(index, meta);
+	if (cached == NULL || cached->coded != meta->coded)
+		cached = load_index(index, meta);
 	copy = (VkIndex *) MemoryContextAlloc(context, cached->size);
 	memcpy(copy, cached, cached->size);
 	set_pointers(copy, copy->coder.dim);
 
 	return copy;
+}
+
+/*
+ * vk_index_copy -- the same for who has no use for the meta page
+ */
+VkIndex *
+vk_index_copy(Relation index, MemoryContext context)
+{
+	VkMeta		meta;
+
+	return vk_index_current(index, &meta, context);
 }
 
 /*

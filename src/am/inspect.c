@@ -11,6 +11,8 @@
 #include "postgres.h"
 #include "vk_compat.h"
 
+#include <math.h>
+
 #include "access/genam.h"
 #include "access/relation.h"
 #include "catalog/index.h"
@@ -24,8 +26,9 @@
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/rls.h"
+#include "utils/tuplestore.h"
 
-#include "am/am.h"
+#include "am/upkeep.h"
 #include "types/f32vec.h"
 
 PG_FUNCTION_INFO_V1(vk_stats);
@@ -33,7 +36,7 @@ PG_FUNCTION_INFO_V1(vk_last_scan);
 PG_FUNCTION_INFO_V1(vk_simd);
 PG_FUNCTION_INFO_V1(vk_centroids);
 
-#define STATS_COLUMNS		19
+#define STATS_COLUMNS		24
 #define LAST_SCAN_COLUMNS	19
 #define SIMD_COLUMNS		3
 #define BUDGET_WANTED		10	/* rows that budget_rows of vk_stats is for */
@@ -104,7 +107,10 @@ typedef struct IndexCounts
 	int64		rows;
 	int64		dead;
 	int64		rest;
-	int64	   *lists;			/* live rows of each */
+	int			segments;
+	int			retired;		/* lists that wait to be recycled */
+	int64	   *lists;			/* live rows of each; where there are none with a
+								 * centroid, of the segments */
 	int			list_count;
 } IndexCounts;
 
@@ -179,20 +185,56 @@ count_rows(Relation index, const VkMeta *meta, IndexCounts *counts)
 	{
 		VkSlot		slot;
 		int64		rows;
+		bool		segment;
 
 		vk_slot_read(index, meta, number, &slot);
-		if (!vk_slot_visible(&slot, meta->epoch))
+		if (slot.retired != 0 && slot.retired <= meta->epoch)
+			counts->retired++;
+		if (!vk_slot_visible(&slot, meta->epoch) || vk_slot_has_centers(number, &slot))
 			continue;
 		rows = count_chain(index, layout, number, &slot, &counts->dead);
 		if (number < VK_SLOT_FIRST_LIST)
-			counts->rest += rows;
-		else
 		{
-			counts->rows += rows;
-			counts->lists[counts->list_count++] = rows;
+			counts->rest += rows;
+			continue;
 		}
+		segment = meta->lists == 0 || (slot.flags & VK_SLOT_SEGMENT) != 0;
+		counts->rows += rows;
+		counts->segments += segment;
+		if (!segment || meta->lists == 0)
+			counts->lists[counts->list_count++] = rows;
 	}
 	qsort(counts->lists, counts->list_count, sizeof(int64), compare_int64);
+}
+
+/*
+ * list_mean -- rows of a list; *spread: their standard deviation over that
+ */
+static double
+list_mean(const IndexCounts *counts, double *spread)
+{
+	double		sum = 0;
+	double		squares = 0;
+	double		mean;
+
+	for (int i = 0; i < counts->list_count; i++)
+		sum += counts->lists[i];
+	mean = sum / counts->list_count;
+	for (int i = 0; i < counts->list_count; i++)
+		squares += (counts->lists[i] - mean) * (counts->lists[i] - mean);
+	*spread = mean > 0 ? sqrt(squares / counts->list_count) / mean : 0;
+	return mean;
+}
+
+/*
+ * drift_ratio -- of how things are to how they were; false where that is not
+ * known
+ */
+static bool
+drift_ratio(double now, double before, Datum *value)
+{
+	*value = Float8GetDatum(before > 0 ? now / before : 0);
+	return before > 0;
 }
 
 /*
@@ -231,12 +273,16 @@ vk_stats(PG_FUNCTION_ARGS)
 	BlockNumber pages;
 	IndexCounts counts;
 	VkMeta		meta;
+	double		mean = 0;
+	double		spread = 0;
 	int			n = 0;
 
 	check_select(index);
 	vk_meta_read(index, &meta);
 	count_rows(index, &meta, &counts);
 	pages = RelationGetNumberOfBlocks(index);
+	if (counts.list_count > 0)
+		mean = list_mean(&counts, &spread);
 
 	values[n++] = CStringGetTextDatum(get_am_name(index->rd_rel->relam));
 	values[n++] = CStringGetTextDatum(metrics[meta.metric]);
@@ -251,7 +297,7 @@ vk_stats(PG_FUNCTION_ARGS)
 	if (counts.list_count > 0)
 	{
 		values[n++] = Int64GetDatum(counts.lists[0]);
-		values[n++] = Float8GetDatum((double) counts.rows / counts.list_count);
+		values[n++] = Float8GetDatum(mean);
 		values[n++] = Int64GetDatum(counts.lists[((int64) counts.list_count * 99 + 99) / 100 - 1]);
 		values[n++] = Int64GetDatum(counts.lists[counts.list_count - 1]);
 	}
@@ -265,6 +311,15 @@ vk_stats(PG_FUNCTION_ARGS)
 	values[n++] = Int64GetDatum((int64) meta.seed);
 	values[n++] = Int64GetDatum((int64) meta.epoch);
 	values[n++] = Float8GetDatum(stats_budget(&meta, counts.rows));
+	values[n++] = Int32GetDatum(counts.segments);
+	values[n++] = Int32GetDatum(counts.retired);
+	nulls[n] = counts.list_count == 0;
+	values[n++] = Float8GetDatum(spread);
+	nulls[n] = meta.residual <= 0 ||
+		!drift_ratio(meta.residual, meta.build_residual, &values[n]);
+	n++;
+	nulls[n] = !drift_ratio(meta.changed_rows, meta.curve_rows, &values[n]);
+	n++;
 	Assert(n == STATS_COLUMNS);
 
 	index_close(index, AccessShareLock);
@@ -393,92 +448,34 @@ vk_simd(PG_FUNCTION_ARGS)
 
 /* ---- vk_centroids ---- */
 
-typedef struct CentroidReader
+typedef struct CentroidRows
 {
-	Relation	index;
 	const VkIndex *vk;
-	VkCoder		coder;			/* of the centre list */
-	VkSlot		slot;
 	ReturnSetInfo *result;
-	uint8	   *refine;
-	int8	   *code;
-	float	   *rotated;
-} CentroidReader;
+	float	   *rotated;		/* scratch */
+} CentroidRows;
 
 /*
- * give_centroid -- decode one centroid and return it as a row
+ * give_centroid -- decode one centroid and return it as a row; VkCenterCallback
  */
 static void
-give_centroid(CentroidReader *reader, BlockNumber page, uint32 position,
-			  uint32 bytes)
+give_centroid(void *arg, uint32 number, const int8 *code, float a)
 {
-	int			dim = reader->coder.dim;
-	F32Vec	   *vec = f32vec_alloc(dim);
+	CentroidRows *rows = arg;
+	const VkCoder *coder = &rows->vk->coder;
+	F32Vec	   *vec = f32vec_alloc(coder->dim);
 	Datum		value = PointerGetDatum(vec);
 	bool		is_null = false;
-	float		a;
 
-	vk_refine_read(reader->index, VK_SLOT_CENTERS, reader->slot.born, page,
-				   position, bytes, reader->coder.refine_size, reader->refine);
-	vk_refine_center(reader->refine, dim, reader->code, &a);
-	for (int i = 0; i < dim; i++)
-		reader->rotated[i] = a * reader->code[i];
-	vk_rotate_back(&reader->coder.rotation, reader->rotated, vec->x);
-	for (int i = 0; i < dim; i++)
-		vec->x[i] += reader->coder.mean[i];
+	for (int i = 0; i < coder->dim; i++)
+		rows->rotated[i] = a * code[i];
+	vk_rotate_back(&coder->rotation, rows->rotated, vec->x);
+	for (int i = 0; i < coder->dim; i++)
+		vec->x[i] += coder->mean[i];
 
-	tuplestore_putvalues(reader->result->setResult, reader->result->setDesc,
+	tuplestore_putvalues(rows->result->setResult, rows->result->setDesc,
 						 &value, &is_null);
 	pfree(vec);
-}
-
-/*
- * give_page -- the centroids of the blocks that begin on one page
- *
- * Works on a copy of the page: refine pages are read in between, and no two
- * locks are held at a time.
- */
-static void
-give_page(CentroidReader *reader, Page page, int first_head)
-{
-	const VkPageHead *head = vk_page_head(page);
-	uint32		bytes = head->refine_offset;
-
-	for (int line = first_head; line != 0;
-		 line = vk_next_head(reader->vk, page, line))
-	{
-		VkBlockTop *top = vk_block_top(page, line);
-
-		for (int lane = 0; lane < Min(top->head.count, VK_LANES); lane++)
-			if (top->head.live & (1 << lane))
-				give_centroid(reader, head->refine_page, head->refine_position,
-							  bytes + lane * reader->coder.refine_size);
-		bytes += VK_LANES * reader->coder.refine_size;
-	}
-}
-
-static void
-give_centroids(CentroidReader *reader)
-{
-	BlockNumber block = reader->slot.head;
-	PGAlignedBlock copy;
-
-	for (uint32 position = 0; BlockNumberIsValid(block); position++)
-	{
-		Buffer		buffer;
-		int			first_head;
-
-		CHECK_FOR_INTERRUPTS();
-		buffer = vk_read_chain_page(reader->index, block, VK_PAGE_BLOCK,
-									VK_SLOT_CENTERS, reader->slot.born,
-									position, BUFFER_LOCK_SHARE);
-		first_head = vk_first_head(reader->index, reader->vk, buffer);
-		memcpy(copy.data, BufferGetPage(buffer), BLCKSZ);
-		UnlockReleaseBuffer(buffer);
-
-		give_page(reader, (Page) copy.data, first_head);
-		block = vk_page_head((Page) copy.data)->next;
-	}
 }
 
 /*
@@ -490,32 +487,27 @@ give_centroids(CentroidReader *reader)
 Datum
 vk_centroids(PG_FUNCTION_ARGS)
 {
-	CentroidReader reader = {0};
+	CentroidRows rows = {0};
+	Relation	index;
 	VkMeta		meta;
-	int			dim;
 
 	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
-	reader.result = (ReturnSetInfo *) fcinfo->resultinfo;
-	reader.index = vk_index_open(PG_GETARG_OID(0), AccessShareLock);
-	check_select(reader.index);
-	if (check_enable_rls(reader.index->rd_index->indrelid, InvalidOid, true) == RLS_ENABLED)
+	rows.result = (ReturnSetInfo *) fcinfo->resultinfo;
+	index = vk_index_open(PG_GETARG_OID(0), AccessShareLock);
+	check_select(index);
+	if (check_enable_rls(index->rd_index->indrelid, InvalidOid, true) == RLS_ENABLED)
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("centroids of table \"%s\" are not shown where row-level security applies",
-						get_rel_name(reader.index->rd_index->indrelid))));
+						get_rel_name(index->rd_index->indrelid))));
 
-	vk_meta_read(reader.index, &meta);
+	rows.vk = vk_index_current(index, &meta, CurrentMemoryContext);
 	if (meta.lists > 0)
 	{
-		reader.vk = vk_index_copy(reader.index, CurrentMemoryContext);
-		reader.coder = vk_center_coder(reader.vk);
-		dim = reader.coder.dim;
-		reader.refine = palloc(reader.coder.refine_size);
-		reader.code = palloc(dim);
-		reader.rotated = palloc(dim * sizeof(float));
-		vk_slot_read(reader.index, &meta, VK_SLOT_CENTERS, &reader.slot);
-		give_centroids(&reader);
+		rows.rotated = palloc(rows.vk->coder.dim * sizeof(float));
+		vk_center_list_read(index, rows.vk, &meta, give_centroid, &rows);
+		vk_check_not_recycled(index, meta.epoch);
 	}
-	index_close(reader.index, AccessShareLock);
+	index_close(index, AccessShareLock);
 	return (Datum) 0;
 }

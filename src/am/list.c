@@ -16,8 +16,9 @@
  *	  heads, which the next appender finds and uses, and bytes in a lane past
  *	  the count, which it overwrites.
  *
- *	  The list's summaries are widened before any of this.  They may end up too
- *	  wide, where the list turns out to take no rows.
+ *	  The list's summaries are widened in that last record, or in one before it.
+ *	  Whether they must be is looked up before anything is locked: they never
+ *	  become narrower while the list is the same.
  *
  *	  When a block is opened on a later page, that page becomes the home: the
  *	  old one gets VK_PAGE_FULL in the record that completes the row.
@@ -39,6 +40,9 @@ typedef struct VkAppend
 	const VkRow *row;
 	VkChainId	chain;			/* of the block pages */
 	VkChainId	refine_chain;
+
+	VkSlot	   *slot;			/* as it was read; its tail hint is renewed */
+	bool		widens;			/* the list's summaries lack the row */
 
 	Buffer		home;			/* as it was found */
 	Buffer		target;			/* page of the block's head, may be home */
@@ -95,113 +99,6 @@ record_add_payload(VkRecord *record, Buffer buffer)
 }
 
 /* ---- finding the place ---- */
-
-/*
- * The tail hint's page, exclusively locked, or InvalidBuffer where it does not
- * belong to the list: the slot was retired and reused after it was read.
- */
-static Buffer
-lock_hint(VkAppend *append, BlockNumber block)
-{
-	Buffer		buffer = vk_read_any_page(append->index, block,
-										  BUFFER_LOCK_EXCLUSIVE);
-	VkSlot		slot;
-
-	if (vk_page_is(BufferGetPage(buffer), append->chain.kind,
-				   append->chain.slot, append->chain.born))
-	{
-		vk_check_page(append->index, buffer, append->chain.kind);
-		return buffer;
-	}
-	UnlockReleaseBuffer(buffer);
-
-	vk_slot_read(append->index, NULL, append->chain.slot, &slot);
-	if (slot.born == append->chain.born && slot.retired == 0)
-		vk_corrupt(append->index, block,
-				   psprintf("The page does not belong to the list of slot %u.",
-							append->chain.slot));
-	return InvalidBuffer;
-}
-
-/*
- * The next page to the right that has a block head, exclusively locked; the
- * page given is released then.  Where there is none, it is the result.
- */
-static Buffer
-step_right(VkAppend *append, Buffer home)
-{
-	Buffer		buffer = home;
-
-	while (vk_page_head(BufferGetPage(buffer))->next != InvalidBlockNumber)
-	{
-		Buffer		next = vk_chain_next(append->index, &append->chain,
-										 buffer, BUFFER_LOCK_EXCLUSIVE);
-
-		if (buffer != home)
-			UnlockReleaseBuffer(buffer);
-		buffer = next;
-		if (vk_page_head(BufferGetPage(buffer))->first_head != 0)
-		{
-			UnlockReleaseBuffer(home);
-			return buffer;
-		}
-	}
-	if (buffer != home)
-		UnlockReleaseBuffer(buffer);
-	return home;
-}
-
-/*
- * Lock the list's home.  Returns false where the list takes no rows.
- */
-static bool
-lock_home(VkAppend *append, const VkSlot *slot)
-{
-	BlockNumber block = slot->tail;
-	Buffer		home;
-	VkPageHead *head;
-
-	if (block == InvalidBlockNumber)
-		block = vk_chain_start(append->index, &append->chain);
-	if (block == InvalidBlockNumber)
-		return false;
-
-	home = lock_hint(append, block);
-	if (!BufferIsValid(home))
-		return false;
-
-	/* appenders never make such a page the tail, but it would do no harm */
-	head = vk_page_head(BufferGetPage(home));
-	if (head->first_head == 0 && head->position != 0)
-	{
-		UnlockReleaseBuffer(home);
-		home = vk_read_chain_page(append->index, slot->head,
-								  append->chain.kind, append->chain.slot,
-								  append->chain.born, 0,
-								  BUFFER_LOCK_EXCLUSIVE);
-	}
-
-	for (;;)
-	{
-		Buffer		next;
-
-		head = vk_page_head(BufferGetPage(home));
-		if (head->flags & VK_PAGE_CLOSED)
-		{
-			UnlockReleaseBuffer(home);
-			return false;
-		}
-		if (!(head->flags & VK_PAGE_FULL))
-			break;
-		next = step_right(append, home);
-		if (next == home)
-			break;
-		home = next;
-	}
-
-	append->home = home;
-	return true;
-}
 
 /*
  * Mark the pages between the home and the next block's page as full: all of
@@ -261,6 +158,15 @@ open_block(VkAppend *append, int last_line)
 										  append->target, more));
 }
 
+/* where a row's refine code begins, from the refine page that the page names */
+static uint64
+refine_bytes(const VkIndex *vk, const VkPageHead *head, int line, int lane)
+{
+	return head->refine_offset +
+		(uint64) ((line - head->first_head) / vk->block_lines * VK_LANES + lane) *
+		vk->coder.refine_size;
+}
+
 /*
  * Find the row's place, from the home.  Returns false where a new block would
  * bring the list above max_rows.
@@ -295,9 +201,7 @@ place_row(VkAppend *append, int64 max_rows)
 		vk_corrupt(append->index, BufferGetBlockNumber(append->home),
 				   psprintf("The block at line %d has %d rows.", last, count));
 
-	append->refine_bytes = head->refine_offset +
-		(uint64) ((last - first) / vk->block_lines * VK_LANES + count) *
-		vk->coder.refine_size;
+	append->refine_bytes = refine_bytes(vk, head, last, count);
 
 	if (count < VK_LANES)
 	{
@@ -406,6 +310,19 @@ put_refine(VkAppend *append, VkRecord *record)
 	}
 }
 
+/* widen the list's summaries */
+static void
+put_summary(VkAppend *append, VkRecord *record)
+{
+	const VkIndex *vk = append->vk;
+	uint32		number = append->chain.slot;
+	Buffer		buffer = vk_summary_lock(append->index, vk, number, append->slot);
+	Page		page = record_add_payload(record, buffer);
+
+	(void) vk_summary_add_row(vk, vk_summary_on_page(vk, page, number),
+							  &append->row->attributes);
+}
+
 /* begin a block on its page's image; the first head says where refine codes are */
 static void
 put_block_head(VkAppend *append, Page page)
@@ -449,79 +366,120 @@ put_head(VkAppend *append, VkRecord *record)
 	vk_attributes_put(vk, top, append->lane, &row->attributes);
 	top->tids[append->lane] = row->tid;
 	top->head.live |= 1 << append->lane;
-	top->head.count = append->lane + 1;
+	top->head.count = Max(top->head.count, append->lane + 1);
 
 	if (append->target != append->home)
 		vk_page_head(record_add(record, append->home))->flags |= VK_PAGE_FULL;
 }
 
-/* append to a list that may have at most max_rows rows, rounded to blocks */
-static bool
-append_row(Relation index, const VkIndex *vk, uint32 number, const VkRow *row,
-		   int64 max_rows)
+/* the row's place is found and locked: write it */
+static void
+write_row(VkAppend *append)
 {
-	VkSlot		slot;
+	VkRecord	record = {append->index, .limit = MAX_GENERIC_XLOG_PAGES - 1};
+	const bool	refined = append->vk->coder.refine_size > 0;
+	BlockNumber target = BufferGetBlockNumber(append->target);
+	bool		moved = append->target != append->home;
+
+	if (moved)
+		record.limit--;
+
+	put_continuation(append, &record);
+	if (refined)
+		put_refine(append, &record);
+	if (append->widens)
+		put_summary(append, &record);
+	put_head(append, &record);
+	record_finish(&record);
+
+	append->slot->tail = target;
+	if (moved)
+	{
+		vk_chain_set_tail(append->index, &append->chain, target);
+		if (refined)
+			vk_chain_set_tail(append->index, &append->refine_chain,
+							  append->refine_page);
+	}
+}
+
+/*
+ * vk_list_try_append -- append a row to the list of a slot
+ *
+ * The slot may be an old copy; its tail hint is renewed.  The list may have at
+ * most max_rows rows, rounded to blocks.
+ */
+VkAppended
+vk_list_try_append(Relation index, const VkIndex *vk, uint32 number,
+				   VkSlot *slot, const VkRow *row, int64 max_rows, bool wait)
+{
 	VkAppend	append;
-	VkRecord	record = {index, .limit = MAX_GENERIC_XLOG_PAGES - 1};
-	BlockNumber target;
-	bool		moved;
+	bool		busy = false;
 
-	vk_slot_read(index, NULL, number, &slot);
-	if (slot.born == 0 || slot.retired != 0)
-		return false;
-
-	vk_summary_widen(index, vk, number, &slot, &row->attributes);
+	if (slot->born == 0 || slot->retired != 0)
+		return VK_APPEND_REFUSED;
 
 	append.index = index;
 	append.vk = vk;
 	append.row = row;
-	append.chain = (VkChainId) {number, VK_PAGE_BLOCK, slot.born};
-	append.refine_chain = (VkChainId) {number, VK_PAGE_REFINE, slot.born};
+	append.slot = slot;
+	append.chain = (VkChainId) {number, VK_PAGE_BLOCK, slot->born};
+	append.refine_chain = (VkChainId) {number, VK_PAGE_REFINE, slot->born};
+	append.widens = vk_summary_lacks(index, vk, number, slot, &row->attributes);
 
-	if (!lock_home(&append, &slot))
-		return false;
-	if (!place_row(&append, max_rows))
+	append.home = vk_chain_try_home(index, &append.chain, slot,
+									wait ? NULL : &busy);
+	if (!BufferIsValid(append.home))
+		return busy ? VK_APPEND_BUSY : VK_APPEND_REFUSED;
+	if ((vk_page_head(BufferGetPage(append.home))->flags & VK_PAGE_CLOSED) ||
+		!place_row(&append, max_rows))
 	{
 		UnlockReleaseBuffer(append.home);
-		return false;
+		return VK_APPEND_REFUSED;
 	}
 
-	moved = append.target != append.home;
-	target = BufferGetBlockNumber(append.target);
-	if (moved)
-		record.limit--;
+	write_row(&append);
+	return VK_APPENDED;
+}
+
+/*
+ * vk_list_replace -- write a row over one that is dead
+ *
+ * buffer is the page of the block's head, exclusively locked, and is released.
+ * For the centre list alone: who replaces holds the upkeep lock, and readers see
+ * by the row's TID whether it means anything to them (center_entries.c).
+ */
+void
+vk_list_replace(Relation index, const VkIndex *vk, const VkChainId *chain,
+				Buffer buffer, int line, int lane, const VkRow *row)
+{
+	const VkPageHead *head = vk_page_head(BufferGetPage(buffer));
+	VkRecord	record = {index, .limit = MAX_GENERIC_XLOG_PAGES - 1};
+	VkAppend	append = {
+		.index = index, .vk = vk, .row = row, .chain = *chain,
+		.refine_chain = {chain->slot, VK_PAGE_REFINE, chain->born},
+		.home = buffer, .target = buffer, .line = line, .lane = lane,
+		.refine_page = head->refine_page,
+		.refine_position = head->refine_position,
+		.refine_bytes = refine_bytes(vk, head, line, lane)
+	};
 
 	put_continuation(&append, &record);
 	if (vk->coder.refine_size > 0)
 		put_refine(&append, &record);
 	put_head(&append, &record);
 	record_finish(&record);
-
-	if (moved)
-	{
-		vk_chain_set_tail(index, &append.chain, target);
-		if (vk->coder.refine_size > 0)
-			vk_chain_set_tail(index, &append.refine_chain, append.refine_page);
-	}
-	return true;
 }
 
 /*
- * vk_list_append -- append a row to a list of any length
+ * vk_list_append -- append a row to a list, whatever its length
  */
 bool
 vk_list_append(Relation index, const VkIndex *vk, uint32 number,
 			   const VkRow *row)
 {
-	return append_row(index, vk, number, row, PG_INT64_MAX);
-}
+	VkSlot		slot;
 
-/*
- * vk_segment_append -- append a row to a segment that is not full
- */
-bool
-vk_segment_append(Relation index, const VkIndex *vk, uint32 number,
-				  const VkRow *row)
-{
-	return append_row(index, vk, number, row, VK_SEGMENT_ROWS);
+	vk_slot_read(index, NULL, number, &slot);
+	return vk_list_try_append(index, vk, number, &slot, row, PG_INT64_MAX,
+							  true) == VK_APPENDED;
 }

@@ -126,7 +126,13 @@ take_block(VkListScan *scan, const VkBlockTop *top, uint32 wanted,
 	VkCandidates *out = scan->out;
 	uint32		lanes = wanted;
 
-	if (scan->code == NULL)
+	if (scan->unbounded)
+		for (int lane = 0; lane < VK_LANES; lane++)
+		{
+			scan->scores.lower[lane] = -get_float4_infinity();
+			scan->scores.upper[lane] = get_float4_infinity();
+		}
+	else if (scan->code == NULL)
 		memset(&scan->scores, 0, sizeof(scan->scores));
 	else if (scan->list_bound != NULL)
 		lanes &= scan->list_bound(&scan->code->bound, annotation,
@@ -184,10 +190,11 @@ prepare_code(VkListScan *scan)
 static pg_attribute_always_inline void
 prefetch_lines(const char *ahead, int line, int lines)
 {
-	const char *at = ahead + line * VK_LINE_SIZE;
+	const char *at;
 
 	if (ahead == NULL)
 		return;
+	at = ahead + line * VK_LINE_SIZE;
 	for (; lines >= 4; lines -= 4, at += 4 * VK_LINE_SIZE)
 	{
 		__builtin_prefetch(at, 0, 2);
@@ -434,6 +441,7 @@ make_room(VkListScan *scan)
 							   out->count + lanes));
 		return;
 	}
+	Assert(round != NULL && round->tighten != NULL);
 	round->tighten(round->arg, out);
 }
 

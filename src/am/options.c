@@ -60,7 +60,7 @@ static void
 check_centroids(const char *value)
 {
 	if (value != NULL && value[0] != '\0')
-		(void) stringToQualifiedNameList(value);
+		(void) vk_qualified_name_list(value);
 }
 
 static void

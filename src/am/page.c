@@ -18,17 +18,24 @@
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
+#include "vk_compat.h"
 
 #include "am/am.h"
 
 #include "access/xlog.h"
 #include "pgstat.h"
 #include "storage/buf_internals.h"
+#include "storage/freespace.h"
 #include "storage/indexfsm.h"
 #include "storage/lmgr.h"
+#include "utils/snapmgr.h"
 
 /* pages of which a backend remembers the buffer */
 #define RECENT_PAGES	32768
+
+/* pages added at once for each process that waits to add some, and at most */
+#define PAGES_A_WAITER	8
+#define MAX_PAGES_ADDED	64
 
 /*
  * vk_page_init -- format a page and its head; the caller logs it
@@ -124,10 +131,37 @@ vk_check_page(Relation index, Buffer buffer, uint16 kind)
 }
 
 /*
+ * vk_began_in_recovery -- does the statement see the data as a standby did?
+ *
+ * Recycling emits no conflict there.  A statement that was running while its
+ * server was promoted has read what nothing held back.
+ */
+bool
+vk_began_in_recovery(void)
+{
+	return RecoveryInProgress() ||
+		(ActiveSnapshotSet() && GetActiveSnapshot()->takenDuringRecovery);
+}
+
+/*
+ * vk_report_recycled -- a list was recycled that the statement may need
+ */
+void
+vk_report_recycled(Relation index)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+			 errmsg("canceling statement due to conflict with recovery"),
+			 errdetail("A page of index \"%s\" was recycled while the query was reading it.",
+					   RelationGetRelationName(index)),
+			 errhint("Retry the query, or set hot_standby_feedback on.")));
+}
+
+/*
  * report_stranger -- a page belongs to another list than the one expected
  *
  * On a standby this may be a list's page that was recycled while the query
- * ran, for recycling emits no conflict: the query can be tried again.
+ * ran: the query can be tried again.
  */
 static void
 report_stranger(Relation index, Buffer buffer, uint16 kind, uint32 slot,
@@ -135,13 +169,8 @@ report_stranger(Relation index, Buffer buffer, uint16 kind, uint32 slot,
 {
 	VkPageHead *head = vk_page_head(BufferGetPage(buffer));
 
-	if (RecoveryInProgress())
-		ereport(ERROR,
-				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
-				 errmsg("canceling statement due to conflict with recovery"),
-				 errdetail("A page of index \"%s\" was recycled while the query was reading it.",
-						   RelationGetRelationName(index)),
-				 errhint("Retry the query, or set hot_standby_feedback on.")));
+	if (vk_began_in_recovery())
+		vk_report_recycled(index);
 
 	vk_corrupt(index, BufferGetBlockNumber(buffer),
 			   psprintf("The page is of kind 0x%04X, slot %u, birth epoch " UINT64_FORMAT ", position %u; "
@@ -194,7 +223,7 @@ static bool
 is_hot(Buffer buffer)
 {
 	return BufferIsLocal(buffer) ||
-		BUF_STATE_GET_USAGECOUNT(pg_atomic_read_u32(&GetBufferDescriptor(buffer - 1)->state)) ==
+		BUF_STATE_GET_USAGECOUNT(vk_buffer_state(GetBufferDescriptor(buffer - 1))) ==
 		BM_MAX_USAGE_COUNT;
 }
 
@@ -262,6 +291,9 @@ vk_read_any_page(Relation index, BlockNumber block, int mode)
 {
 	Buffer		buffer = vk_pin_page(index, block);
 
+	/* a process that waits for its own lock hears nothing any more */
+	if (unlikely(vk_buffer_is_locked(buffer)))
+		vk_corrupt(index, block, "The page is referred to twice.");
 	LockBuffer(buffer, mode);
 
 	return buffer;
@@ -292,26 +324,16 @@ vk_read_chain_page(Relation index, BlockNumber block, uint16 kind,
 	return buffer;
 }
 
-/*
- * vk_new_page -- a page to be initialised, pinned and exclusively locked
- *
- * The free space map is not WAL-logged and may name pages that are in use, so
- * a page from there is taken only if it says itself that it is free, and if
- * nobody holds its lock (we hold others: waiting could deadlock).
- */
-Buffer
-vk_new_page(Relation index)
+/* a page that the free space map names, exclusively locked, or InvalidBuffer */
+static Buffer
+take_free_page(Relation index)
 {
-	Buffer		buffer;
-	bool		need_lock;
+	BlockNumber block;
 
-	for (;;)
+	while ((block = GetFreeIndexPage(index)) != InvalidBlockNumber)
 	{
-		BlockNumber block = GetFreeIndexPage(index);
+		Buffer		buffer = ReadBuffer(index, block);
 
-		if (block == InvalidBlockNumber)
-			break;
-		buffer = ReadBuffer(index, block);
 		if (ConditionalLockBuffer(buffer))
 		{
 			Page		page = BufferGetPage(buffer);
@@ -324,10 +346,62 @@ vk_new_page(Relation index)
 		}
 		ReleaseBuffer(buffer);
 	}
+	return InvalidBuffer;
+}
 
-	need_lock = !RELATION_IS_LOCAL(index);
-	if (need_lock)
+/*
+ * Add pages for those who wait to add one, as the table does for its own: without
+ * it each of several writers would wait for all the others at every page.
+ */
+static void
+extend_for_waiters(Relation index)
+{
+	int			count = Min(RelationExtensionLockWaiterCount(index) * PAGES_A_WAITER,
+							MAX_PAGES_ADDED);
+	BlockNumber first = InvalidBlockNumber;
+	BlockNumber last = InvalidBlockNumber;
+
+	for (int i = 0; i < count; i++)
+	{
+		Buffer		buffer = ReadBuffer(index, P_NEW);
+
+		last = BufferGetBlockNumber(buffer);
+		if (i == 0)
+			first = last;
+		ReleaseBuffer(buffer);
+		RecordFreeIndexPage(index, last);
+	}
+	if (count > 0)
+		FreeSpaceMapVacuumRange(index, first, last + 1);
+}
+
+/*
+ * vk_new_page -- a page to be initialised, pinned and exclusively locked
+ *
+ * The free space map is not WAL-logged and may name pages that are in use, so
+ * a page from there is taken only if it says itself that it is free, and if
+ * nobody holds its lock (we hold others: waiting could deadlock).
+ */
+Buffer
+vk_new_page(Relation index)
+{
+	Buffer		buffer = take_free_page(index);
+	bool		need_lock = !RELATION_IS_LOCAL(index);
+
+	if (BufferIsValid(buffer))
+		return buffer;
+
+	if (need_lock && !ConditionalLockRelationForExtension(index, ExclusiveLock))
+	{
 		LockRelationForExtension(index, ExclusiveLock);
+		buffer = take_free_page(index);
+		if (BufferIsValid(buffer))
+		{
+			UnlockRelationForExtension(index, ExclusiveLock);
+			return buffer;
+		}
+		extend_for_waiters(index);
+	}
 	buffer = ReadBuffer(index, P_NEW);
 	LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
 	if (need_lock)
@@ -336,16 +410,60 @@ vk_new_page(Relation index)
 	return buffer;
 }
 
+static bool
+open_slots_valid(const VkMeta *meta)
+{
+	for (int i = 0; i < VK_OPEN_SEGMENTS; i++)
+	{
+		uint32		slot = meta->open_slot[i];
+
+		if (slot != 0 && (slot < VK_SLOT_FIRST_LIST || slot >= meta->slots))
+			return false;
+	}
+	return true;
+}
+
 /*
- * vk_meta_check -- is this the meta page of an index that we can read?
+ * vk_meta_damage -- what is wrong with the meta page of this format, or NULL
  *
  * Whatever later code divides by, allocates by or indexes tables with is
  * checked here.
  */
+const char *
+vk_meta_damage(const VkMeta *meta)
+{
+	if (meta->dim < 1 || meta->dim > VK_MAX_DIM)
+		return "The number of dimensions is out of range.";
+	if (meta->metric > VK_METRIC_L1)
+		return "The metric is unknown.";
+	if (meta->format > VK_FORMAT_F32)
+		return "The format of scan codes is unknown.";
+	if (meta->refine_bits != 0 && meta->refine_bits != 4 && meta->refine_bits != 8)
+		return "The number of bits of refine codes is unknown.";
+	if (meta->metric == VK_METRIC_L1 &&
+		(meta->format != VK_FORMAT_B8 || meta->refine_bits != 0 ||
+		 !vk_grid_step_valid(meta->step)))
+		return "The grid of codes is unknown.";
+	if (meta->flat > 1 || meta->element != VK_ELEMENT_F32 ||
+		meta->attributes > VK_MAX_ATTRIBUTES)
+		return "The layout of blocks is unknown.";
+	if (meta->maps < 1 || meta->maps > VK_META_MAPS ||
+		meta->slots < VK_SLOT_FIRST_LIST || meta->slots > VK_MAX_SLOTS ||
+		meta->lists > meta->slots - VK_SLOT_FIRST_LIST ||
+		meta->groups > meta->slots - VK_SLOT_FIRST_LIST ||
+		meta->root >= meta->slots ||
+		!open_slots_valid(meta))
+		return "The numbers of lists and slots do not fit together.";
+	return NULL;
+}
+
+/*
+ * vk_meta_check -- is this the meta page of an index that we can read?
+ */
 void
 vk_meta_check(Relation index, const VkMeta *meta)
 {
-	const char *damage = NULL;
+	const char *damage;
 
 	if (meta->magic != VK_MAGIC)
 		ereport(ERROR,
@@ -360,30 +478,7 @@ vk_meta_check(Relation index, const VkMeta *meta)
 						RelationGetRelationName(index), meta->version,
 						VK_FORMAT_VERSION),
 				 errhint("Please REINDEX it.")));
-
-	if (meta->dim < 1 || meta->dim > VK_MAX_DIM)
-		damage = "The number of dimensions is out of range.";
-	else if (meta->metric > VK_METRIC_L1)
-		damage = "The metric is unknown.";
-	else if (meta->format > VK_FORMAT_F32)
-		damage = "The format of scan codes is unknown.";
-	else if (meta->refine_bits != 0 && meta->refine_bits != 4 &&
-			 meta->refine_bits != 8)
-		damage = "The number of bits of refine codes is unknown.";
-	else if (meta->metric == VK_METRIC_L1 &&
-			 (meta->format != VK_FORMAT_B8 || meta->refine_bits != 0 ||
-			  !vk_grid_step_valid(meta->step)))
-		damage = "The grid of codes is unknown.";
-	else if (meta->flat > 1 || meta->element != VK_ELEMENT_F32 ||
-			 meta->attributes > VK_MAX_ATTRIBUTES)
-		damage = "The layout of blocks is unknown.";
-	else if (meta->maps < 1 || meta->maps > VK_META_MAPS ||
-			 meta->slots < VK_SLOT_FIRST_LIST || meta->slots > VK_MAX_SLOTS ||
-			 meta->lists > meta->slots - VK_SLOT_FIRST_LIST ||
-			 meta->open_slot >= meta->slots ||
-			 (meta->open_slot != 0 && meta->open_slot < VK_SLOT_FIRST_LIST))
-		damage = "The numbers of lists and slots do not fit together.";
-
+	damage = vk_meta_damage(meta);
 	if (damage != NULL)
 		vk_corrupt(index, VK_META_BLOCK, damage);
 }

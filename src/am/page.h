@@ -163,7 +163,8 @@ typedef struct VkSlot
 	uint64		born;			/* epoch; 0: slot unused */
 	uint64		retired;		/* epoch, 0 = not */
 	uint64		retire_xid;		/* full XID, 0 = not stamped */
-	uint32		live;			/* as of the last build or vacuum */
+	uint32		live;			/* as of the last build or vacuum; of the centre
+								 * list as of its last recycling */
 	uint32		dead;
 	uint32		flags;
 	BlockNumber extent_start;	/* block pages built contiguous */
@@ -217,18 +218,26 @@ StaticAssertDecl(sizeof(VkSummary) == VK_SUMMARY_LINES * VK_LINE_SIZE, "VkSummar
 
 /* VkSlot.flags */
 #define VK_SLOT_SEGMENT			0x0001	/* no centroid: every scan visits it */
+#define VK_SLOT_GROUP			0x0002	/* no rows: entries of the centre list */
 
-/* fixed slots */
-#define VK_SLOT_CENTERS		0	/* centre list: "TID" is the slot number */
+/*
+ * Fixed slots.  The "TID" of an entry of the centre list is the slot of the list
+ * that it is the centre of.  Where there are many, the entries lie in groups, which
+ * are lists themselves, and the list in slot VkMeta.root has the groups' centres:
+ * there a "TID" is the slot of a group.
+ */
+#define VK_SLOT_CENTERS		0
 #define VK_SLOT_REST_NAN	1	/* rows whose distance is NaN */
 #define VK_SLOT_REST_NULL	2	/* NULL rows */
 #define VK_SLOT_FIRST_LIST	3
 
 #define VK_MAP_ENTRIES		(VK_PAYLOAD_SIZE / sizeof(BlockNumber))	/* 2032 */
 #define VK_META_MAPS		64
+#define VK_OPEN_SEGMENTS	8	/* segments that take appends side by side */
 #define VK_MAX_SLOTS		(VK_META_MAPS * VK_MAP_ENTRIES * VK_PAGE_LINES)
 
 #define VK_REST_ENTRIES		(VK_PAYLOAD_SIZE / sizeof(ItemPointerData))	/* 1354 */
+#define VK_MEAN_ENTRIES		(VK_PAYLOAD_SIZE / sizeof(float4))	/* 2032 */
 
 #define VK_MAGIC			0x564B4958	/* "VKIX" */
 /*
@@ -252,9 +261,16 @@ typedef struct VkMeta
 	uint64		epoch;			/* POSTGRES.md, protocol 3 */
 	uint32		op_in_progress;
 	uint32		slots;			/* directory slots in use, fixed ones included */
-	uint32		lists;			/* centroids; 0: segments only */
-	uint32		open_slot;		/* segment that takes appends; 0 = none yet */
-	float8		build_rows;		/* live rows at build */
+	uint32		lists;			/* lists with centroids, visible; 0: segments only */
+	uint32		centers;		/* entries of the centre list, visible or not */
+	uint32		segments;		/* visible lists without a centroid */
+	uint32		groups;			/* of entries of the centre list; 0: it is one list */
+	uint64		coded;			/* epoch from which mean and step hold; rows of older
+								 * lists are coded by others */
+	uint64		recycled;		/* no list that retired after this epoch is recycled */
+	uint32		open_slot[VK_OPEN_SEGMENTS];	/* segments that take appends; 0 =
+												 * none yet */
+	float8		build_rows;		/* live rows at build, or when they were coded anew */
 	float8		live_rows;		/* as of the last build or vacuum */
 	float8		dead_rows;
 	BlockNumber mean_head;		/* InvalidBlockNumber: the mean is zero */
@@ -262,8 +278,15 @@ typedef struct VkMeta
 	BlockNumber map[VK_META_MAPS];
 	VkCurve		curve;
 	float8		curve_rows;		/* live rows when it was measured */
+	float8		changed_rows;	/* since then: appended and deleted, as of the last
+								 * vacuum */
+	float8		build_residual; /* mean |row - centre| of all rows at build */
+	float8		residual;		/* as of the last vacuum */
 	float4		step;			/* L1: of the grid of codes; else 0 */
 	uint8		attribute_width[VK_MAX_ATTRIBUTES]; /* bytes a lane: 4, 8, 16 */
+	uint32		root;			/* slot of the centre list, or of the list of its
+								 * groups; as built VK_SLOT_CENTERS */
+	uint32		grouped;		/* lists that the groups were made for */
 } VkMeta;
 
 /* element types of indexed columns (VkMeta.element) */

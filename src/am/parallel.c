@@ -79,15 +79,18 @@ vk_parallelrescan(IndexScanDesc scan)
 
 /*
  * Take part in a parallel scan, with memory from the context; NULL where this
- * scan is not one.  Also reads the meta page, as of the epoch that counts.
+ * scan is not one.  The meta page becomes that of the epoch that counts.
+ *
+ * Where rows have been coded about another mean since then, this process cannot
+ * know about which they were before, and leaves the lists to the others.
  */
 VkShare *
 vk_share_join(IndexScanDesc scan, VkMeta *meta, MemoryContext context)
 {
 	VkShare    *share;
+	uint64		coded = meta->coded;
 	uint64		epoch = 0;
 
-	vk_meta_read(scan->indexRelation, meta);
 	if (scan->parallel_scan == NULL)
 		return NULL;
 	share = MemoryContextAllocZero(context, sizeof(VkShare));
@@ -97,6 +100,8 @@ vk_share_join(IndexScanDesc scan, VkMeta *meta, MemoryContext context)
 	{
 		/* what was read may be older: it need not know all slots of that epoch */
 		vk_meta_read(scan->indexRelation, meta);
+		share->ended = meta->coded != coded || coded > epoch;
+		meta->coded = coded;
 		meta->epoch = epoch;
 	}
 	return share;

@@ -4,8 +4,10 @@
  *	  Index paths that core does not build by itself.
  *
  * NOTES
- *	  - With ranges ("distance < radius") and bare boolean columns, which
+ *	  - With ranges ("distance < radius"), NOT IN and bare boolean columns, which
  *	    clauses.c finds: as plain and as bitmap scan, and ordered by distance.
+ *	  - With ranges inside OR, as bitmap scans: core builds them once it is shown
+ *	    a sphere in place of each range.
  *	  - Ordered by distance with IN on an attribute column, and for an ORDER BY
  *	    that goes on after the distance; core builds these from 17 on or not at
  *	    all.
@@ -113,8 +115,8 @@ index_clauses(PathMaker *maker, List *clauses, bool ordered)
 
 		index_clause->rinfo = clause->rinfo;
 		index_clause->indexquals =
-			list_make1(vk_clause_qual(maker->root, maker->index, clause,
-									  must_be_exact(maker, clause, ordered)));
+			vk_clause_quals(maker->root, maker->index, clause,
+							must_be_exact(maker, clause, ordered));
 		index_clause->lossy = false;
 		index_clause->indexcol = clause->column;
 		result = lappend(result, index_clause);
@@ -144,9 +146,9 @@ scale_rows(PathMaker *maker, Path *path, List *clauses)
 		if (clause->range)
 		{
 			ranges = lappend(ranges, clause->rinfo);
-			estimated = lappend(estimated,
-								vk_clause_qual(maker->root, maker->index,
-											   clause, maker->target));
+			estimated = list_concat(estimated,
+									vk_clause_quals(maker->root, maker->index,
+													clause, maker->target));
 		}
 	}
 	if (ranges == NIL)
@@ -364,6 +366,17 @@ add_base_paths(PathMaker *maker)
 		add_partial(maker, clauses, true);
 }
 
+static bool
+any_equal(List *sets, Relids set)
+{
+	ListCell   *cell;
+
+	foreach(cell, sets)
+		if (bms_equal(lfirst(cell), set))
+			return true;
+	return false;
+}
+
 /*
  * add_join_paths -- for ranges that need other relations
  *
@@ -389,7 +402,7 @@ add_join_paths(PathMaker *maker)
 
 		outer = bms_union(bms_difference(rinfo->clause_relids, rel->relids),
 						  rel->lateral_relids);
-		if (list_member(done, outer))
+		if (any_equal(done, outer))
 			continue;
 		done = lappend(done, outer);
 
@@ -402,10 +415,96 @@ add_join_paths(PathMaker *maker)
 	}
 }
 
+/*
+ * with_spheres -- conditions of a relation, with spheres for the index's ranges
+ * in every OR; the list itself where there are none
+ */
+static List *
+with_spheres(PathMaker *maker, List *conditions)
+{
+	bool		exact = maker->target || vk_range_pushdown != VK_RANGE_APPROXIMATE;
+	List	   *result = NIL;
+	bool		changed = false;
+	ListCell   *cell;
+
+	foreach(cell, conditions)
+	{
+		RestrictInfo *rinfo = lfirst_node(RestrictInfo, cell);
+
+		if (restriction_is_or_clause(rinfo) &&
+			restriction_is_securely_promotable(rinfo, maker->rel))
+		{
+			Expr	   *clause = vk_clause_with_spheres(maker->root, maker->index,
+														rinfo->clause, exact);
+
+			if (clause != rinfo->clause)
+			{
+				rinfo = make_simple_restrictinfo(maker->root, clause);
+				changed = true;
+			}
+		}
+		result = lappend(result, rinfo);
+	}
+	return changed ? result : conditions;
+}
+
+/*
+ * add_or_paths -- bitmap scans for ORs of conditions, ranges among them
+ *
+ * Core combines what the table's indexes can do, ours and others.  It is shown
+ * conditions that say the same as the query's; rows are checked by the latter.
+ */
+static void
+add_or_paths(PlannerInfo *root, RelOptInfo *rel, List *makers)
+{
+	List	   *conditions = rel->baserestrictinfo;
+	List	   *shown = conditions;
+	ListCell   *cell;
+
+	foreach(cell, makers)
+		shown = with_spheres(lfirst(cell), shown);
+	if (shown == conditions)
+		return;
+	rel->baserestrictinfo = shown;
+	create_index_paths(root, rel);
+	rel->baserestrictinfo = conditions;
+}
+
+/*
+ * path_makers -- one for each index of ours on a relation that may be used
+ */
+static List *
+path_makers(PlannerInfo *root, RelOptInfo *rel, Index relid)
+{
+	List	   *makers = NIL;
+	ListCell   *cell;
+
+	foreach(cell, rel->indexlist)
+	{
+		IndexOptInfo *index = lfirst_node(IndexOptInfo, cell);
+		PathMaker  *maker;
+
+		if (index->amcostestimate != (void *) vk_costestimate ||
+			index->hypothetical || (index->indpred != NIL && !index->predOK))
+			continue;
+		maker = palloc0(sizeof(PathMaker));
+		maker->root = root;
+		maker->rel = rel;
+		maker->index = index;
+		maker->target = bms_is_member(relid, root->all_result_relids);
+		maker->parallel = index->amcanparallel && rel->consider_parallel &&
+			bms_is_empty(rel->lateral_relids) && limits_are_fixed(root);
+		find_order(maker);
+		makers = lappend(makers, maker);
+	}
+	return makers;
+}
+
 static void
 set_rel_pathlist(PlannerInfo *root, RelOptInfo *rel, Index relid,
 				 RangeTblEntry *rte)
 {
+	List	   *makers;
 	ListCell   *cell;
 
 	if (previous_set_rel_pathlist)
@@ -415,25 +514,15 @@ set_rel_pathlist(PlannerInfo *root, RelOptInfo *rel, Index relid,
 		IS_DUMMY_REL(rel))
 		return;
 
-	foreach(cell, rel->indexlist)
+	makers = path_makers(root, rel, relid);
+	add_or_paths(root, rel, makers);
+	foreach(cell, makers)
 	{
-		PathMaker	maker = {
-			.root = root,
-			.rel = rel,
-			.index = lfirst_node(IndexOptInfo, cell),
-			.target = bms_is_member(relid, root->all_result_relids)
-		};
+		PathMaker  *maker = lfirst(cell);
 
-		if (maker.index->amcostestimate != (void *) vk_costestimate ||
-			maker.index->hypothetical ||
-			(maker.index->indpred != NIL && !maker.index->predOK))
-			continue;
-		find_order(&maker);
-		maker.parallel = maker.index->amcanparallel && rel->consider_parallel &&
-			bms_is_empty(rel->lateral_relids) && limits_are_fixed(root);
-		drop_partial(&maker);
-		add_base_paths(&maker);
-		add_join_paths(&maker);
+		drop_partial(maker);
+		add_base_paths(maker);
+		add_join_paths(maker);
 	}
 }
 

@@ -104,8 +104,11 @@ describe_target(Oid index_oid, SearchTarget *target)
 {
 	Relation	index = vk_index_open(index_oid, AccessShareLock);
 	Oid			table = index->rd_index->indrelid;
+	VkMeta		meta;
 	char	   *column;
 
+	/* where it is damaged, that is the reason why it is not chosen */
+	vk_meta_read(index, &meta);
 	if (!index->rd_index->indisvalid)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
@@ -175,7 +178,9 @@ search_both(Oid index, const char *sql, const SearchTarget *target,
 				hits = 0;
 	double		limit;
 
+	switch_setting("enable_seqscan", true);
 	switch_setting("enable_indexscan", false);
+	switch_setting("enable_bitmapscan", false);
 	wanted = search(sql, target, query, k, distances);
 	AtEOXact_GUC(false, level);
 	if (wanted == 0)

@@ -39,6 +39,7 @@
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/snapmgr.h"
+#include "utils/tuplestore.h"
 
 #include "am/am.h"
 #include "am/refusal.h"
@@ -268,7 +269,9 @@ try_group(Refusal *state, Oid group)
 static void
 try_suspects(Refusal *state)
 {
-	static const char *const settings[] = {"enable_indexscan", "enable_bitmapscan"};
+	static const char *const settings[] = {
+		"enable_indexscan", "enable_bitmapscan", "enable_incremental_sort"
+	};
 	int			nest_level = NewGUCNestLevel();
 	List	   *tried = NIL;
 	ListCell   *cell;
@@ -322,6 +325,8 @@ cost_reason(const Refusal *state, const Suspect *suspect)
 		return "enable_indexscan is off: set it to on";
 	if (suspect->by_bitmap && !enable_bitmapscan)
 		return "enable_bitmapscan is off: set it to on";
+	if (suspect->sighting->order_continued && !enable_incremental_sort)
+		return "ORDER BY goes on after the distance, and enable_incremental_sort is off: set it to on";
 	if (!suspect->by_bitmap && !suspect->sighting->limited)
 		return psprintf("there is no LIMIT, and to read and sort all rows is estimated cheaper: cost %.2f, %.2f with the index: add LIMIT to the SELECT that has the ORDER BY",
 						state->chosen.cost, suspect->cost);

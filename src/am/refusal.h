@@ -32,6 +32,7 @@ typedef struct VkSighting
 	VkFit		fit;
 	bool		limited;		/* there is a LIMIT in the same SELECT */
 	bool		order_lost;		/* even a plan with the index must sort */
+	bool		order_continued;	/* ORDER BY goes on after the distance */
 	char	   *reason;
 } VkSighting;
 

@@ -146,27 +146,40 @@ prefer(List *with_index, List *others, List *index)
 }
 
 /*
+ * make_paths -- new paths of a table, by some of its indexes only
+ */
+static void
+make_paths(PlannerInfo *root, RelOptInfo *rel, Index relid, RangeTblEntry *rte,
+		   List *indexes)
+{
+	List	   *all = rel->indexlist;
+
+	rel->indexlist = indexes;
+	rel->pathlist = NIL;
+	rel->partial_pathlist = NIL;
+	create_index_paths(root, rel);
+	if (next_set_rel_pathlist)
+		next_set_rel_pathlist(root, rel, relid, rte);
+	rel->indexlist = all;
+}
+
+/*
  * prefer_index -- let the plan read a table by one index if that can be
  *
  * Paths with the index may have been dropped for better ones, so they are made
- * again, with no other index about.
+ * again, with no other index about; but an OR may need others beside it.
  */
 static void
 prefer_index(PlannerInfo *root, RelOptInfo *rel, Index relid, RangeTblEntry *rte,
 			 IndexOptInfo *info)
 {
 	List	   *index = list_make1_oid(info->indexoid);
-	List	   *indexes = rel->indexlist;
 	List	   *paths = rel->pathlist;
 	List	   *partial = rel->partial_pathlist;
 
-	rel->indexlist = list_make1(info);
-	rel->pathlist = NIL;
-	rel->partial_pathlist = NIL;
-	create_index_paths(root, rel);
-	if (next_set_rel_pathlist)
-		next_set_rel_pathlist(root, rel, relid, rte);
-	rel->indexlist = indexes;
+	make_paths(root, rel, relid, rte, list_make1(info));
+	if (prefer(rel->pathlist, NIL, index) == NIL)
+		make_paths(root, rel, relid, rte, rel->indexlist);
 	rel->pathlist = prefer(rel->pathlist, paths, index);
 	rel->partial_pathlist = prefer(rel->partial_pathlist, partial, index);
 }
@@ -219,7 +232,7 @@ vk_refusal_plan(VkPlanning *state)
 	VkPlanning *outer = planning;
 	set_rel_pathlist_hook_type outer_next = next_set_rel_pathlist;
 	set_rel_pathlist_hook_type outer_hook = set_rel_pathlist_hook;
-	List	   *plans = NIL;
+	List	   *volatile plans = NIL;
 	ListCell   *cell;
 
 	/* a query that planning runs may call us again: chain to it only once */

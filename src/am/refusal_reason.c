@@ -278,23 +278,52 @@ vector_reason(const Subject *subject, Node *value, const char *what)
 	return NULL;
 }
 
+/* the table as joins know it: a partition by its topmost parent */
+static Relids
+joined_relids(const Subject *subject)
+{
+	return subject->rel->top_parent_relids ? subject->rel->top_parent_relids :
+		subject->rel->relids;
+}
+
 /*
  * is_nullable -- may an outer join make rows of NULLs of this table's?
  */
 static bool
 is_nullable(const Subject *subject)
 {
-	Index		relid = subject->rel->relid;
+	Relids		table = joined_relids(subject);
 	ListCell   *cell;
 
 	foreach(cell, subject->root->join_info_list)
 	{
 		SpecialJoinInfo *join = lfirst(cell);
 
-		if ((join->jointype == JOIN_LEFT && bms_is_member(relid, join->syn_righthand)) ||
+		if ((join->jointype == JOIN_LEFT && bms_overlap(table, join->syn_righthand)) ||
 			(join->jointype == JOIN_FULL &&
-			 (bms_is_member(relid, join->syn_righthand) ||
-			  bms_is_member(relid, join->syn_lefthand))))
+			 (bms_overlap(table, join->syn_righthand) ||
+			  bms_overlap(table, join->syn_lefthand))))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * is_kept -- do the other tables of a condition decide what becomes of each row
+ * of this one, so that its rows cannot be looked up by theirs?
+ */
+static bool
+is_kept(const Subject *subject, const RestrictInfo *condition)
+{
+	Relids		table = joined_relids(subject);
+	ListCell   *cell;
+
+	foreach(cell, subject->root->join_info_list)
+	{
+		SpecialJoinInfo *join = lfirst(cell);
+
+		if (bms_overlap(table, join->syn_lefthand) &&
+			bms_overlap(condition->clause_relids, join->syn_righthand))
 			return true;
 	}
 	return false;
@@ -347,12 +376,7 @@ order_reason(const Subject *subject, const Distance *found,
 		return reason;
 	if (contain_var_clause(found->vector))
 		return pstrdup("the query vector comes from another table of the join: take one vector from a sub-select (SELECT ...), or the nearest rows of each by LATERAL (SELECT ... ORDER BY ... LIMIT ...)");
-	reason = direction_reason(subject, clause, key);
-	if (reason != NULL)
-		return reason;
-	if (list_length(parse->sortClause) > 1)
-		return pstrdup("ORDER BY goes on after the distance: order by the distance alone with LIMIT in a sub-select, and sort its rows outside");
-	return NULL;
+	return direction_reason(subject, clause, key);
 }
 
 /*
@@ -378,6 +402,7 @@ sight_order(const Subject *subject, VkSighting *sighting)
 										foreach_current_index(cell));
 		sighting->fit = sighting->reason ? VK_FIT_WRONG : VK_FIT_RIGHT;
 		sighting->order_lost = is_nullable(subject);
+		sighting->order_continued = list_length(parse->sortClause) > 1;
 		if (sighting->reason == NULL)
 			sighting->reason = pstrdup("the order of the index is lost in the rest of the query: put ORDER BY and LIMIT into a sub-select of this table alone");
 		return true;
@@ -431,8 +456,10 @@ condition_reason(const Subject *subject, const Distance *found, RestrictInfo *co
 
 	if (reason != NULL)
 		return reason;
+	if (is_orclause(clause))
+		return pstrdup("the condition on the distance is inside OR, and not every part of the OR is a condition for an index: create an index for the others, or write one SELECT for each part and UNION");
 	if (!is_sphere && !is_near_condition(found, clause, &radius))
-		return psprintf("the condition on the distance is not of the form %s < radius (or <=): write it as one of its own, outside OR, NOT and expressions",
+		return psprintf("the condition on the distance is not of the form %s < radius (or <=): write it as one of its own, outside NOT and expressions",
 						subject->distance);
 	if (!restriction_is_securely_promotable(condition, subject->rel))
 		return pstrdup("under row-level security a condition on the distance is checked after the policy and is not used by an index: add ORDER BY on the distance with LIMIT");
@@ -441,8 +468,8 @@ condition_reason(const Subject *subject, const Distance *found, RestrictInfo *co
 	reason = vector_reason(subject, found->vector, is_sphere ? "the sphere" : "the query vector");
 	if (reason == NULL && radius != NULL)
 		reason = vector_reason(subject, radius, "the radius");
-	if (reason == NULL && !is_sphere && contain_var_clause(found->vector))
-		return pstrdup("the condition compares the vectors of two tables: for an index, write such a join with a sphere operator and vk_sphere");
+	if (reason == NULL && is_kept(subject, condition))
+		return pstrdup("each row of the table is kept or left out by whether another table has one within the distance (by an outer join, EXISTS or NOT EXISTS), so that all are read: use an inner join, or search the other table by an index of its own");
 	return reason;
 }
 

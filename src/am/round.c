@@ -31,6 +31,7 @@
 #include "utils/memutils.h"
 
 #include "am/scan.h"
+#include "am/upkeep.h"
 
 /* rows that a search under conditions looks for at least: it goes on until they
  * change no more, and one or two may stay the same by chance */
@@ -297,6 +298,7 @@ vk_round_start(IndexScanDesc scan, int64 wanted)
 	round.arg = scan;
 	round.max_candidates = most_candidates();
 	found = vk_search_collect(so->search, &round, &so->exhaustive);
+	vk_check_not_recycled(scan->indexRelation, so->meta.epoch);
 	vk_scan_note_cut(scan);
 	if (so->share != NULL)
 		so->total = vk_search_rows(so->search);

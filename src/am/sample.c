@@ -272,25 +272,24 @@ vk_sample_table(VkBuild *build)
 }
 
 /*
- * vk_sample_mean -- mean of the first sample, NULL where there are no rows
+ * vk_mean_of -- mean of rows, NULL where there are none
  */
 float *
-vk_sample_mean(VkBuild *build)
+vk_mean_of(const float *rows, int64 count, int dim)
 {
-	VkSample   *sample = &build->sample;
 	float	   *mean;
 
-	if (sample->count == 0)
+	if (count == 0)
 		return NULL;
 
-	mean = palloc(build->dim * sizeof(float));
-	for (int i = 0; i < build->dim; i++)
+	mean = palloc(dim * sizeof(float));
+	for (int i = 0; i < dim; i++)
 	{
 		double		sum = 0;
 
-		for (int64 row = 0; row < sample->count; row++)
-			sum += sample->rows[row * build->dim + i];
-		mean[i] = (float) (sum / sample->count);
+		for (int64 row = 0; row < count; row++)
+			sum += rows[row * dim + i];
+		mean[i] = (float) (sum / count);
 	}
 	return mean;
 }
@@ -351,7 +350,6 @@ vk_centers_attach(VkBuild *build)
 
 	if (head != NULL)
 		map_centers(build, head);
-	build->vk->lists = build->lists;
 }
 
 /* ---- the second sample ---- */
@@ -429,9 +427,9 @@ keep_code(TableSample *scan, int64 place, ItemPointer tid, const float *vector)
 	Training   *training = &state->training;
 	double		norm2;
 
-	vk_build_rotate(build, vector, state->rotated, &norm2,
+	vk_row_quantize(build->vk, vector, state->rotated, &norm2,
 					training->codes + place * build->stride,
-					&training->scales[place]);
+					&training->scales[place], build->scratch);
 }
 
 /* one piece's places begin at `first`, of which keep_code is not to know */
@@ -570,7 +568,7 @@ kmeans_begin(VkBuild *build)
 	kmeans.center_codes = build->center_codes;
 	kmeans.center_scales = build->center_scales;
 	kmeans.shared = training.kmeans;
-	kmeans.scratch = vk_build_alloc(vk_kmeans_scratch(build->dim, kmeans.lists));
+	kmeans.scratch = vk_aligned_alloc(vk_kmeans_scratch(build->dim, kmeans.lists));
 	kmeans.progress = kmeans_progress;
 	kmeans.run = kmeans_run;
 	kmeans.arg = build;

@@ -101,9 +101,13 @@ vk_beginscan(Relation index, int nkeys, int norderbys)
 	so->context = context;
 	so->query_context = AllocSetContextCreate(context, "vkindex query",
 											  ALLOCSET_DEFAULT_SIZES);
-	so->vk = vk_index_copy(index, context);
+	so->index_context = AllocSetContextCreate(context, "vkindex scan of index",
+											  ALLOCSET_DEFAULT_SIZES);
+	so->vk = vk_index_copy(index, so->index_context);
 	so->support = vk_support(index);
+	MemoryContextSwitchTo(so->index_context);
 	so->search = vk_search_create(index, so->vk);
+	MemoryContextSwitchTo(context);
 	so->reader = vk_heap_reader_create(index, so->support, so->vk->coder.dim);
 	MemoryContextSwitchTo(old);
 	scan->opaque = so;
@@ -220,6 +224,27 @@ start_ordered(IndexScanDesc scan)
 		vk_round_start(scan, wanted);
 }
 
+/*
+ * Read the meta page, and what it is about anew where rows have been coded about
+ * another mean since the last time.
+ */
+static void
+read_index(IndexScanDesc scan)
+{
+	VkScan	   *so = scan->opaque;
+	Relation	index = scan->indexRelation;
+	MemoryContext old;
+
+	vk_meta_read(index, &so->meta);
+	if (so->vk->coded == so->meta.coded)
+		return;
+	MemoryContextReset(so->index_context);
+	old = MemoryContextSwitchTo(so->index_context);
+	so->vk = vk_index_current(index, &so->meta, so->index_context);
+	so->search = vk_search_create(index, so->vk);
+	MemoryContextSwitchTo(old);
+}
+
 /* What every scan begins with; the table is NULL for a bitmap scan. */
 static void
 start_scan(IndexScanDesc scan)
@@ -234,6 +259,7 @@ start_scan(IndexScanDesc scan)
 	if (scan->heapRelation != NULL)
 		vk_heap_reader_open(so->reader, scan->heapRelation, scan->xs_snapshot);
 	pgstat_count_index_scan(scan->indexRelation);
+	read_index(scan);
 	so->share = vk_share_join(scan, &so->meta, so->query_context);
 	vk_search_share(so->search, so->share);
 	so->total = estimate_rows(scan->indexRelation, so->vk, &so->meta);
@@ -295,6 +321,7 @@ vk_gettuple(IndexScanDesc scan, ScanDirection direction)
 	vk_heap_reader_unpin(so->reader);
 	so->stats.emitted++;
 	vk_tid_decode(tid, &scan->xs_heaptid);
+	vk_heap_reader_check(so->reader, &scan->xs_heaptid);
 	scan->xs_recheckorderby = false;
 	return true;
 }

@@ -74,6 +74,7 @@ typedef struct VkScan
 	/* Unchanging state */
 	MemoryContext context;		/* of the scan */
 	MemoryContext query_context;	/* of one rescan */
+	MemoryContext index_context;	/* of vk and search */
 	VkIndex    *vk;
 	const VkSupport *support;
 	VkSearch   *search;

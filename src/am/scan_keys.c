@@ -66,6 +66,7 @@ add_sphere(const VkScan *so, VkScanKeys *keys, const VkSphere *sphere, bool incl
 static void
 read_key(const VkScan *so, VkScanKeys *keys, ScanKey key)
 {
+	bool		is_null = (key->sk_flags & SK_ISNULL) != 0;
 	VkSphere	sphere;
 
 	if (key->sk_flags & SK_SEARCHNULL)
@@ -76,11 +77,9 @@ read_key(const VkScan *so, VkScanKeys *keys, ScanKey key)
 	keys->null_rows = false;
 	if (key->sk_flags & SK_SEARCHNOTNULL)
 		return;
-	if (key->sk_flags & SK_ISNULL)
-		keys->never = true;
-	else if (key->sk_flags & SK_SEARCHARRAY)
+	if (!is_null && (key->sk_flags & SK_SEARCHARRAY) != 0)
 		keys->recheck = keys->recheck_sphere = true;
-	else if (!vk_sphere_read(key->sk_argument, &sphere))
+	else if (is_null || !vk_sphere_read(key->sk_argument, &sphere))
 		keys->never = true;
 	else
 		add_sphere(so, keys, &sphere, key->sk_strategy == VK_STRATEGY_WITHIN_EQUAL);

@@ -50,9 +50,8 @@ static const VkCenter mean_center = {0};
 
 /* ---- set-up ---- */
 
-/* memory for a query's code, 64-byte aligned, from the current context */
-static void
-query_code_create(const VkCoder *coder, VkQueryCode *code)
+void
+vk_query_code_create(const VkCoder *coder, VkQueryCode *code)
 {
 	char	   *memory = palloc0(vk_query_code_size(coder) + VK_LINE_SIZE);
 
@@ -79,9 +78,7 @@ vk_search_create(Relation index, const VkIndex *vk)
 	search->scratch = palloc(vk_scratch_size(dim));
 	search->center_values = palloc0(TYPEALIGN(4, dim) + 4);
 	search->refine = palloc(vk_refine_size(8, dim));
-	query_code_create(&vk->coder, &search->code);
-	if (vk->lists > 0)
-		query_code_create(&search->center_coder, &search->center_code);
+	vk_query_code_create(&vk->coder, &search->code);
 	return search;
 }
 
@@ -195,6 +192,7 @@ add_visit(VkSearch *search)
 	visit = &search->visits[search->visit_count];
 	visit->rows = search->rows;
 	visit->found = vk_work_found(search);
+	visit->probed = search->probed;
 	return (uint32) search->visit_count++;
 }
 
@@ -260,11 +258,13 @@ vk_search_open_list(VkSearch *search, uint32 number, const VkSlot *slot,
 	list->slot = number;
 	list->born = slot->born;
 	list->after = after;
+	list->unbounded = search->scored && slot->born < search->meta->coded;
+	list->code = search->scored && !list->unbounded ? &search->code : NULL;
 	list->prepared = false;
 	list->sparse = search->round->filter != NULL &&
 		search->tally.matched * SPARSE_ROWS < search->tally.seen;
 	vk_list_begin(list, slot);
-	if (search->scored && search->round->filter == NULL)
+	if (list->code != NULL && search->round->filter == NULL)
 	{
 		list->prepared = true;
 		prepare_list(list);
@@ -320,16 +320,11 @@ open_by_slot(VkSearch *search)
 
 		if (first != search->slots_first)
 		{
-			VkSlot	   *on_page;
-			Buffer		buffer = vk_slot_lock(search->index, meta, first,
-											  BUFFER_LOCK_SHARE, &on_page);
-
-			memcpy(search->slots, on_page,
-				   Min(meta->slots - first, VK_PAGE_LINES) * sizeof(VkSlot));
-			UnlockReleaseBuffer(buffer);
+			(void) vk_directory_page(search->index, meta, first, search->slots);
 			search->slots_first = first;
 		}
-		if ((meta->lists == 0 || !search->scored || (slot->flags & VK_SLOT_SEGMENT)) &&
+		if ((slot->flags & VK_SLOT_GROUP) == 0 &&
+			(meta->lists == 0 || !search->scored || (slot->flags & VK_SLOT_SEGMENT)) &&
 			vk_search_open_list(search, number, slot, NULL, InvalidBlockNumber))
 			return true;
 	}
@@ -386,7 +381,11 @@ look_ahead(VkSearch *search)
 	return list;
 }
 
-/* Rank as many centroids as the round will likely need. */
+/*
+ * Rank as many centroids as the round will likely need.  Where they lie in groups
+ * and recall is measured, or all lists are wanted, the ranking begins with few, as
+ * it does for a query that wants no more.
+ */
 static void
 begin_ranking(VkSearch *search)
 {
@@ -396,10 +395,14 @@ begin_ranking(VkSearch *search)
 	double		expected = round->probes > 0 ? round->probes :
 		search->work / rows_a_list * (vk_work_conditional(round) ? 4 : 1.3) + 8;
 
-	expected = Min(expected, (double) meta->lists);
+	/* among the entries there may be some of lists that nobody sees any more */
+	expected = Min(expected, (double) meta->lists) *
+		Max((double) meta->centers / meta->lists, 1);
+	if ((round->exhaustive || round->budget > 0) && meta->groups > 0)
+		expected = Min(expected, VK_FEW_RANKED);
 	if (search->ranked_wanted < expected)
 		vk_rank_centers(search, &search->center_coder, (int64) ceil(expected), false);
-	search->ranked_next = 0;
+	vk_rank_restart(search);
 }
 
 /* The next list by rank, until the work is done. */
@@ -415,18 +418,20 @@ open_by_rank(VkSearch *search)
 		const VkCandidate *entry;
 		VkRankedList list;
 
-		if (!vk_work_left(search))
+		if (search->probed >= search->meta->lists || !vk_work_left(search))
 			return false;
+		CHECK_FOR_INTERRUPTS();
 		entry = vk_rank_next(search, &search->center_coder, false);
 		if (entry == NULL)
 			return false;
 		list = search->ahead.entry != NULL ? search->ahead : read_ranked(search, entry);
 		search->ahead = look_ahead(search);
+		if (!vk_slot_visible(&list.slot, search->meta->epoch))
+			continue;
 		search->probed++;
 		if (vk_search_open_list(search, list.number, &list.slot, entry,
 								search->ahead.slot.head))
 			return true;
-		CHECK_FOR_INTERRUPTS();
 	}
 }
 
@@ -475,7 +480,7 @@ begin(VkSearch *search, const VkRound *round, float epsilon)
 
 	search->round = round;
 	search->epsilon = epsilon;
-	search->next_slot = !search->scored || meta->lists == 0 || meta->open_slot != 0 ?
+	search->next_slot = !search->scored || meta->lists == 0 || meta->segments != 0 ?
 		VK_SLOT_FIRST_LIST : meta->slots;
 	search->slots_first = PG_UINT32_MAX;
 	if (search->share != NULL)
@@ -489,7 +494,6 @@ begin(VkSearch *search, const VkRound *round, float epsilon)
 	search->work = vk_work_wanted(search);
 
 	search->list = vk_search_list_scan(search, &search->vk->coder, round->proven);
-	search->list.code = search->scored ? &search->code : NULL;
 	search->list.prepare = prepare_list;
 	search->list.arg = search;
 	search->list.out = candidates;
@@ -570,13 +574,21 @@ skip_self(void *arg, uint64 tid)
 	return tid == *(uint64 *) arg;
 }
 
+/* twice the score, about; nothing is known of rows coded about another mean */
+static inline double
+double_estimate(const VkCandidate *entry)
+{
+	return isinf(entry->upper) ? get_float8_infinity() :
+		(double) entry->lower + entry->upper;
+}
+
 static int
 compare_estimates(const void *a, const void *b)
 {
 	const VkCandidate *x = a;
 	const VkCandidate *y = b;
-	double		p = (double) x->lower + x->upper;
-	double		q = (double) y->lower + y->upper;
+	double		p = double_estimate(x);
+	double		q = double_estimate(y);
 
 	if (p != q)
 		return p < q ? -1 : 1;
@@ -609,7 +621,7 @@ vk_search_calibrate(VkSearch *search, int k, double budget, ItemPointer self,
 
 		work[i] = search->visits[VK_VISIT(entry->slot)].rows + 1;
 		if (scores != NULL)
-			scores[i] = ((double) entry->lower + entry->upper) / 2;
+			scores[i] = double_estimate(entry) / 2;
 	}
 	return count;
 }

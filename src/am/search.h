@@ -149,6 +149,7 @@ struct VkListScan
 	/* this list */
 	const VkCoder *coder;
 	const VkQueryCode *code;	/* NULL: rows are not scored */
+	bool		unbounded;		/* because their codes are about another mean */
 	bool		prepared;		/* code is against this list's centre */
 	void		(*prepare) (VkListScan *scan);	/* makes it so */
 	void	   *arg;			/* prepare's */
@@ -212,7 +213,7 @@ extern bool vk_rest_step(VkRestWalk *walk);
 
 typedef struct VkShare VkShare;
 
-/* read the meta page and join the scan; NULL where this process is alone */
+/* join the scan, with a meta page just read; NULL where this process is alone */
 extern VkShare *vk_share_join(IndexScanDesc scan, VkMeta *meta,
 							  MemoryContext context);
 /* its slots below the end, from the first, until it returns false */
@@ -236,11 +237,19 @@ typedef struct VkRankedList
 	VkSlot		slot;
 } VkRankedList;
 
+/* a list of entries of the centre list */
+typedef struct VkCenterChain
+{
+	uint32		slot;
+	uint64		born;
+} VkCenterChain;
+
 /* what had been done when a list was begun */
 typedef struct VkVisit
 {
 	double		rows;
 	double		found;			/* candidates, those taken included */
+	int64		probed;			/* this list included */
 } VkVisit;
 
 struct VkSearch
@@ -269,11 +278,23 @@ struct VkSearch
 	VkTally		tally;
 
 	/* centroids, nearest first; tid >> 16 is the slot */
-	uint64		centers_born;
+	VkCenterChain *chains;		/* that entries lie in, by VkCandidate.slot */
+	int64		chain_count;
+	int64		chain_capacity;
+	int64		centers;		/* entries of the centre list when last ranked */
 	VkCandidates ranked;
 	int64		ranked_next;
 	int64		ranked_sorted;	/* entries in order; the others come after them */
 	int64		ranked_wanted;
+	uint8	   *given;			/* a bit a slot: earlier rankings of the round gave
+								 * its entry */
+	Size		given_size;
+	bool		ranked_again;	/* else there was none, and given is garbage */
+
+	/* groups of centroids, in the same way */
+	VkCandidates groups;
+	int64		groups_next;
+	int64		groups_sorted;
 
 	/* the round */
 	const VkRound *round;
@@ -302,6 +323,8 @@ struct VkSearch
 	int8_t	   *center_values;	/* decoded code */
 };
 
+/* memory for a query's code, 64-byte aligned, from the current context */
+extern void vk_query_code_create(const VkCoder *coder, VkQueryCode *code);
 extern VkListScan vk_search_list_scan(VkSearch *search, const VkCoder *coder,
 									  bool proven);
 /*
@@ -327,9 +350,17 @@ extern bool vk_work_left(VkSearch *search);
 /* into the statistics */
 extern void vk_work_note(VkSearch *search);
 
-/* rank.c: the wanted nearest centroids; refined: by their 8-bit codes */
+/* lists that may be wanted before ranking looks at more groups than at least */
+#define VK_FEW_RANKED	64
+
+/*
+ * rank.c: the wanted nearest centroids; refined: by their 8-bit codes.  Those of
+ * lists that are not visible are among them.
+ */
 extern void vk_rank_centers(VkSearch *search, const VkCoder *coder, int64 wanted,
 							bool refined);
+/* begin with the nearest again */
+extern void vk_rank_restart(VkSearch *search);
 /* the list that vk_rank_next will return, NULL if it must rank again */
 extern const VkCandidate *vk_rank_peek(VkSearch *search);
 extern const VkCandidate *vk_rank_next(VkSearch *search, const VkCoder *coder,

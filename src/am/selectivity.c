@@ -14,10 +14,14 @@
 #include <math.h>
 
 #include "access/genam.h"
+#include "access/parallel.h"
+#include "access/xact.h"
 #include "optimizer/optimizer.h"
 #include "optimizer/paths.h"
 #include "parser/parsetree.h"
 #include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/resowner.h"
 #include "utils/selfuncs.h"
 
 #include "am/am.h"
@@ -75,6 +79,56 @@ open_index(PlannerInfo *root, Node *column, Oid operator)
 	return NULL;
 }
 
+/*
+ * estimate_within -- vk_estimate_within of an index that may be damaged
+ *
+ * A query that is only planned must not fail for it: there is a warning, and
+ * the share that is assumed where nothing is known.  What the look into the
+ * index holds when it fails is released with a subtransaction, which parallel
+ * processes cannot have.
+ */
+static double
+estimate_within(Relation index, const float *vector, double radius)
+{
+	MemoryContext context = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+	ErrorData  *volatile damage = NULL;
+	volatile double share = DEFAULT_WITHIN;
+
+	if (IsInParallelMode())
+		return share;
+
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(context);
+	PG_TRY();
+	{
+		share = vk_estimate_within(index, vector, radius);
+		ReleaseCurrentSubTransaction();
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(context);
+		damage = CopyErrorData();
+		FlushErrorState();
+		RollbackAndReleaseCurrentSubTransaction();
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(context);
+	CurrentResourceOwner = owner;
+
+	if (damage == NULL)
+		return share;
+	if (damage->sqlerrcode != ERRCODE_INDEX_CORRUPTED &&
+		damage->sqlerrcode != ERRCODE_DATA_CORRUPTED)
+		ReThrowError(damage);
+	ereport(WARNING,
+			(errcode(damage->sqlerrcode),
+			 errmsg_internal("%s", damage->message),
+			 damage->detail ? errdetail_internal("%s", damage->detail) : 0,
+			 errhint("Please REINDEX it.")));
+	return share;
+}
+
 /* a vector of the wrong length is an error when the query runs, not before */
 static double
 share_within(Relation index, const VkSphere *sphere)
@@ -87,7 +141,7 @@ share_within(Relation index, const VkSphere *sphere)
 									   &dim);
 	if (!vk_meta_peek(index, &meta) || dim != meta.dim || isnan(sphere->radius))
 		return DEFAULT_WITHIN;
-	return vk_estimate_within(index, vector, sphere->radius);
+	return estimate_within(index, vector, sphere->radius);
 }
 
 /*

@@ -24,6 +24,7 @@
 #include "utils/memutils.h"
 
 #include "am/scan.h"
+#include "am/upkeep.h"
 
 /* columns of the tuples that are sorted, in the order of the sort */
 #define SORT_GROUP		1
@@ -76,6 +77,7 @@ sort_lists(IndexScanDesc scan)
 				(so->unordered || vk_scan_distance(scan, tid, false, &distance)))
 				sort_row(so, tid, distance, GROUP_LIST);
 		}
+	vk_check_not_recycled(scan->indexRelation, so->meta.epoch);
 	vk_scan_note_cut(scan);
 }
 

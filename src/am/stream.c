@@ -8,6 +8,8 @@
  *	  so any number of rows takes no memory.  Where there is a radius, bounds
  *	  decide on most rows; the others are decided by their exact distance, or
  *	  left to the executor in a bitmap scan, which has no table to look into.
+ *	  On a standby that lists were missing is known at the end only; the rows that
+ *	  were returned until then are right.
  *
  * IDENTIFICATION
  *	  src/am/stream.c
@@ -16,10 +18,12 @@
  */
 #include "postgres.h"
 
+#include "access/table.h"
 #include "miscadmin.h"
 #include "nodes/tidbitmap.h"
 
 #include "am/scan.h"
+#include "am/upkeep.h"
 #include "kernels/rounding.h"
 
 void
@@ -59,6 +63,7 @@ next_page(IndexScanDesc scan)
 		if (so->keys.other_rows && vk_search_step(so->search, &so->page))
 			return true;
 		so->page = NULL;
+		vk_check_not_recycled(scan->indexRelation, so->meta.epoch);
 		vk_scan_note_cut(scan);
 		so->rest = MemoryContextAlloc(so->query_context, sizeof(VkRestWalk));
 		so->rest->number = vk_share_take_rest(so->share) ?
@@ -110,32 +115,46 @@ vk_stream_next(IndexScanDesc scan, uint64 *tid, bool *recheck)
 	return false;
 }
 
+/* a bitmap in the making */
+typedef struct BitmapTarget
+{
+	Relation	index;
+	Relation	heap;
+	BlockNumber heap_blocks;	/* when we last looked */
+	TIDBitmap  *bitmap;
+} BitmapTarget;
+
 static void
-add_tid(TIDBitmap *bitmap, uint64 number, bool recheck)
+add_tid(BitmapTarget *target, uint64 number, bool recheck)
 {
 	ItemPointerData tid;
 
 	vk_tid_decode(number, &tid);
-	tbm_add_tuples(bitmap, &tid, 1, recheck);
+	vk_check_heap_tid(target->index, target->heap, &target->heap_blocks, &tid);
+	tbm_add_tuples(target->bitmap, &tid, 1, recheck);
 }
 
 int64
 vk_stream_bitmap(IndexScanDesc scan, TIDBitmap *bitmap)
 {
 	VkScan	   *so = scan->opaque;
+	BitmapTarget target = {.index = scan->indexRelation,.bitmap = bitmap};
 	int64		count = 0;
 
+	/* the executor has it open, but does not tell */
+	target.heap = table_open(scan->indexRelation->rd_index->indrelid, NoLock);
 	while (next_page(scan))
 	{
 		for (int64 i = 0; so->page != NULL && i < so->page->count; i++, count++)
 		{
 			const VkCandidate *entry = &so->page->entries[i];
 
-			add_tid(bitmap, entry->tid, so->keys.recheck || !is_sure(so, entry));
+			add_tid(&target, entry->tid, so->keys.recheck || !is_sure(so, entry));
 		}
 		for (int i = 0; so->rest != NULL && i < so->rest->count; i++, count++)
-			add_tid(bitmap, so->rest->tids[i], true);
+			add_tid(&target, so->rest->tids[i], true);
 	}
+	table_close(target.heap, NoLock);
 	so->phase = VK_PHASE_DONE;
 	return count;
 }

@@ -5,14 +5,14 @@
  *
  * NOTES
  *	  A summary says what a list may hold, never what it does: it is widened
- *	  before a row is appended and never made narrower, so a reader who finds
- *	  a value excluded finds no row with it that its snapshot sees.
+ *	  not later than a row is appended and never made narrower, so a reader who
+ *	  finds a value excluded finds no row with it that its snapshot sees.
  *
  *	  Slots whose numbers follow each other share a summary page.  It is made
  *	  with the first of them, all its entries being those of lists without
  *	  rows, and never moves; the slots that come later name it too.  Inserts
- *	  into different lists meet at its lock: they hold no other at that time,
- *	  and take it in exclusive mode only where a summary changes.
+ *	  into different lists meet at its lock, which comes after those of a list's
+ *	  own pages; they take it in exclusive mode only where a summary changes.
  *
  * IDENTIFICATION
  *	  src/am/summary.c
@@ -226,6 +226,29 @@ vk_summary_read(Relation index, const VkIndex *vk, uint32 number,
 }
 
 /*
+ * vk_summary_write -- write all summaries of a list that nobody sees yet
+ */
+void
+vk_summary_write(Relation index, const VkIndex *vk, uint32 number,
+				 const VkSlot *slot, const VkSummary *summaries)
+{
+	Buffer		buffer;
+	GenericXLogState *state;
+	Page		page;
+
+	if (vk->attributes == 0)
+		return;
+
+	buffer = lock_page(index, vk, number, slot->summary, BUFFER_LOCK_EXCLUSIVE);
+	state = GenericXLogStart(index);
+	page = GenericXLogRegisterBuffer(state, buffer, 0);
+	memcpy(vk_summary_on_page(vk, page, number), summaries,
+		   vk->attributes * sizeof(VkSummary));
+	GenericXLogFinish(state);
+	UnlockReleaseBuffer(buffer);
+}
+
+/*
  * vk_summary_may_match -- may a list hold a row that a filter lets through?
  */
 bool
@@ -246,31 +269,54 @@ vk_summary_may_match(Relation index, const VkIndex *vk, uint32 number,
 }
 
 /*
- * vk_summary_widen -- widen the summaries of a list for a row to be appended
+ * vk_summary_lacks -- would a row widen the summaries of a list?
  *
- * slot is the copy by which the row is appended: if the list is recycled
- * meanwhile, the append fails, and a successor's summaries are merely too wide.
  * The caller holds no lock.
  */
-void
-vk_summary_widen(Relation index, const VkIndex *vk, uint32 number,
+bool
+vk_summary_lacks(Relation index, const VkIndex *vk, uint32 number,
 				 const VkSlot *slot, const VkAttributes *attributes)
 {
 	VkSummary	summaries[VK_MAX_ATTRIBUTES];
+
+	return vk_summary_read(index, vk, number, slot, summaries) &&
+		vk_summary_add_row(vk, summaries, attributes);
+}
+
+/*
+ * vk_summary_lock -- the summary page of a list, exclusively locked
+ *
+ * The caller may hold locks on pages of the list.
+ */
+Buffer
+vk_summary_lock(Relation index, const VkIndex *vk, uint32 number,
+				const VkSlot *slot)
+{
+	return lock_page(index, vk, number, slot->summary, BUFFER_LOCK_EXCLUSIVE);
+}
+
+/*
+ * vk_summary_empty -- make the summaries of a slot those of a list without rows
+ *
+ * No list may be in the slot.
+ */
+void
+vk_summary_empty(Relation index, const VkIndex *vk, uint32 number,
+				 const VkSlot *slot)
+{
 	Buffer		buffer;
 	GenericXLogState *state;
-	Page		page;
+	VkSummary  *summaries;
 
-	if (!vk_summary_read(index, vk, number, slot, summaries) ||
-		!vk_summary_add_row(vk, summaries, attributes))
+	if (vk->attributes == 0)
 		return;
 
 	buffer = lock_page(index, vk, number, slot->summary, BUFFER_LOCK_EXCLUSIVE);
 	state = GenericXLogStart(index);
-	page = GenericXLogRegisterBuffer(state, buffer, 0);
-	if (vk_summary_add_row(vk, vk_summary_on_page(vk, page, number), attributes))
-		GenericXLogFinish(state);
-	else
-		GenericXLogAbort(state);
+	summaries = vk_summary_on_page(vk, GenericXLogRegisterBuffer(state, buffer, 0),
+								   number);
+	for (int i = 0; i < vk->attributes; i++)
+		vk_summary_init(&summaries[i]);
+	GenericXLogFinish(state);
 	UnlockReleaseBuffer(buffer);
 }

@@ -115,6 +115,15 @@ reserve(VkToastReader *reader, Size size)
 	reader->capacity = size;
 }
 
+static int32
+chunk_number(VkToastReader *reader, HeapTuple tuple)
+{
+	bool		isnull;
+
+	return DatumGetInt32(fastgetattr(tuple, 2, RelationGetDescr(reader->table),
+									 &isnull));
+}
+
 /* One visible row of the TOAST table, which must be chunk number expected. */
 static void
 copy_chunk(VkToastReader *reader, const ToastValue *value, HeapTuple tuple,
@@ -123,7 +132,7 @@ copy_chunk(VkToastReader *reader, const ToastValue *value, HeapTuple tuple,
 	TupleDesc	desc = RelationGetDescr(reader->table);
 	const char *name = RelationGetRelationName(reader->table);
 	bool		isnull;
-	int32		number = DatumGetInt32(fastgetattr(tuple, 2, desc, &isnull));
+	int32		number = chunk_number(reader, tuple);
 	struct varlena *chunk = (struct varlena *)
 		DatumGetPointer(fastgetattr(tuple, 3, desc, &isnull));
 	int32		size;
@@ -154,9 +163,12 @@ copy_chunk(VkToastReader *reader, const ToastValue *value, HeapTuple tuple,
 	memcpy(value->data + number * TOAST_MAX_CHUNK_SIZE, VARDATA_ANY(chunk), size);
 }
 
-/* All rows with the value's number, in the order of the index: by chunk. */
-static void
-copy_chunks(VkToastReader *reader, const ToastValue *value)
+/*
+ * All rows with the value's number, in the order of the index: by chunk.  Where
+ * there may be none, or not all of them, false tells that it is so.
+ */
+static bool
+copy_chunks(VkToastReader *reader, const ToastValue *value, bool missing_ok)
 {
 	IndexScanDesc scan = reader->scan;
 	Buffer		buffer = InvalidBuffer;
@@ -181,17 +193,20 @@ copy_chunks(VkToastReader *reader, const ToastValue *value)
 		if (!visible)
 			continue;
 		pgstat_count_heap_fetch(scan->indexRelation);
+		if (missing_ok && chunk_number(reader, &tuple) > expected)
+			break;
 		copy_chunk(reader, value, &tuple, expected);
 		expected++;
 	}
 	if (BufferIsValid(buffer))
 		ReleaseBuffer(buffer);
-	if (expected != value->chunks)
+	if (expected != value->chunks && !missing_ok)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATA_CORRUPTED),
 				 errmsg_internal("missing chunk number %d for toast value %u in %s",
 								 expected, value->number,
 								 RelationGetRelationName(reader->table))));
+	return expected == value->chunks;
 }
 
 /* core's macro for this compares numbers of different signs */
@@ -202,8 +217,12 @@ is_compressed(const struct varatt_external *pointer)
 		pointer->va_rawsize - (int32) VARHDRSZ;
 }
 
-struct varlena *
-vk_toast_reader_value(VkToastReader *reader, Datum datum)
+/*
+ * The value, or NULL where chunks of it are missing and that is all right.  A
+ * compressed value is decompressed into the current memory context.
+ */
+static struct varlena *
+read_value(VkToastReader *reader, Datum datum, bool missing_ok)
 {
 	struct varlena *attribute = (struct varlena *) DatumGetPointer(datum);
 	struct varatt_external pointer;
@@ -212,18 +231,33 @@ vk_toast_reader_value(VkToastReader *reader, Datum datum)
 	if (!VARATT_IS_EXTERNAL_ONDISK(attribute))
 		return PG_DETOAST_DATUM(datum);
 	VARATT_EXTERNAL_GET_POINTER(pointer, attribute);
-	if (is_compressed(&pointer) ||
-		pointer.va_toastrelid != reader->table_id || !open_table(reader))
+	if (pointer.va_toastrelid != reader->table_id || !open_table(reader))
 		return PG_DETOAST_DATUM(datum);
 
 	value.number = pointer.va_valueid;
 	value.size = VARATT_EXTERNAL_GET_EXTSIZE(pointer);
 	value.chunks = (value.size - 1) / (int32) TOAST_MAX_CHUNK_SIZE + 1;
 	reserve(reader, value.size + VARHDRSZ);
-	SET_VARSIZE(reader->value, value.size + VARHDRSZ);
+	if (is_compressed(&pointer))
+		SET_VARSIZE_COMPRESSED(reader->value, value.size + VARHDRSZ);
+	else
+		SET_VARSIZE(reader->value, value.size + VARHDRSZ);
 	value.data = VARDATA(reader->value);
-	copy_chunks(reader, &value);
-	return reader->value;
+	if (!copy_chunks(reader, &value, missing_ok))
+		return NULL;
+	return PG_DETOAST_DATUM(PointerGetDatum(reader->value));
+}
+
+struct varlena *
+vk_toast_reader_value(VkToastReader *reader, Datum datum)
+{
+	return read_value(reader, datum, false);
+}
+
+struct varlena *
+vk_toast_reader_try(VkToastReader *reader, Datum datum)
+{
+	return read_value(reader, datum, true);
 }
 
 void

@@ -22,6 +22,11 @@ extern VkToastReader *vk_toast_reader_create(Relation heap);
  * the reader's, and is valid until the next call.  No pin is kept.
  */
 extern struct varlena *vk_toast_reader_value(VkToastReader *reader, Datum value);
+/*
+ * The same for a row that may be dead: NULL where its chunks are not there any
+ * more, or not all of them.
+ */
+extern struct varlena *vk_toast_reader_try(VkToastReader *reader, Datum value);
 extern void vk_toast_reader_close(VkToastReader *reader);
 
 #endif							/* VK_TOAST_READER_H */

@@ -15,6 +15,9 @@
  *
  *	  Refine pages and retired lists are not read.
  *
+ *	  A pass also counts what it sees, for the planner and for upkeep (upkeep.c),
+ *	  which amvacuumcleanup does last.
+ *
  * IDENTIFICATION
  *	  src/am/vacuum.c
  *
@@ -23,16 +26,21 @@
 #include "postgres.h"
 #include "vk_compat.h"
 
+#include <math.h>
+
+#include "access/table.h"
 #include "commands/vacuum.h"
 #include "miscadmin.h"
 #include "port/pg_bitutils.h"
 #include "storage/indexfsm.h"
-#include "storage/lmgr.h"
 
-#include "am/am.h"
+#include "am/upkeep.h"
 
 /* blocks that may begin on one page: they have a line of code at least */
 #define PAGE_BLOCKS		(VK_PAGE_LINES / (VK_BLOCK_HEAD_LINES + 1) + 1)
+
+/* without dead rows lists are counted where the table has changed by this part */
+#define COUNT_AGAIN		0.05
 
 typedef struct VacuumPass
 {
@@ -47,6 +55,8 @@ typedef struct VacuumPass
 	/* mutable state: rows of all lists so far, rest lists apart */
 	double		live;
 	double		dead;
+	double		removed;
+	double		residuals;		/* sum of |row - centre| of the live ones */
 } VacuumPass;
 
 /* what a pass found in the lists of one directory page */
@@ -58,10 +68,14 @@ typedef struct SlotCounts
 	uint32		dead;
 } SlotCounts;
 
+/* core does not expect to be asked about a row that cannot exist */
 static bool
-row_is_dead(VacuumPass *pass, ItemPointer tid)
+row_is_dead(VacuumPass *pass, Buffer buffer, ItemPointer tid)
 {
-	return pass->callback(tid, pass->callback_state);
+	if (unlikely(!ItemPointerIsValid(tid)))
+		vk_corrupt(pass->index, BufferGetBlockNumber(buffer),
+				   "A row has no place in the table.");
+	return pass->callback != NULL && pass->callback(tid, pass->callback_state);
 }
 
 /*
@@ -89,11 +103,16 @@ find_dead(VacuumPass *pass, Buffer buffer, uint16 *dead, SlotCounts *counts)
 		{
 			int			lane = pg_rightmost_one_pos32(lanes);
 
-			if (row_is_dead(pass, &top->tids[lane]))
+			if (row_is_dead(pass, buffer, &top->tids[lane]))
 				dead[i] |= 1 << lane;
 		}
 		found |= dead[i] != 0;
-		kept = pg_popcount32(live & ~(uint32) dead[i]);
+		live &= ~(uint32) dead[i];
+		kept = pg_popcount32(live);
+		pass->residuals +=
+			vk_annotation_residuals(&pass->layout->coder,
+									vk_page_line(page, line + pass->layout->annotation_line),
+									top->head.scale, live);
 		counts->live += kept;
 		counts->dead += count - kept;
 	}
@@ -117,7 +136,7 @@ clear_dead(VacuumPass *pass, Buffer buffer, const uint16 *dead)
 	{
 		VkBlockTop *top = vk_block_top(page, line);
 
-		pass->stats->tuples_removed += pg_popcount32(top->head.live & dead[i]);
+		pass->removed += pg_popcount32(top->head.live & dead[i]);
 		top->head.live &= ~dead[i];
 		line = vk_next_head(pass->layout, page, line);
 	}
@@ -159,14 +178,15 @@ vacuum_list(VacuumPass *pass, uint32 number, const VkSlot *slot,
  * find_dead_rest -- does a rest page hold dead rows?
  */
 static bool
-find_dead_rest(VacuumPass *pass, Page page)
+find_dead_rest(VacuumPass *pass, Buffer buffer)
 {
+	Page		page = BufferGetPage(buffer);
 	ItemPointerData *tids = vk_page_payload(page);
 	int			count = Min(vk_page_head(page)->count, VK_REST_ENTRIES);
 	bool		found = false;
 
 	for (int i = 0; i < count; i++)
-		found |= row_is_dead(pass, &tids[i]);
+		found |= row_is_dead(pass, buffer, &tids[i]);
 	return found;
 }
 
@@ -184,11 +204,11 @@ clear_dead_rest(VacuumPass *pass, Buffer buffer)
 	int			kept = 0;
 
 	for (int i = 0; i < count; i++)
-		if (!row_is_dead(pass, &tids[i]))
+		if (!row_is_dead(pass, buffer, &tids[i]))
 			tids[kept++] = tids[i];
 	memset(&tids[kept], 0, (count - kept) * sizeof(ItemPointerData));
 	head->count = kept;
-	pass->stats->tuples_removed += count - kept;
+	pass->removed += count - kept;
 	GenericXLogFinish(state);
 }
 
@@ -210,7 +230,7 @@ vacuum_rest(VacuumPass *pass, uint32 number, const VkSlot *slot,
 		buffer = vk_read_chain_page(pass->index, block, VK_PAGE_REST, number,
 									slot->born, position, BUFFER_LOCK_SHARE);
 		page = BufferGetPage(buffer);
-		if (find_dead_rest(pass, page))
+		if (find_dead_rest(pass, buffer))
 		{
 			LockBuffer(buffer, BUFFER_LOCK_UNLOCK);
 			LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
@@ -268,10 +288,11 @@ vacuum_directory_page(VacuumPass *pass, uint32 first)
 		uint32		number = first + i;
 		VkSlot		slot;
 
-		if (number == VK_SLOT_CENTERS || number >= pass->meta.slots)
-			continue;
+		if (number >= pass->meta.slots)
+			break;
 		vk_slot_read(pass->index, &pass->meta, number, &slot);
-		if (!vk_slot_visible(&slot, pass->meta.epoch))
+		if (vk_slot_has_centers(number, &slot) ||
+			!vk_slot_visible(&slot, pass->meta.epoch))
 			continue;
 
 		counts[i].seen = true;
@@ -291,6 +312,9 @@ vacuum_directory_page(VacuumPass *pass, uint32 first)
 
 /*
  * write_totals -- store what a pass found in all lists
+ *
+ * Rows that were appended since the last pass are those that there are more of,
+ * dead or alive; operations keep the counts up to date.
  */
 static void
 write_totals(VacuumPass *pass)
@@ -299,11 +323,14 @@ write_totals(VacuumPass *pass)
 									  BUFFER_LOCK_EXCLUSIVE);
 	GenericXLogState *state = GenericXLogStart(pass->index);
 	VkMeta	   *meta = vk_page_meta(GenericXLogRegisterBuffer(state, buffer, 0));
+	double		appended = pass->live + pass->dead - meta->live_rows - meta->dead_rows;
 
 	if (meta->live_rows != pass->live || meta->dead_rows != pass->dead)
 	{
 		meta->live_rows = pass->live;
 		meta->dead_rows = pass->dead;
+		meta->changed_rows += Max(appended, 0) + pass->removed;
+		meta->residual = pass->live > 0 ? pass->residuals / pass->live : 0;
 		GenericXLogFinish(state);
 	}
 	else
@@ -312,22 +339,20 @@ write_totals(VacuumPass *pass)
 }
 
 /*
- * vk_bulkdelete -- ambulkdelete
+ * pass_over -- show all rows to the callback (NULL: none is dead), and count
  */
-IndexBulkDeleteResult *
-vk_bulkdelete(IndexVacuumInfo *info, IndexBulkDeleteResult *stats,
-			  IndexBulkDeleteCallback callback, void *state)
+static void
+pass_over(Relation index, IndexBulkDeleteResult *stats,
+		  IndexBulkDeleteCallback callback, void *state)
 {
 	VacuumPass	pass = {0};
 
-	if (stats == NULL)
-		stats = palloc0(sizeof(IndexBulkDeleteResult));
+	vk_upkeep_lock(index);
+	vk_operation_clean_up(index);
 
-	LockPage(info->index, VK_META_BLOCK, ExclusiveLock);
-
-	pass.index = info->index;
-	pass.layout = vk_index_copy(info->index, CurrentMemoryContext);
-	vk_meta_read(info->index, &pass.meta);
+	pass.index = index;
+	pass.layout = vk_index_copy(index, CurrentMemoryContext);
+	vk_meta_read(index, &pass.meta);
 	pass.callback = callback;
 	pass.callback_state = state;
 	pass.stats = stats;
@@ -337,11 +362,63 @@ vk_bulkdelete(IndexVacuumInfo *info, IndexBulkDeleteResult *stats,
 		vacuum_directory_page(&pass, first);
 	write_totals(&pass);
 
-	UnlockPage(info->index, VK_META_BLOCK, ExclusiveLock);
+	vk_upkeep_unlock(index);
 
-	stats->num_pages = RelationGetNumberOfBlocks(info->index);
+	stats->tuples_removed += pass.removed;
+	stats->num_pages = RelationGetNumberOfBlocks(index);
 	stats->estimated_count = false;
+}
+
+/*
+ * vk_bulkdelete -- ambulkdelete
+ */
+IndexBulkDeleteResult *
+vk_bulkdelete(IndexVacuumInfo *info, IndexBulkDeleteResult *stats,
+			  IndexBulkDeleteCallback callback, void *state)
+{
+	if (stats == NULL)
+		stats = palloc0(sizeof(IndexBulkDeleteResult));
+	pass_over(info->index, stats, callback, state);
 	return stats;
+}
+
+void
+vk_count_lists(Relation index)
+{
+	IndexBulkDeleteResult unused = {0};
+
+	pass_over(index, &unused, NULL, NULL);
+}
+
+/* has the table grown or shrunk so much that the counts are out of date? */
+static bool
+counts_are_old(IndexVacuumInfo *info)
+{
+	VkMeta		meta;
+
+	vk_meta_read(info->index, &meta);
+	return info->num_heap_tuples >= 0 &&
+		fabs(info->num_heap_tuples - meta.live_rows) >
+		COUNT_AGAIN * Max(meta.live_rows, 1);
+}
+
+/* upkeep, as far as the table's state asks for it */
+static void
+keep_well(IndexVacuumInfo *info)
+{
+	Relation	heap = table_open(info->index->rd_index->indrelid, NoLock);
+	VkUpkeepReport report;
+
+	vk_upkeep_run(info->index, heap, &report);
+	if (report.operations > 0)
+		ereport(info->message_level,
+				(errcode(ERRCODE_SUCCESSFUL_COMPLETION),
+				 errmsg("index \"%s\": " INT64_FORMAT " rows of " INT64_FORMAT
+						" lists were rewritten into " INT64_FORMAT " lists",
+						RelationGetRelationName(info->index),
+						report.rewritten.rows, report.rewritten.old_lists,
+						report.rewritten.new_lists)));
+	table_close(heap, NoLock);
 }
 
 /*
@@ -350,20 +427,23 @@ vk_bulkdelete(IndexVacuumInfo *info, IndexBulkDeleteResult *stats,
 IndexBulkDeleteResult *
 vk_vacuumcleanup(IndexVacuumInfo *info, IndexBulkDeleteResult *stats)
 {
+	VkMeta		meta;
+
 	if (info->analyze_only)
 		return stats;
 
 	if (stats == NULL)
 	{
-		VkMeta		meta;
-
-		/* inserts do not keep the count up to date */
-		vk_meta_read(info->index, &meta);
 		stats = palloc0(sizeof(IndexBulkDeleteResult));
-		stats->num_index_tuples = meta.live_rows;
 		stats->estimated_count = true;
+		if (counts_are_old(info))
+			pass_over(info->index, stats, NULL, NULL);
 	}
+	keep_well(info);
 
+	vk_meta_read(info->index, &meta);
+	if (stats->estimated_count)
+		stats->num_index_tuples = meta.live_rows;
 	IndexFreeSpaceMapVacuum(info->index);
 	stats->num_pages = RelationGetNumberOfBlocks(info->index);
 	return stats;

@@ -39,6 +39,16 @@
 #define LATE_WORK		0.5
 #define LATE_WORK_WITHIN	0.33
 
+/*
+ * Lists that count as late at least, times (1 - target); those that a summary
+ * excludes are lists too.  The rows that meet a condition come in clusters as all
+ * rows do: what a list brings is one observation, however many rows it is.
+ */
+#define LATE_LISTS		0.4
+
+/* rows of the answer that may come late, divided by (1 - target) and their number */
+#define LATE_ROWS		0.25
+
 double
 vk_work_found(const VkSearch *search)
 {
@@ -109,9 +119,9 @@ vk_work_wanted(VkSearch *search)
 	return k > last ? work * pow(k / last, BEYOND_CURVE) : work;
 }
 
-/* the first list begun when that much work had been done */
+/* the first list begun when that much work had been done, or as that list by rank */
 static int64
-visit_after(const VkSearch *search, double rows)
+visit_after(const VkSearch *search, double rows, double probed)
 {
 	int64		low = 0;
 	int64		high = search->visit_count;
@@ -119,8 +129,9 @@ visit_after(const VkSearch *search, double rows)
 	while (low < high)
 	{
 		int64		middle = (low + high) / 2;
+		const VkVisit *visit = &search->visits[middle];
 
-		if (search->visits[middle].rows < rows)
+		if (visit->rows < rows && visit->probed <= probed)
 			low = middle + 1;
 		else
 			high = middle;
@@ -143,10 +154,13 @@ is_settled(const VkSearch *search)
 	const VkCandidates *candidates = &search->candidates;
 	bool		within = !isinf(round->radius);
 	double		late_share = within ? LATE_WORK_WITHIN : LATE_WORK;
-	int64		late_visit = visit_after(search, search->rows * (1 - late_share));
+	double		early_lists = search->probed - rint(LATE_LISTS / (1 - vk_target_recall));
+	int64		late_visit = visit_after(search, search->rows * (1 - late_share), early_lists);
 	double		found = vk_work_found(search);
 	double		late = 0;
 
+	if (early_lists < 0)
+		return false;
 	if (within && found < round->total)
 	{
 		if (late_visit < search->visit_count)
@@ -161,7 +175,7 @@ is_settled(const VkSearch *search)
 			late += candidates->entries[i].upper <= candidates->threshold &&
 				VK_VISIT(candidates->entries[i].slot) >= late_visit;
 	}
-	return late <= found * (1 - vk_target_recall) / 4;
+	return late <= found * (1 - vk_target_recall) * LATE_ROWS;
 }
 
 /*

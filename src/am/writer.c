@@ -8,9 +8,8 @@
  *	  and copied into its buffer once it is complete; nothing is WAL-logged
  *	  here, the build logs the whole fork at its end.
  *
- *	  The number of rows of a list is known before it is written, so that its
- *	  block pages can be laid out contiguously, followed by its refine pages,
- *	  although both fill at the same time.
+ *	  Pages lie where their numbers say: a list's block pages one after the
+ *	  other, then its refine pages (list_writer.c).
  *
  * IDENTIFICATION
  *	  src/am/writer.c
@@ -28,8 +27,9 @@
 
 /* copy a complete page to its block, extending the fork up to there */
 static void
-put_page(VkWriter *writer, BlockNumber block, const char *image)
+put_page(void *arg, BlockNumber block, const char *image)
 {
+	VkWriter   *writer = arg;
 	Buffer		buffer;
 
 	CHECK_FOR_INTERRUPTS();
@@ -51,143 +51,38 @@ put_page(VkWriter *writer, BlockNumber block, const char *image)
 	UnlockReleaseBuffer(buffer);
 }
 
-/* ---- chains ---- */
-
-/* a chain without pages; reserve > 0 gives it that many contiguous blocks */
-static void
-chain_init(VkWriter *writer, VkChain *chain, uint16 kind, uint32 slot,
-		   BlockNumber reserve)
-{
-	chain->kind = kind;
-	chain->slot = slot;
-	chain->head = chain->block = InvalidBlockNumber;
-	chain->position = 0;
-	chain->used = 0;
-	chain->end = 0;
-	if (reserve > 0)
-	{
-		chain->head = writer->allocated;
-		writer->allocated += reserve;
-		chain->end = writer->allocated;
-	}
-}
-
-/* number of the chain's next page */
 static BlockNumber
-chain_next(VkWriter *writer, VkChain *chain)
+reserve_pages(void *arg, BlockNumber pages)
 {
-	if (chain->end == 0)
-		return writer->allocated++;
-	if (chain->block == InvalidBlockNumber)
-		return chain->head;
-	if (chain->block + 1 >= chain->end)
-		elog(ERROR, "list of slot %u is longer than its extent", chain->slot);
-	return chain->block + 1;
+	VkWriter   *writer = arg;
+	BlockNumber first = writer->allocated;
+
+	writer->allocated += pages;
+	return first;
 }
 
-static void
-chain_put(VkWriter *writer, VkChain *chain)
-{
-	if (chain->block != InvalidBlockNumber)
-		put_page(writer, chain->block, chain->image.data);
-}
-
-/* complete the page in memory, if any, and begin the next */
-static void
-chain_page(VkWriter *writer, VkChain *chain, uint64 born)
-{
-	BlockNumber next = chain_next(writer, chain);
-
-	if (chain->block == InvalidBlockNumber)
-		chain->head = next;
-	else
-	{
-		vk_page_head((Page) chain->image.data)->next = next;
-		chain_put(writer, chain);
-		chain->position++;
-	}
-
-	memset(chain->image.data, 0, BLCKSZ);
-	vk_page_init((Page) chain->image.data, chain->kind, chain->slot, born,
-				 chain->position);
-	chain->block = next;
-	chain->used = 0;
-}
-
-static inline VkPageHead *
-chain_head(VkChain *chain)
-{
-	return vk_page_head((Page) chain->image.data);
-}
-
-/*
- * Append bytes to a chain whose pages hold `limit` payload bytes each; count
- * says what one entry is (0: entries are not counted).
- */
-static void
-chain_append(VkWriter *writer, VkChain *chain, uint64 born,
-			 const void *data, Size size, Size limit, bool counted)
-{
-	const char *from = data;
-
-	while (size > 0)
-	{
-		Size		piece;
-
-		if (chain->block == InvalidBlockNumber || chain->used == limit)
-			chain_page(writer, chain, born);
-		piece = Min(size, limit - chain->used);
-		memcpy((char *) vk_page_payload((Page) chain->image.data) + chain->used,
-			   from, piece);
-		chain->used += piece;
-		if (counted)
-			chain_head(chain)->count++;
-		from += piece;
-		size -= piece;
-	}
-}
+static const VkPageSink build_sink = {reserve_pages, put_page};
 
 /* ---- lists ---- */
 
-/* pages that a list of so many blocks takes */
-static BlockNumber
-block_pages(int head_lines, int block_lines, int64 blocks)
-{
-	BlockNumber page = 0;
-	int			line = 1;
-
-	for (int64 i = 0; i < blocks; i++)
-	{
-		if (line + head_lines - 1 > VK_PAGE_LINES)
-		{
-			page++;
-			line = 1;
-		}
-		line += block_lines;
-		page += (line - 1) / VK_PAGE_LINES;
-		line = (line - 1) % VK_PAGE_LINES + 1;
-	}
-	return page + (line > 1 ? 1 : 0);
-}
-
 /*
- * The summaries of the list begun, on a new page where its slot is the first of
- * one.  Lists are written in the order of their slots.
+ * The summaries of the list to begin, on a new page where its slot is the first
+ * of one.  Lists are written in the order of their slots.
  */
-static void
-begin_summaries(VkWriter *writer)
+static VkSummary *
+begin_summaries(VkWriter *writer, uint32 number)
 {
 	VkChain    *chain = &writer->summary;
+	const VkIndex *vk = writer->lists.vk;
 	Page		page = (Page) chain->image.data;
 
-	if (vk_summary_first(writer->vk, writer->number) == writer->number)
+	if (vk_summary_first(vk, number) == number)
 	{
-		chain_put(writer, chain);
+		vk_chain_put(chain, &writer->lists.target);
 		chain->block = writer->allocated++;
-		vk_summary_page_init(writer->vk, page, writer->number);
+		vk_summary_page_init(vk, page, number);
 	}
-	writer->summaries = vk_summary_on_page(writer->vk, page, writer->number);
-	writer->list.summary = chain->block;
+	return vk_summary_on_page(vk, page, number);
 }
 
 /*
@@ -196,139 +91,13 @@ begin_summaries(VkWriter *writer)
 void
 vk_writer_begin(VkWriter *writer, const VkCoder *coder, uint32 slot, int64 rows)
 {
-	int64		blocks = (rows + VK_LANES - 1) / VK_LANES;
-	int64		refine_bytes = rows * coder->refine_size;
+	VkListWriter *lists = &writer->lists;
+	bool		summarized = lists->vk->attributes > 0 && slot >= VK_SLOT_FIRST_LIST;
+	VkSummary  *summaries = summarized ? begin_summaries(writer, slot) : NULL;
 
-	writer->coder = coder;
-	writer->number = slot;
-	writer->rows = rows;
-	vk_slot_init(&writer->list, BORN);
-	if (writer->vk->attributes > 0 && slot >= VK_SLOT_FIRST_LIST)
-		begin_summaries(writer);
-	chain_init(writer, &writer->blocks, VK_PAGE_BLOCK, slot,
-			   block_pages(writer->vk->head_lines, writer->vk->block_lines, blocks));
-	chain_init(writer, &writer->refine, VK_PAGE_REFINE, slot,
-			   (refine_bytes + VK_PAYLOAD_SIZE - 1) / VK_PAYLOAD_SIZE);
-	if (rows > 0)
-	{
-		writer->list.head = writer->blocks.head;
-		writer->list.extent_start = writer->blocks.head;
-		writer->list.extent_length = writer->blocks.end - writer->blocks.head;
-		writer->list.refine_head = writer->refine.head;
-		if (writer->refine.end > 0)
-			writer->list.refine_tail = writer->refine.end - 1;
-	}
-}
-
-/*
- * Find the line that the block in memory begins at, on a new page where its
- * head does not fit, and note on the page where the block is.
- */
-static void
-open_block_head(VkWriter *writer, int64 first_row)
-{
-	VkChain    *chain = &writer->blocks;
-	VkPageHead *head;
-	int			line;
-
-	if (chain->block == InvalidBlockNumber ||
-		chain->used + writer->vk->head_lines > VK_PAGE_LINES)
-	{
-		if (chain->block != InvalidBlockNumber)
-			chain_head(chain)->flags |= VK_PAGE_FULL;
-		chain_page(writer, chain, BORN);
-	}
-
-	head = chain_head(chain);
-	line = chain->used + 1;
-	if (head->first_head == 0)
-	{
-		head->first_head = line;
-		if (writer->coder->refine_size > 0)
-		{
-			int64		byte = first_row * writer->coder->refine_size;
-
-			head->refine_position = byte / VK_PAYLOAD_SIZE;
-			head->refine_page = writer->refine.head + head->refine_position;
-			head->refine_offset = byte % VK_PAYLOAD_SIZE;
-		}
-	}
-	head->last_head = line;
-	writer->list.tail = chain->block;
-}
-
-/* write the block in memory, whose first row is row first_row of the list */
-static void
-put_block(VkWriter *writer, int64 first_row, bool last)
-{
-	VkChain    *chain = &writer->blocks;
-	const char *from = writer->block;
-	int			lines = writer->vk->block_lines;
-
-	open_block_head(writer, first_row);
-	while (lines > 0)
-	{
-		int			piece;
-
-		if (chain->used == VK_PAGE_LINES)
-		{
-			if (!last)
-				chain_head(chain)->flags |= VK_PAGE_FULL;
-			chain_page(writer, chain, BORN);
-		}
-		piece = Min(lines, VK_PAGE_LINES - (int) chain->used);
-		memcpy(vk_page_line((Page) chain->image.data, chain->used + 1), from,
-			   piece * VK_LINE_SIZE);
-		chain->used += piece;
-		from += piece * VK_LINE_SIZE;
-		lines -= piece;
-	}
-	memset(writer->block, 0, writer->vk->block_lines * VK_LINE_SIZE);
-}
-
-/*
- * vk_writer_add -- append a row to the list begun
- */
-void
-vk_writer_add(VkWriter *writer, ItemPointer tid, const VkRowCode *code,
-			  const VkAttributes *attributes)
-{
-	const VkCoder *coder = writer->coder;
-	VkBlockTop *top = (VkBlockTop *) writer->block;
-	int64		row = writer->list.live;
-	int			lane = row % VK_LANES;
-	char	   *to;
-
-	if (row >= writer->rows)
-		elog(ERROR, "more rows than expected in list of slot %u",
-			 writer->number);
-
-	if (lane == 0)
-		top->head.scale = vk_block_scale(code);
-	top->tids[lane] = *tid;
-	top->head.live |= 1 << lane;
-	top->head.count = lane + 1;
-	vk_annotation_put(coder,
-					  writer->block + writer->vk->annotation_line * VK_LINE_SIZE,
-					  top->head.scale, lane, code);
-	if (attributes != NULL)
-	{
-		vk_attributes_put(writer->vk, top, lane, attributes);
-		if (writer->vk->attributes > 0)
-			vk_summary_add_row(writer->vk, writer->summaries, attributes);
-	}
-
-	to = writer->block + writer->vk->head_lines * VK_LINE_SIZE + 4 * lane;
-	for (int i = 0; i < coder->lines; i++)
-		memcpy(to + i * VK_LINE_SIZE, code->lane + 4 * i, 4);
-
-	if (coder->refine_size > 0)
-		chain_append(writer, &writer->refine, BORN, code->refine,
-					 coder->refine_size, VK_PAYLOAD_SIZE, false);
-
-	writer->list.live++;
-	if (lane == VK_LANES - 1 || row == writer->rows - 1)
-		put_block(writer, row - lane, row == writer->rows - 1);
+	vk_list_writer_begin(lists, coder, slot, rows, summaries);
+	if (summarized)
+		lists->list.summary = writer->summary.block;
 }
 
 /* ---- directory ---- */
@@ -342,7 +111,7 @@ directory_page(VkWriter *writer)
 	if (chain->block == VK_DIRECTORY_BLOCK)
 		memcpy(writer->first_directory.data, chain->image.data, BLCKSZ);
 	else
-		chain_put(writer, chain);
+		vk_chain_put(chain, &writer->lists.target);
 
 	if (writer->ndirectories == writer->max_directories)
 	{
@@ -386,13 +155,8 @@ put_slot(VkWriter *writer, uint32 number, const VkSlot *slot)
 void
 vk_writer_end(VkWriter *writer)
 {
-	if (writer->list.live != writer->rows)
-		elog(ERROR, "list of slot %u has %u rows, expected " INT64_FORMAT,
-			 writer->number, writer->list.live, writer->rows);
-
-	chain_put(writer, &writer->blocks);
-	chain_put(writer, &writer->refine);
-	put_slot(writer, writer->number, &writer->list);
+	vk_list_writer_end(&writer->lists);
+	put_slot(writer, writer->lists.number, &writer->lists.list);
 }
 
 /*
@@ -403,7 +167,8 @@ vk_writer_rest(VkWriter *writer, uint32 slot, ItemPointer tid)
 {
 	int			i = slot - VK_SLOT_REST_NAN;
 
-	chain_append(writer, &writer->rest[i], BORN, tid, sizeof(ItemPointerData),
+	vk_chain_add(&writer->rest[i], &writer->lists.target, tid,
+				 sizeof(ItemPointerData),
 				 VK_REST_ENTRIES * sizeof(ItemPointerData), true);
 	writer->rest_rows[i]++;
 }
@@ -414,13 +179,14 @@ vk_writer_rest(VkWriter *writer, uint32 slot, ItemPointer tid)
 BlockNumber
 vk_writer_mean(VkWriter *writer, const float *mean, int dim)
 {
+	const VkPageTarget *target = &writer->lists.target;
 	VkChain		chain;
 
-	chain_init(writer, &chain, VK_PAGE_MEAN, 0, 0);
+	vk_chain_init(&chain, target, VK_PAGE_MEAN, 0, 0, 0);
 	for (int i = 0; i < dim; i++)
-		chain_append(writer, &chain, 0, &mean[i], sizeof(float),
-					 VK_PAYLOAD_SIZE, true);
-	chain_put(writer, &chain);
+		vk_chain_add(&chain, target, &mean[i], sizeof(float), VK_PAYLOAD_SIZE,
+					 true);
+	vk_chain_put(&chain, target);
 
 	return chain.head;
 }
@@ -435,14 +201,13 @@ vk_writer_init(VkWriter *writer, const VkIndex *vk, Relation index)
 
 	memset(writer, 0, sizeof(VkWriter));
 	writer->index = index;
-	writer->vk = vk;
 	writer->allocated = VK_DIRECTORY_BLOCK + 1;
-	writer->block = palloc0(vk->block_lines * VK_LINE_SIZE);
+	vk_list_writer_init(&writer->lists, vk, &build_sink, writer, BORN);
 	writer->summary.block = InvalidBlockNumber;
 
 	for (int i = 0; i < 2; i++)
-		chain_init(writer, &writer->rest[i], VK_PAGE_REST,
-				   VK_SLOT_REST_NAN + i, 0);
+		vk_chain_init(&writer->rest[i], &writer->lists.target, VK_PAGE_REST,
+					  VK_SLOT_REST_NAN + i, BORN, 0);
 
 	writer->directory.block = InvalidBlockNumber;
 	writer->max_directories = 64;
@@ -508,6 +273,7 @@ vk_writer_meta(Relation index, const VkMeta *meta)
 void
 vk_writer_finish(VkWriter *writer, VkMeta *meta)
 {
+	const VkPageTarget *target = &writer->lists.target;
 	PGAlignedBlock image;
 
 	for (int i = 0; i < 2; i++)
@@ -519,12 +285,12 @@ vk_writer_finish(VkWriter *writer, VkMeta *meta)
 		slot.head = chain->head;
 		slot.tail = chain->block;
 		slot.live = writer->rest_rows[i];
-		chain_put(writer, chain);
+		vk_chain_put(chain, target);
 		put_slot(writer, VK_SLOT_REST_NAN + i, &slot);
 	}
 
-	chain_put(writer, &writer->summary);
-	chain_put(writer, &writer->directory);
+	vk_chain_put(&writer->summary, target);
+	vk_chain_put(&writer->directory, target);
 	if (writer->ndirectories > 1)
 		put_page(writer, VK_DIRECTORY_BLOCK, writer->first_directory.data);
 	put_maps(writer, meta);

@@ -228,6 +228,7 @@ fill_floats(VkKernels *kernels)
 	kernels->pair_cosine[VK_F16] = pair_cosine_f16;
 	kernels->pair_cosine[VK_BF16] = pair_cosine_bf16;
 	kernels->pair_dot_f64 = pair_dot_f64;
+	/* NOLINTNEXTLINE(misc-redundant-expression): formats are counted from F16 */
 	kernels->scan_float[VK_FORMAT_F16 - VK_FORMAT_F16] = scan_f16;
 	kernels->scan_float[VK_FORMAT_F32 - VK_FORMAT_F16] = scan_f32;
 	kernels->scan_float[VK_FORMAT_BF16 - VK_FORMAT_F16] = scan_bf16;

@@ -22,7 +22,6 @@
 
 #define HALF_INFINITY		0x7C00
 #define TANGENT_MAX			65535	/* "no bound" */
-#define REFINE_HEAD			12		/* N f32, a f32, E half, 0 */
 
 /* a row's E is stored this much too large, against the roundings of a reader */
 #define ERROR_MARGIN		(1 + 0x1p-20)
@@ -88,7 +87,7 @@ vk_refine_size(int refine_bits, int dim)
 {
 	if (refine_bits == 0)
 		return 0;
-	return (REFINE_HEAD + (dim * refine_bits + 7) / 8 + 3) / 4 * 4;
+	return (VK_REFINE_HEAD + (dim * refine_bits + 7) / 8 + 3) / 4 * 4;
 }
 
 void
@@ -323,7 +322,7 @@ encode_refine(const VkCoder *coder, const float *y, double norm2, bool bounded,
 	const VkFormat format = coder->refine_bits == 8 ? VK_FORMAT_B8 : VK_FORMAT_B4;
 	FoundCode	found = find_code(y, bounded ? norm2 : 0, dim, format, work);
 	uint16_t	error = HALF_INFINITY;
-	uint8_t    *code = refine + REFINE_HEAD;
+	uint8_t    *code = refine + VK_REFINE_HEAD;
 
 	if (bounded)
 		error = norm2 > 0 ?
@@ -414,7 +413,7 @@ vk_refine_center(const uint8_t *refine, int dim, int8_t *code, float *a)
 
 	memcpy(&norm2, refine, 4);
 	memcpy(a, refine + 4, 4);
-	refine += REFINE_HEAD;
+	refine += VK_REFINE_HEAD;
 	/* u - 128 flips the top bit; by words, since bytes may alias anything */
 	for (; i + 8 <= dim; i += 8)
 	{
@@ -439,7 +438,31 @@ vk_refine_from_center(const int8_t *code, float a, int dim, uint8_t *refine)
 	refine_head_put(refine, (float) (norm * norm), a,
 					vk_norm2_in_range(norm * norm) ? 0 : HALF_INFINITY);
 	for (int i = 0; i < dim; i++)
-		refine[REFINE_HEAD + i] = (uint8_t) (code[i] + 128);
+		refine[VK_REFINE_HEAD + i] = (uint8_t) (code[i] + 128);
+}
+
+double
+vk_annotation_residuals(const VkCoder *coder, const void *annotation,
+						float block_scale, uint32_t lanes)
+{
+	double		sum = 0;
+	float		norms[VK_LANES];
+
+	if (coder->metric == VK_METRIC_L1)
+		return 0;
+	if (!coder->flat)
+		vk_kernels->half_to_float(((const VkListAnnotation *) annotation)->norm,
+								  VK_LANES, norms);
+	for (int lane = 0; lane < VK_LANES; lane++)
+	{
+		double		norm = coder->flat ?
+			sqrt(((const VkFlatAnnotation *) annotation)->norm2[lane]) :
+			(double) norms[lane] * block_scale;
+
+		if (lanes & (1U << lane) && isfinite(norm))
+			sum += norm;
+	}
+	return sum;
 }
 
 float
@@ -537,4 +560,73 @@ vk_annotation_put(const VkCoder *coder, void *annotation, float block_scale,
 		flat_annotation_put(coder, annotation, lane, row);
 	else
 		list_annotation_put(coder, annotation, block_scale, lane, row);
+}
+
+/* what a half stands for */
+static float
+half_value(uint16_t half)
+{
+	float		value;
+
+	vk_kernels->half_to_float(&half, 1, &value);
+	return value;
+}
+
+static void
+flat_annotation_get(const VkCoder *coder, const VkFlatAnnotation *annotation,
+					int lane, VkRowCode *out)
+{
+	out->norm2 = annotation->norm2[lane];
+	out->norm = sqrtf(out->norm2);
+	out->a = half_value(annotation->a[lane]) * coder->code_unit * out->norm;
+	out->error = half_value(annotation->error[lane]) * out->norm;
+}
+
+static void
+list_annotation_get(const VkCoder *coder, const VkListAnnotation *annotation,
+					float block_scale, int lane, VkRowCode *out)
+{
+	uint16_t	tangent = annotation->tangent[lane];
+
+	out->norm = half_value(annotation->norm[lane]) * block_scale;
+	out->norm2 = out->norm * out->norm;
+	out->a = half_value(annotation->a[lane]) * coder->code_unit * out->norm;
+	out->error = tangent == TANGENT_MAX ? INFINITY : tangent * out->norm / TANGENT_MAX;
+}
+
+static void
+grid_annotation_get(const VkCoder *coder, const void *annotation,
+					float block_scale, int lane, VkRowCode *out)
+{
+	const VkFlatAnnotation *flat = annotation;
+	const VkListAnnotation *list = annotation;
+
+	out->norm2 = 0;
+	out->norm = coder->step * coder->dim;
+	out->a = coder->flat ? 0 : half_value(list->a[lane]) * block_scale;
+	out->error = coder->flat ? flat->norm2[lane] : half_value(list->norm[lane]) * block_scale;
+}
+
+void
+vk_annotation_get(const VkCoder *coder, const void *annotation,
+				  float block_scale, int lane, VkRowCode *out)
+{
+	if (coder->metric == VK_METRIC_L1)
+		grid_annotation_get(coder, annotation, block_scale, lane, out);
+	else if (coder->flat)
+		flat_annotation_get(coder, annotation, lane, out);
+	else
+		list_annotation_get(coder, annotation, block_scale, lane, out);
+}
+
+void
+vk_refine_head(const uint8_t *refine, VkRowCode *out)
+{
+	uint16_t	error;
+
+	memcpy(&out->norm2, refine, 4);
+	memcpy(&out->a, refine + 4, 4);
+	memcpy(&error, refine + 8, 2);
+	out->norm = sqrtf(out->norm2);
+	out->error = half_value(error) * out->norm;
 }

@@ -411,12 +411,12 @@ copy_centroid(const VkKmeansWork *work, const Cell *cell, int list, int64_t row)
 }
 
 /*
- * Move a random choice of n of count rows to the front of rows.
+ * Move a random choice of n of the rows, of all if there are fewer, to the front.
  */
 static void
 choose_rows(VkRandom *random, int32_t *rows, int64_t count, int64_t n)
 {
-	for (int64_t i = 0; i < n; i++)
+	for (int64_t i = 0; i < n && i < count; i++)
 	{
 		int64_t		j = i + vk_seeded_below(random, count - i);
 		int32_t		swap = rows[i];

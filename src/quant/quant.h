@@ -183,6 +183,15 @@ extern void vk_refine_from_center(const int8_t *code, float a, int dim,
 extern void vk_annotation_put(const VkCoder *coder, void *annotation,
 							  float block_scale, int lane,
 							  const VkRowCode *row);
+/* sum of |y| of the rows in those lanes, y being what was coded; 0 for L1 */
+extern double vk_annotation_residuals(const VkCoder *coder, const void *annotation,
+									  float block_scale, uint32_t lanes);
+/* the other way, for reports: norm2, norm, a and error as a reader decodes them */
+extern void vk_annotation_get(const VkCoder *coder, const void *annotation,
+							  float block_scale, int lane, VkRowCode *out);
+#define VK_REFINE_HEAD	12		/* bytes: N f32, a f32, E half, 0 */
+/* the same of the head of a refine code */
+extern void vk_refine_head(const uint8_t *refine, VkRowCode *out);
 /* block_scale for a block opened by this row: |r|, or 1 where that is 0 or
  * not a normal number */
 extern float vk_block_scale(const VkRowCode *row);
@@ -310,7 +319,8 @@ extern void vk_kmeans_piece(VkKmeansWork *work, const VkKmeansJob *job,
 							int64_t piece);
 
 /* centroids packed for assignment of many rows */
-typedef struct VkAssigner
+typedef struct VkAssigner VkAssigner;
+struct VkAssigner
 {
 	int			dim;
 	int			lists;
@@ -321,7 +331,15 @@ typedef struct VkAssigner
 	int32_t    *dots;			/* VK_ASSIGN_ROWS x 16 x a chunk of blocks */
 	void	   *packed;			/* the rows of a call, packed for tiles */
 	VkLineRun  *runs;			/* one a block */
-} VkAssigner;
+
+	/* above VK_GROUPED_LISTS centroids lie group after group */
+	int			groups;			/* 0: in their own order */
+	int32_t    *numbers;		/* 16 x blocks: which centroid it is */
+	int32_t    *starts;			/* first block of each group, and the end */
+	float	   *group_scores;	/* one a group */
+	VkAssigner *coarse;			/* among the groups' centres */
+	void	   *coarse_memory;
+};
 
 #define VK_ASSIGN_ROWS	32		/* rows a call of vk_assign at most */
 
@@ -329,10 +347,54 @@ extern size_t vk_assigner_size(int dim, int lists);
 extern void vk_assigner_init(VkAssigner *assigner, int dim, int lists,
 							 const int8_t *codes, size_t stride,
 							 const float *scales, void *memory);
-/* nearest centroid of each of m <= VK_ASSIGN_ROWS int8 rows (Euclidean);
- * ties go to the lower number.  Same answer on every ISA. */
+/*
+ * Nearest centroid of each of m <= VK_ASSIGN_ROWS int8 rows (Euclidean); ties go
+ * to the lower number.  Same answer on every ISA.  Above VK_GROUPED_LISTS (where
+ * stride must be dim, rounded up to 4) one that is nearly as near may be found, and
+ * ties are broken otherwise.
+ */
 extern void vk_assign(VkAssigner *assigner, const int8_t *codes, size_t stride,
 					  const float *scales, int m, int32_t *list);
+#define VK_ASSIGN_SEVERAL	16
+/*
+ * The nearest centroids of one row, as many as are wanted (at most
+ * VK_ASSIGN_SEVERAL), nearest first; returns how many.  In groups as above.
+ */
+extern int	vk_assign_several(VkAssigner *assigner, const int8_t *code, float scale,
+							  int wanted, int32_t *list);
+
+/* ---------------------------------------------------------------------
+ * groups.c: centroids in groups, where there are too many to look at all
+ */
+
+/* so many centroids need no groups */
+#define VK_GROUPED_LISTS	16384
+
+typedef struct VkGrouping
+{
+	/* the centroids, and what vk_kmeans would like to know */
+	int			dim;
+	int			lists;
+	size_t		stride;			/* bytes a centroid, and a group's centre */
+	const int8_t *center_codes;
+	const float *center_scales;
+	uint64_t	seed;
+	void		(*progress) (void *arg, int64_t more, int64_t total);
+	void	   *arg;
+
+	/* the groups */
+	int			groups;
+	int8_t	   *codes;			/* their centres */
+	float	   *scales;
+	int32_t    *starts;			/* of each group in members, and the end */
+	int32_t    *members;		/* centroids, group after group */
+} VkGrouping;
+
+/* groups that so many centroids are put into, about; 0: none */
+extern int	vk_group_count(int lists);
+extern size_t vk_grouping_size(int dim, int lists, size_t stride);
+/* no group is empty; all that is made lies in memory */
+extern void vk_group_centers(VkGrouping *grouping, void *memory);
 
 /* ---------------------------------------------------------------------
  * curve.c: rows to scan for a recall (NUMERICS section 4, DECISIONS 25)

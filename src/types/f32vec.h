@@ -26,6 +26,7 @@
 
 #include <math.h>
 
+#include "access/attnum.h"
 #include "types/vec.h"
 #include "utils/float.h"
 

@@ -292,7 +292,7 @@ f32vec_binary_quantize(PG_FUNCTION_ARGS)
 	F32Vec	   *vec = PG_GETARG_F32VEC_P(0);
 	Size		size = VARBITTOTALLEN(vec->dim);
 	VarBit	   *result = (VarBit *) palloc0(size);
-	bits8	   *bytes = VARBITS(result);
+	uint8	   *bytes = VARBITS(result);
 
 	SET_VARSIZE(result, size);
 	VARBITLEN(result) = vec->dim;

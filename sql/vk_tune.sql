@@ -1,0 +1,102 @@
+--
+-- upkeep: an index that follows its table, by vacuum and by vk_tune
+--
+\getenv top PG_ABS_SRCDIR
+\set helpers :top /sql/include/helpers.psql
+\set ECHO none
+\i :helpers
+\set ECHO all
+-- twenty groups of rows, the first ten in another place than the others
+CREATE FUNCTION grouped(n int) RETURNS f32vec
+LANGUAGE sql IMMUTABLE AS $$
+	SELECT vec(n, 16, 0.2) + vec(-(n % 10) - 1 - CASE WHEN n > 6000 THEN 100 ELSE 0 END, 16)
+$$;
+-- (a temporary table: its dead rows are not kept for anybody else)
+CREATE TEMP TABLE t (id int, v f32vec(16), a int);
+CREATE INDEX t_flat ON t USING vkflat (v f32vec_l2_ops);
+CREATE INDEX t_ivf ON t USING vkivf (v f32vec_cosine_ops, a);
+CREATE INDEX t_two ON t USING vkivf (v f32vec_ip_ops) WITH (lists = 2, bits = 1, refine = 4);
+CREATE FUNCTION good() RETURNS boolean
+LANGUAGE sql AS $$
+	SELECT bool_and(same('t', 'l2', grouped(n), 10) AND same('t', 'cosine', grouped(n), 10) AND
+					same('t', 'cosine', grouped(n), 10, 1, 'a = ' || n % 7) AND same('t', 'ip', grouped(n), 10))
+		AND sound('t_flat') AND sound('t_ivf') AND sound('t_two')
+	FROM unnest(ARRAY[-1, 105, 8000]) n
+$$;
+
+-- nothing to do
+SELECT * FROM vk_tune('t_ivf');
+SELECT * FROM vk_tune('t_flat');
+
+-- an index made on an empty table gets lists when there are rows enough
+INSERT INTO t SELECT n, CASE WHEN n % 100 = 0 THEN NULL ELSE grouped(n) END, n % 7 FROM generate_series(1, 3000) n;
+VACUUM t;
+SELECT lists, rows FROM vk_stats('t_ivf');
+SELECT good();
+INSERT INTO t SELECT n, CASE WHEN n % 100 = 0 THEN NULL ELSE grouped(n) END, n % 7 FROM generate_series(3001, 6000) n;
+SELECT good();
+SELECT lists FROM vk_stats('t_ivf');
+VACUUM t;
+SELECT lists > 20 AS inverted, rows FROM vk_stats('t_ivf');
+SELECT lists, rows FROM vk_stats('t_two');
+SELECT good();
+SELECT avg(recall('t', 'cosine', grouped(n), 10, 0.95)) >= 0.9 AS recall_kept FROM generate_series(11, 5000, 400) n;
+
+-- its lists follow rows of another distribution
+INSERT INTO t SELECT n, grouped(n), n % 7 FROM generate_series(6001, 18000) n;
+CREATE TEMP TABLE before AS SELECT lists, list_max FROM vk_stats('t_ivf');
+SELECT lists_after > lists_before AS more_lists, rows_rewritten > 0 AS rewritten, recall_measured FROM vk_tune('t_ivf');
+SELECT s.lists > b.lists AS more_lists, s.list_max < b.list_max AS smaller FROM vk_stats('t_ivf') s, before b;
+SELECT good();
+SELECT avg(recall('t', 'cosine', grouped(n), 10, 0.95)) >= 0.9 AS recall_kept FROM generate_series(11, 18000, 700) n;
+-- and then there is nothing more to do
+SELECT lists_after = lists_before AS same_lists, rows_rewritten, recall_measured FROM vk_tune('t_ivf');
+
+-- and the going of rows
+DELETE FROM t WHERE id % 10 <> 0;
+VACUUM t;
+SELECT good();
+SELECT s.lists < b.lists AS fewer_lists, s.dead_rows, s.rows FROM vk_stats('t_ivf') s, before b;
+SELECT dead_rows, rows FROM vk_stats('t_flat');
+
+-- emptied and filled again, pages are used again
+TRUNCATE t;
+INSERT INTO t SELECT n, grouped(n), n % 7 FROM generate_series(1, 6000) n;
+REINDEX TABLE t;
+CREATE TEMP TABLE fresh AS SELECT x AS index, pg_relation_size(x) AS bytes FROM unnest(ARRAY['t_flat', 't_ivf', 't_two']) x;
+DELETE FROM t;
+VACUUM t;
+INSERT INTO t SELECT n, grouped(n), n % 7 FROM generate_series(1, 6000) n;
+DELETE FROM t;
+VACUUM t;
+INSERT INTO t SELECT n, grouped(n), n % 7 FROM generate_series(1, 6000) n;
+DELETE FROM t;
+VACUUM t;
+INSERT INTO t SELECT n, grouped(n), n % 7 FROM generate_series(1, 6000) n;
+DELETE FROM t;
+VACUUM t;
+INSERT INTO t SELECT n, grouped(n), n % 7 FROM generate_series(1, 6000) n;
+SELECT index, pg_relation_size(index::regclass) <= 2 * bytes AS small FROM fresh;
+SELECT good();
+
+-- who may, and what
+CREATE TABLE other (id int, v f32vec(4));
+CREATE INDEX other_v ON other USING vkivf (v);
+CREATE INDEX other_id ON other (id);
+CREATE ROLE vk_tune_user;
+GRANT USAGE ON SCHEMA vk_test TO vk_tune_user;
+SET ROLE vk_tune_user;
+SELECT vk_tune('vk_test.other_v');
+RESET ROLE;
+SELECT vk_tune('other_id');
+\set VERBOSITY sqlstate
+SELECT vk_tune('other');
+\set VERBOSITY default
+SELECT vk_tune(NULL);
+ALTER TABLE other OWNER TO vk_tune_user;
+SET ROLE vk_tune_user;
+SELECT * FROM vk_tune('vk_test.other_v');
+RESET ROLE;
+DROP TABLE other;
+REVOKE ALL ON SCHEMA vk_test FROM vk_tune_user;
+DROP ROLE vk_tune_user;
