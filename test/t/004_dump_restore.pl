@@ -38,6 +38,32 @@ CREATE TABLE kept (id bigint, embedding f32vec);
 INSERT INTO kept VALUES (1, '[1,-2.5,3e-20]'), (2, '[1]'), (3, NULL);
 SQL
 
+# lists whose centres are kept in a table, of a table and of partitions; one of
+# these has no rows
+sql('postgres', <<"SQL");
+CREATE TABLE centers AS SELECT c FROM vk_centroids('t_ivf') c;
+CREATE TABLE whole AS SELECT * FROM t;
+CREATE INDEX whole_centers ON whole USING vkivf (embedding f32vec_cosine_ops)
+	WITH (centroids = 'public.centers', calibrate = 0);
+CREATE TABLE parted (id bigint, embedding f32vec($dims)) PARTITION BY RANGE (id);
+CREATE TABLE parted_1 PARTITION OF parted FOR VALUES FROM (0) TO (1000);
+CREATE TABLE parted_2 PARTITION OF parted FOR VALUES FROM (1000) TO (3000);
+CREATE TABLE parted_3 PARTITION OF parted FOR VALUES FROM (3000) TO (9000);
+INSERT INTO parted SELECT * FROM t WHERE id <= 2500;
+CREATE INDEX parted_centers ON parted USING vkivf (embedding f32vec_cosine_ops)
+	WITH (centroids = 'public.centers', calibrate = 0);
+SQL
+
+# For each index whose lists come from the table: lists, whether each centre of
+# the table is that of a list, and rows by list.  Codes of 8 bits are between.
+my $kept_lists = <<'SQL';
+SELECT i.indexrelid::regclass, s.lists,
+	(SELECT max((SELECT min(d <=> c) FROM vk_centroids(i.indexrelid) d)) < 0.001 FROM centers),
+	(SELECT string_agg(live::text, ' ' ORDER BY slot) FROM vk_page_slots(i.indexrelid) WHERE kind = 'list')
+FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid AND c.relkind = 'i', vk_stats(i.indexrelid) s
+WHERE c.relname ~ '^(whole_centers|parted_[12])' ORDER BY c.relname
+SQL
+
 my $definitions = q{SELECT indexdef FROM pg_indexes WHERE schemaname = 'public' ORDER BY indexname};
 my $rows = q{SELECT id, embedding FROM kept ORDER BY id};
 my $nulls = q{SELECT count(*), count(embedding) FROM
@@ -56,6 +82,10 @@ sub answers
 	}
 	return sql($database, $sql);
 }
+
+like(sql('postgres', $kept_lists),
+	qr/\Aparted_1_embedding_idx\|12\|t\|[\d ]+\nparted_2_embedding_idx\|12\|t\|[\d ]+\nwhole_centers\|12\|t\|[\d ]+\z/,
+	'indexes take their lists from a table');
 
 foreach my $format ('plain', 'custom')
 {
@@ -88,7 +118,10 @@ foreach my $format ('plain', 'custom')
 		sql('postgres',
 			'SELECT string_agg(c::text, E\'\n\' ORDER BY c::text) FROM vk_centroids(\'t_ivf\') c'),
 		"$format: the same seed makes the same lists");
-	foreach my $index ('t_flat', 't_ivf', 't_ip', 't_expression')
+	is(sql($database, $kept_lists), sql('postgres', $kept_lists),
+		"$format: lists that a table holds are the same, on partitions too");
+	foreach my $index ('t_flat', 't_ivf', 't_ip', 't_expression', 'whole_centers',
+		'parted_1_embedding_idx', 'parted_2_embedding_idx', 'parted_3_embedding_idx')
 	{
 		my ($rc, $stdout, $stderr) = $node->psql($database, "SELECT vk_check('$index', true)");
 

@@ -90,7 +90,7 @@ table_is_sound($node, 't', \@queries, 100, 'after a last vacuum');
 $node->safe_psql('postgres', "CREATE TABLE empty (id bigint, embedding f32vec($dims))");
 make_indexes($node, 'empty');
 $node->pgbench(
-	'--no-vacuum --client=6 --jobs=2 --transactions=40',
+	'--no-vacuum --client=8 --jobs=2 --transactions=30',
 	0,
 	[qr{actually processed}],
 	[qr{^$}],
@@ -99,8 +99,41 @@ $node->pgbench(
 		'005_fill' => "INSERT INTO empty SELECT nextval('next_id'), random_vector($dims) "
 		  . "FROM generate_series(1, 40);\n"
 	});
-is($node->safe_psql('postgres', 'SELECT count(*) FROM empty'), 6 * 40 * 40, 'all rows are there');
+is($node->safe_psql('postgres', 'SELECT count(*) FROM empty'), 8 * 30 * 40, 'all rows are there');
 table_is_sound($node, 'empty', \@queries, 100, 'indexes that grew from nothing');
+
+# writers that meet at an open segment spread over several; one alone fills one
+# after the other
+sub segments_of
+{
+	return $node->safe_psql('postgres', "SELECT round(rows / list_avg) FROM vk_stats('$_[0]')");
+}
+foreach my $clients (1, 8)
+{
+	my $table = "tails_$clients";
+
+	$node->safe_psql('postgres', "CREATE TABLE $table (id bigint, embedding f32vec($dims))");
+	make_indexes($node, $table);
+	$node->pgbench(
+		"--no-vacuum --client=$clients --jobs=2 --transactions=" . 160 / $clients,
+		0,
+		[qr{actually processed}],
+		[qr{^$}],
+		"$clients writers, fewer rows than a segment holds",
+		{
+			"005_tails_$clients" => "INSERT INTO $table SELECT nextval('next_id'), "
+			  . "random_vector($dims) FROM generate_series(1, 20);\n"
+		});
+	foreach my $method (qw(flat ivf))
+	{
+		my $segments = segments_of("${table}_$method");
+
+		cmp_ok($segments, $clients == 1 ? '==' : '>', 1,
+			"$clients writers open segments of ${table}_$method");
+		cmp_ok($segments, '<=', 8, "but only so many of ${table}_$method");
+	}
+	table_is_sound($node, $table, \@queries, 100, "indexes that $clients writers filled");
+}
 
 # CREATE INDEX CONCURRENTLY and REINDEX CONCURRENTLY while rows come and go
 my $indexes = start_sql($node, <<'SQL');

@@ -7,53 +7,28 @@ use warnings FATAL => 'all';
 
 use PostgreSQL::Test::Utils;
 use Test::More;
+use VkDamage;
 use VkTest;
 
 my $dims = 40;
 my ($query) = random_queries(1, $dims, 3);
 my $page_size = 8192;
-my %kind = (
-	meta => 0x5601,
-	map => 0x5602,
-	directory => 0x5603,
-	block => 0x5604,
-	refine => 0x5605,
-	rest => 0x5606,
-	mean => 0x5607,
-	summary => 0x5609);
 
-# byte offsets of page.h: in the page head, on the meta page, in a slot
-my %head = (
-	pd_lower => [ 12, 'S' ],
-	kind => [ 24, 'S' ],
-	flags => [ 26, 'S' ],
-	slot => [ 28, 'L' ],
-	born => [ 32, 'Q' ],
-	next => [ 40, 'L' ],
-	position => [ 44, 'L' ],
-	refine_page => [ 48, 'L' ],
-	refine_position => [ 52, 'L' ],
-	refine_offset => [ 56, 'S' ],
-	first_head => [ 58, 'C' ],
-	last_head => [ 59, 'C' ],
-	count => [ 60, 'S' ]);
-my %meta = (
-	magic => [ 64, 'L' ],
-	version => [ 68, 'L' ],
-	dim => [ 72, 'S' ],
-	metric => [ 74, 'C' ],
-	format => [ 75, 'C' ],
-	refine_bits => [ 76, 'C' ],
-	flat => [ 77, 'C' ],
-	attributes => [ 79, 'C' ],
-	attribute_width => [ 636, 'C' ],
-	slots => [ 100, 'L' ],
-	lists => [ 104, 'L' ],
-	open_slot => [ 108, 'L' ],
-	mean_head => [ 136, 'L' ],
-	maps => [ 140, 'L' ],
-	map => [ 144, 'L' ]);
-my %slot = (head => 0, tail => 4, born => 8, retired => 16, refine_head => 52, summary => 60);
+# of page.h, found once the server runs: page kinds, and in the page head, on the
+# meta page and in the slots where fields are, as damage_field has it
+my (%kind, %head, %meta);
+
+sub find_fields
+{
+	my ($node) = @_;
+
+	damage_prepare($node);
+	$kind{$_} = damage_value('VK_PAGE_' . uc($_)) foreach qw(meta map directory block refine rest mean summary);
+	$head{$_} = damage_field('head', $_) foreach damage_names('head');
+	$head{pd_lower} = damage_field('page', 'pd_lower');
+	$meta{$_} = damage_field('meta', $_) foreach damage_names('meta');
+	return;
+}
 
 # ---- index files as arrays of pages
 
@@ -96,9 +71,7 @@ sub list_page
 sub slot_field
 {
 	my ($number, $name) = @_;
-	my $type = $name =~ /born|retired/ ? 'Q' : 'L';
-
-	return [ 64 + 64 * $number + $slot{$name}, $type ];
+	return damage_field('slot', $name, damage_value('VK_LINE_SIZE') * (1 + $number));
 }
 
 # in the first summaries on a page: those of the first list, column by column
@@ -183,6 +156,18 @@ my %damage = (
 	'255 lanes' => sub { put(list_page(0), block_field(list_page(0), 98, 'C'), 255) },
 	'17 lanes' => sub { put(list_page(1), block_field(list_page(1), 98, 'C'), 17) },
 	'no lanes' => sub { put(list_page(0), block_field(list_page(0), 98, 'C'), 0) },
+	'17 lanes in the open block' => sub {
+		my ($page, $block) = list_page(0);
+
+		$page = $block while ($block = get($page, $head{next})) != 0xFFFFFFFF;
+		put($page, [ 64 * get($page, $head{last_head}) + 98, 'C' ], 17);
+	},
+	'page of unknown kind' => sub {
+		push @pages, $pages[ list_page(0) ];
+		put($#pages, $head{kind}, 0x5699);
+	},
+	'list of an unused slot' => sub { put(2, slot_field(2, 'born'), 0) },
+	'list built elsewhere' => sub { put(2, slot_field(3, 'extent_start'), 1) },
 	'row past the end of the table' => sub {
 		put(list_page(0), block_field(list_page(0), 2, 'S'), 60000);
 	},
@@ -273,6 +258,9 @@ my %center_damage = (
 	},
 	'centre list past the end' => sub { put(2, slot_field(0, 'head'), $nowhere) });
 
+# nothing that a reader meets, nor anything that vk_check calls an error
+my %harmless = ('page that nothing refers to' => sub { push @pages, $pages[ list_page(0) ] });
+
 # Random bytes anywhere but in what the server itself checks.  Flipped bits of
 # codes are the business of checksums, so vk_check may find nothing.
 my $random_cases = 24;
@@ -296,10 +284,28 @@ sub damage_at_random
 
 my $node = start_node('damaged', conf => "ignore_checksum_failure = on\n");
 
+find_fields($node);
 load_vectors($node, 'base', rows => 900, dims => $dims);
 $node->safe_psql('postgres', <<"SQL");
 INSERT INTO base SELECT 1000 + i, NULL FROM generate_series(1, 5) i;
 INSERT INTO base SELECT 2000 + i, array_fill(0::real, ARRAY[$dims])::f32vec FROM generate_series(1, 5) i;
+
+-- everything that vk_page_* show of an index, whatever kind its pages say they are
+CREATE FUNCTION show_pages(index regclass) RETURNS void LANGUAGE plpgsql AS \$\$
+DECLARE
+	name text;
+BEGIN
+	FOR block IN 0 .. pg_relation_size(index) / 8192 - 1 LOOP
+		FOREACH name IN ARRAY '{head,blocks,codes,summaries,entries}'::text[] LOOP
+			BEGIN
+				EXECUTE format('SELECT count(*) FROM vk_page_%s(\$1, \$2)', name) USING index, block;
+			EXCEPTION WHEN index_corrupted OR invalid_parameter_value THEN NULL;
+			END;
+		END LOOP;
+	END LOOP;
+	PERFORM vk_page_meta(index);
+	PERFORM vk_page_slots(index);
+END \$\$;
 SQL
 
 my %index = (
@@ -315,6 +321,8 @@ foreach my $method ('flat', 'ivf')
 	my %all = $method eq 'ivf' ? (%damage, %center_damage) : %damage;
 
 	push @cases, { method => $method, name => $_, damage => $all{$_}, found => 1 } foreach sort keys %all;
+	push @cases, { method => $method, name => $_, damage => $harmless{$_}, found => 0 }
+	  foreach sort keys %harmless;
 	foreach my $seed (1 .. $random_cases)
 	{
 		push @cases,
@@ -355,7 +363,7 @@ $node->start;
 
 # ---- what each statement says
 
-my $corrupted = qr/ERROR:  XX002: .*(?:block \d+|version mismatch|not a vkindex index|block number)/;
+my $corrupted = qr/ERROR:  XX002: .*(?:block \d+|version mismatch|not a vkindex index|block number|refers to row)/;
 
 # what vk_check says of rows has their place in the table instead of a block
 my $row_error = qr/ERROR:  XX002: row \(\d+,\d+\) of table/;
@@ -377,6 +385,7 @@ sub try_damaged
 		[ 'all rows', "SELECT count(*) FROM ($nearest) s" ],
 		[ 'vk_stats', "SELECT count(*) FROM vk_stats('${table}_vk')" ],
 		[ 'vk_centroids', "SELECT count(*) FROM vk_centroids('${table}_vk')" ],
+		[ 'vk_page', "SELECT show_pages('${table}_vk')" ],
 		[ 'vk_check', "SELECT vk_check('${table}_vk', true)" ],
 		[
 			'inserts',

@@ -254,7 +254,8 @@ sub column_condition
 	  if $column->{type_name} eq 'bool';
 	push @forms, sub { "$name COLLATE \"C\" = " . $own->() }
 	  if $column->{type_name} =~ /^(text|varchar|nocase)$/ && one_in(2);
-	push @forms, sub { "$name NOT IN (" . $own->() . ', ' . $own->() . ')' } if one_in(3);
+	push @forms, sub { "$name NOT IN (" . join(', ', (map { $own->() } 0 .. between(0, 3)), (one_in(8) ? 'NULL' : ())) . ')' };
+	push @forms, sub { "$name <> ALL ('{}')" } if one_in(10);
 	return condition(pick(@forms)->());
 }
 
@@ -455,9 +456,12 @@ sub draw_similarity_join
 		one_in(3) ? condition('t.id % 2 = 0') : ());
 	my $outer = one_in(3) ? '(SELECT id::integer AS n, v, (SELECT r FROM q WHERE n = 1) AS r FROM t WHERE id <= 12) o' : 'q o';
 
+	# near the rows of two tables
+	my $second = one_in(5) ? " JOIN q p ON $search->{expression} $search->{operator} p.v < " . pick('p.r', 'o.r') . ' AND p.n < 6' : '';
+
 	return { both("SELECT o.n, t.id, $search->{expression} $search->{operator} o.v, true FROM $outer "
-		  . pick('JOIN t ON %W', 'LEFT JOIN t ON %W'), $where), mode => 'multiset',
-		natural => $search->{natural} && $outer eq 'q o', group_is_query => 1 };
+		  . pick('JOIN t ON %W', 'LEFT JOIN t ON %W', 'RIGHT JOIN t ON %W') . $second, $where), mode => 'multiset',
+		natural => $search->{natural} && $outer eq 'q o' && $second eq '', group_is_query => 1 };
 }
 
 sub draw_correlated

@@ -18,12 +18,15 @@ use warnings FATAL => 'all';
 
 use Exporter 'import';
 use File::Temp;
+use FindBin;
 use IPC::Run;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
 our @EXPORT = qw(
+  build_module
+  index_functions
   start_node
   load_vectors
   make_indexes
@@ -44,7 +47,7 @@ our @EXPORT = qw(
 # its own, so that the operator of a query says which index answers it.
 our %operator_of = (flat => '<->', ivf => '<=>', ip => '<#>');
 
-# start_node($name, conf => "...", extension => 0, init params...)
+# start_node($name, conf => "...", extension => 0, install_path => "...", init params...)
 #
 # A running server with the extension in database postgres.  The settings make
 # small tests fast and take nothing away from crash tests: what is written is
@@ -54,7 +57,9 @@ sub start_node
 	my ($name, %params) = @_;
 	my $conf = delete $params{conf} // '';
 	my $extension = delete $params{extension} // 1;
-	my $node = PostgreSQL::Test::Cluster->new($name);
+	my $install_path = delete $params{install_path};
+	my $node = PostgreSQL::Test::Cluster->new($name,
+		defined $install_path ? (install_path => $install_path) : ());
 
 	$node->init(
 		%params,
@@ -110,6 +115,39 @@ BEGIN
 END $$;
 SQL
 	return;
+}
+
+# build_module($name, extra arguments of the compiler)
+#
+# Compiles test/modules/<name>.c, something that tests do inside of a server;
+# returns the library's path.
+sub build_module
+{
+	my ($name, @options) = @_;
+	my $top = "$FindBin::RealBin/../..";
+	my $library = "$PostgreSQL::Test::Utils::tmp_check/$name.so";
+	my $config = $ENV{PG_CONFIG} // 'pg_config';
+
+	chomp(my $include = `$config --includedir-server`);
+	system_or_bail($ENV{CC} // 'cc', qw(-O1 -g -fPIC -shared), "-I$top/src", '-isystem', $include,
+		'-o', $library, "$top/test/modules/$name.c", @options);
+	return $library;
+}
+
+# index_functions($node): name => 'index' or 'block', for the functions of the
+# extension that take an index, or an index and the number of a block
+sub index_functions
+{
+	my ($node) = @_;
+
+	return map { split /\|/ } split /\n/, $node->safe_psql('postgres', <<'SQL');
+SELECT proname, CASE WHEN pronargs - pronargdefaults = 1 THEN 'index' ELSE 'block' END
+FROM pg_proc p JOIN pg_depend d ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid
+JOIN pg_extension e ON d.refclassid = 'pg_extension'::regclass AND d.refobjid = e.oid AND extname = 'vkindex'
+WHERE proargtypes[0] = 'regclass'::regtype
+	AND (pronargs - pronargdefaults = 1
+		OR pronargs - pronargdefaults = 2 AND proargtypes[1] IN ('bigint'::regtype, 'integer'::regtype))
+SQL
 }
 
 # load_vectors($node, $table, rows => N, dims => N, seed => 0.5, first => 1,
