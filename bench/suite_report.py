@@ -22,6 +22,14 @@ FILTER_RECALL = 0.94
 RANGE_TIMES = {"vkflat": 40, "vkivf": 500}
 RANGE_RECALL = 0.95
 PLAN_TIMES = 2
+INSERT_TIMES = 3
+COPY_RATE = 10_000				# rows a second, at 128 dimensions
+BUFFER_WAITS = 0.05				# of the samples of eight writers
+
+
+def insert_wal_bar(code):
+    """Bytes a row."""
+    return 2 * code + 110
 
 
 def format_table(head, rows):
@@ -137,8 +145,47 @@ def plan_bars(records):
                   f"{ratio:.2f} times its time", f"{PLAN_TIMES} times", ratio <= PLAN_TIMES)
 
 
+def summarize_inserts(records):
+    """A line a set, way and engine: the medians of its rounds; then the WAL of each engine."""
+    rounds, lines = {}, []
+    for record in records:
+        if record["kind"] == "insert":
+            rounds.setdefault((record["data"], record["way"], record["engine"]), []).append(record)
+    for (data, way, engine), timed in rounds.items():
+        lines.append({"data": data, "way": way, "engine": engine, "rate": statistics.median(
+            record["rate"] for record in timed)})
+        samples = sum(record.get("samples", 0) for record in timed)
+        if samples:
+            lines[-1]["buffer_content"] = sum(
+                record["buffer_content"] * record["samples"] for record in timed) / samples
+    return lines, [record for record in records if record["kind"] == "insert wal"]
+
+
+def insert_bars(records):
+    lines, wal = summarize_inserts(records)
+    rates = {(line["data"], line["way"], line["engine"]): line["rate"] for line in lines}
+    for line in lines:
+        name = f"{line['data']}: {line['way']}: {line['engine']}"
+        peer = rates.get((line["data"], line["way"], "hnsw"))
+        if line["engine"] == "hnsw":
+            continue
+        if peer:
+            yield times_bar(f"{name} against hnsw", line["rate"], peer, INSERT_TIMES)
+        if line["way"] == "COPY" and line["data"].startswith("sift"):
+            yield bar(f"{name}, rows a second", f"{line['rate']:.0f}", COPY_RATE,
+                      line["rate"] >= COPY_RATE)
+        if line["way"] == "8 writers":
+            yield bar(f"{name}, waits for buffer contents", f"{line['buffer_content']:.1%}",
+                      f"{BUFFER_WAITS:.0%}", line["buffer_content"] <= BUFFER_WAITS)
+    for line in wal:
+        if line["code"] is not None:
+            yield bar(f"{line['data']}: {line['engine']}, bytes of WAL a row inserted",
+                      f"{line['bytes']:.0f}", f"{insert_wal_bar(line['code']):.0f}",
+                      line["bytes"] <= insert_wal_bar(line["code"]))
+
+
 def find_bars(records):
-    for bars in (filter_bars, range_bars, join_bars, plan_bars):
+    for bars in (filter_bars, range_bars, join_bars, plan_bars, insert_bars):
         yield from bars(records)
 
 
@@ -203,6 +250,21 @@ def write_prefilter_table(records):
                             "the bitmap alone, us"], rows)
 
 
+def write_insert_tables(records):
+    lines, wal = summarize_inserts(records)
+    if lines:
+        yield "## Inserts"
+        yield format_table(
+            ["data", "way", "engine", "rows a second", "waits for buffer contents"],
+            [[line["data"], line["way"], line["engine"], f"{line['rate']:.0f}",
+              f"{line['buffer_content']:.1%}" if "buffer_content" in line else ""]
+             for line in sorted(lines, key=lambda line: (line["data"], line["way"]))])
+        yield format_table(
+            ["data", "engine", "bytes of WAL a row", "images of new pages", "bytes of code"],
+            [[line["data"], line["engine"], f"{line['bytes']:.0f}", f"{line['images']:.0f}",
+              "" if line["code"] is None else f"{line['code']:.0f}"] for line in wal])
+
+
 def write_tables(records):
     return [*write_case_tables(records), *write_join_table(records), *write_plan_table(records),
-            *write_prefilter_table(records)]
+            *write_prefilter_table(records), *write_insert_tables(records)]

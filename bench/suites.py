@@ -17,6 +17,7 @@ import dataclasses
 
 import checks
 import engines
+import inserts
 import plans
 import prefilter
 from cases import (Case, answers_of, filtered, judge, judge_filters, make_questions,
@@ -124,6 +125,7 @@ SUITES = {
     "joins": (run_joins, False),
     "plans": (plans.run_plans, True),
     "prefilter": (prefilter.run_prefilter, True),
+    "inserts": (inserts.run_inserts, False),
 }
 
 
