@@ -39,8 +39,13 @@ my %crash = (
 		# its session sleeps at its end, to be there; else any other one
 		kill 'KILL', idle_backend() unless defined $pid && kill 'KILL', $pid;
 		$node->wait_for_log(qr/all server processes terminated; reinitializing/, $offset);
-		$node->poll_query_until('postgres', 'SELECT true')
-		  or die 'server did not come back';
+		# a psql that cannot connect may be gone before it is written to, which is fatal
+		my $up;
+		foreach (1 .. 10)
+		{
+			last if $up = eval { $node->poll_query_until('postgres', 'SELECT true') };
+		}
+		die 'server did not come back' unless $up;
 	});
 
 my $idle;
