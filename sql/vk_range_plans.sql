@@ -98,7 +98,7 @@ EXPLAIN (COSTS OFF) SELECT id FROM t WHERE note = 'n1' COLLATE "C" ORDER BY v <-
 EXPLAIN (COSTS OFF) SELECT id FROM t WHERE v <-> '[1,2]' < 3 AND note = 'n1' COLLATE "C" AND note > 'n0' AND note LIKE 'n%';
 EXPLAIN (COSTS OFF) SELECT id FROM t WHERE v <-> '[1,2]' < 3 AND 900 > id AND 5 = kind AND 7 <> id % 9;
 -- the other way round, and with NULL first, an index is of no help to ORDER BY
-EXPLAIN (COSTS OFF) SELECT id FROM t WHERE v <-> '[1,2]' < 3 ORDER BY v <-> '[1,2]' DESC LIMIT 5;
+EXPLAIN (COSTS OFF) SELECT id FROM t WHERE v <-> '[1,2]' < 3 ORDER BY v <-> '[1,2]' DESC NULLS LAST LIMIT 5;
 EXPLAIN (COSTS OFF) SELECT id FROM t WHERE v <-> '[1,2]' < 3 ORDER BY v <-> '[1,2]' NULLS FIRST LIMIT 5;
 -- a sample is not of the index
 EXPLAIN (COSTS OFF) SELECT id FROM t TABLESAMPLE system (50) WHERE v <-> '[1,2]' < 3 ORDER BY v <-> '[1,2]' LIMIT 5;
