@@ -1,549 +1,6 @@
 -- complain if script is sourced in psql, rather than via CREATE EXTENSION
 \echo Use "CREATE EXTENSION vkindex" to load this file. \quit
 
--- type f32vec
-
-CREATE TYPE f32vec;
-
-CREATE FUNCTION f32vec_in(cstring, oid, integer) RETURNS f32vec
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
-
-COMMENT ON FUNCTION f32vec_in(cstring, oid, integer) IS 'I/O';
-
-CREATE FUNCTION f32vec_out(f32vec) RETURNS cstring
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
-
-COMMENT ON FUNCTION f32vec_out(f32vec) IS 'I/O';
-
-CREATE FUNCTION f32vec_typmod_in(cstring[]) RETURNS integer
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
-
-COMMENT ON FUNCTION f32vec_typmod_in(cstring[]) IS 'I/O typmod';
-
-CREATE FUNCTION f32vec_recv(internal, oid, integer) RETURNS f32vec
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
-
-COMMENT ON FUNCTION f32vec_recv(internal, oid, integer) IS 'I/O';
-
-CREATE FUNCTION f32vec_send(f32vec) RETURNS bytea
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
-
-COMMENT ON FUNCTION f32vec_send(f32vec) IS 'I/O';
-
-CREATE TYPE f32vec (
-	INPUT     = f32vec_in,
-	OUTPUT    = f32vec_out,
-	TYPMOD_IN = f32vec_typmod_in,
-	RECEIVE   = f32vec_recv,
-	SEND      = f32vec_send,
-	STORAGE   = external
-);
-
-COMMENT ON TYPE f32vec IS 'single-precision vector';
-
--- f32vec functions
---
--- COST 10 marks work on every element: about ten times an integer comparison.
-
-CREATE FUNCTION f32vec_distance_support(internal) RETURNS internal
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
-
-COMMENT ON FUNCTION f32vec_distance_support(internal) IS 'planner support of distance functions';
-
-CREATE FUNCTION l2_distance(f32vec, f32vec) RETURNS double precision
-	AS 'MODULE_PATHNAME', 'f32vec_l2_distance' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10
-	SUPPORT f32vec_distance_support;
-
-COMMENT ON FUNCTION l2_distance(f32vec, f32vec) IS 'Euclidean distance';
-
-CREATE FUNCTION inner_product(f32vec, f32vec) RETURNS double precision
-	AS 'MODULE_PATHNAME', 'f32vec_inner_product' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10
-	SUPPORT f32vec_distance_support;
-
-COMMENT ON FUNCTION inner_product(f32vec, f32vec) IS 'inner product';
-
-CREATE FUNCTION cosine_distance(f32vec, f32vec) RETURNS double precision
-	AS 'MODULE_PATHNAME', 'f32vec_cosine_distance' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10
-	SUPPORT f32vec_distance_support;
-
-COMMENT ON FUNCTION cosine_distance(f32vec, f32vec) IS 'cosine distance';
-
-CREATE FUNCTION l1_distance(f32vec, f32vec) RETURNS double precision
-	AS 'MODULE_PATHNAME', 'f32vec_l1_distance' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10
-	SUPPORT f32vec_distance_support;
-
-COMMENT ON FUNCTION l1_distance(f32vec, f32vec) IS 'taxicab distance';
-
-CREATE FUNCTION vector_dims(f32vec) RETURNS integer
-	AS 'MODULE_PATHNAME', 'f32vec_dims' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
-
-COMMENT ON FUNCTION vector_dims(f32vec) IS 'number of dimensions';
-
-CREATE FUNCTION vector_norm(f32vec) RETURNS double precision
-	AS 'MODULE_PATHNAME', 'f32vec_norm' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
-
-COMMENT ON FUNCTION vector_norm(f32vec) IS 'Euclidean norm';
-
-CREATE FUNCTION l2_normalize(f32vec) RETURNS f32vec
-	AS 'MODULE_PATHNAME', 'f32vec_l2_normalize' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
-
-COMMENT ON FUNCTION l2_normalize(f32vec) IS 'normalize with Euclidean norm';
-
-CREATE FUNCTION binary_quantize(f32vec) RETURNS bit
-	AS 'MODULE_PATHNAME', 'f32vec_binary_quantize' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
-
-COMMENT ON FUNCTION binary_quantize(f32vec) IS 'binary quantize';
-
-CREATE FUNCTION subvector(f32vec, integer, integer) RETURNS f32vec
-	AS 'MODULE_PATHNAME', 'f32vec_subvector' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
-
-COMMENT ON FUNCTION subvector(f32vec, integer, integer) IS 'subvector';
-
--- f32vec private functions
-
-CREATE FUNCTION f32vec_add(f32vec, f32vec) RETURNS f32vec
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
-
-COMMENT ON FUNCTION f32vec_add(f32vec, f32vec) IS 'implementation of + operator';
-
-CREATE FUNCTION f32vec_sub(f32vec, f32vec) RETURNS f32vec
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
-
-COMMENT ON FUNCTION f32vec_sub(f32vec, f32vec) IS 'implementation of - operator';
-
-CREATE FUNCTION f32vec_mul(f32vec, f32vec) RETURNS f32vec
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
-
-COMMENT ON FUNCTION f32vec_mul(f32vec, f32vec) IS 'implementation of * operator';
-
-CREATE FUNCTION f32vec_concat(f32vec, f32vec) RETURNS f32vec
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
-
-COMMENT ON FUNCTION f32vec_concat(f32vec, f32vec) IS 'implementation of || operator';
-
-CREATE FUNCTION f32vec_lt(f32vec, f32vec) RETURNS boolean
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
-
-COMMENT ON FUNCTION f32vec_lt(f32vec, f32vec) IS 'implementation of < operator';
-
-CREATE FUNCTION f32vec_le(f32vec, f32vec) RETURNS boolean
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
-
-COMMENT ON FUNCTION f32vec_le(f32vec, f32vec) IS 'implementation of <= operator';
-
-CREATE FUNCTION f32vec_eq(f32vec, f32vec) RETURNS boolean
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
-
-COMMENT ON FUNCTION f32vec_eq(f32vec, f32vec) IS 'implementation of = operator';
-
-CREATE FUNCTION f32vec_ne(f32vec, f32vec) RETURNS boolean
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
-
-COMMENT ON FUNCTION f32vec_ne(f32vec, f32vec) IS 'implementation of <> operator';
-
-CREATE FUNCTION f32vec_ge(f32vec, f32vec) RETURNS boolean
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
-
-COMMENT ON FUNCTION f32vec_ge(f32vec, f32vec) IS 'implementation of >= operator';
-
-CREATE FUNCTION f32vec_gt(f32vec, f32vec) RETURNS boolean
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
-
-COMMENT ON FUNCTION f32vec_gt(f32vec, f32vec) IS 'implementation of > operator';
-
-CREATE FUNCTION f32vec_cmp(f32vec, f32vec) RETURNS integer
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
-
-COMMENT ON FUNCTION f32vec_cmp(f32vec, f32vec) IS 'less-equal-greater';
-
-CREATE FUNCTION f32vec_l2_squared_distance(f32vec, f32vec) RETURNS double precision
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
-
-COMMENT ON FUNCTION f32vec_l2_squared_distance(f32vec, f32vec) IS 'squared Euclidean distance';
-
-CREATE FUNCTION f32vec_negative_inner_product(f32vec, f32vec) RETURNS double precision
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10
-	SUPPORT f32vec_distance_support;
-
-COMMENT ON FUNCTION f32vec_negative_inner_product(f32vec, f32vec) IS 'negative inner product';
-
-CREATE FUNCTION f32vec_accum(double precision[], f32vec) RETURNS double precision[]
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
-
-COMMENT ON FUNCTION f32vec_accum(double precision[], f32vec) IS 'aggregate transition function';
-
-CREATE FUNCTION f32vec_combine(double precision[], double precision[]) RETURNS double precision[]
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
-
-COMMENT ON FUNCTION f32vec_combine(double precision[], double precision[]) IS 'aggregate combine function';
-
-CREATE FUNCTION f32vec_avg(double precision[]) RETURNS f32vec
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
-
-COMMENT ON FUNCTION f32vec_avg(double precision[]) IS 'aggregate final function';
-
--- f32vec aggregates
-
-CREATE AGGREGATE avg(f32vec) (
-	SFUNC = f32vec_accum,
-	STYPE = double precision[],
-	FINALFUNC = f32vec_avg,
-	COMBINEFUNC = f32vec_combine,
-	INITCOND = '{0}',
-	PARALLEL = SAFE
-);
-
-COMMENT ON AGGREGATE avg(f32vec) IS 'the average (arithmetic mean) as f32vec of all f32vec values';
-
-CREATE AGGREGATE sum(f32vec) (
-	SFUNC = f32vec_add,
-	STYPE = f32vec,
-	COMBINEFUNC = f32vec_add,
-	PARALLEL = SAFE
-);
-
-COMMENT ON AGGREGATE sum(f32vec) IS 'sum as f32vec across all f32vec input values';
-
--- f32vec casts
-
-CREATE FUNCTION f32vec(f32vec, integer, boolean) RETURNS f32vec
-	AS 'MODULE_PATHNAME', 'f32vec_enforce_typmod' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
-
-COMMENT ON FUNCTION f32vec(f32vec, integer, boolean) IS 'adjust f32vec to typmod';
-
-CREATE FUNCTION array_to_f32vec(integer[], integer, boolean) RETURNS f32vec
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
-
-COMMENT ON FUNCTION array_to_f32vec(integer[], integer, boolean) IS 'convert int4 array to f32vec';
-
-CREATE FUNCTION array_to_f32vec(real[], integer, boolean) RETURNS f32vec
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
-
-COMMENT ON FUNCTION array_to_f32vec(real[], integer, boolean) IS 'convert float4 array to f32vec';
-
-CREATE FUNCTION array_to_f32vec(double precision[], integer, boolean) RETURNS f32vec
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
-
-COMMENT ON FUNCTION array_to_f32vec(double precision[], integer, boolean) IS 'convert float8 array to f32vec';
-
-CREATE FUNCTION array_to_f32vec(numeric[], integer, boolean) RETURNS f32vec
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
-
-COMMENT ON FUNCTION array_to_f32vec(numeric[], integer, boolean) IS 'convert numeric array to f32vec';
-
-CREATE FUNCTION f32vec_to_int4(f32vec, integer, boolean) RETURNS integer[]
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
-
-COMMENT ON FUNCTION f32vec_to_int4(f32vec, integer, boolean) IS 'convert f32vec to int4 array';
-
-CREATE FUNCTION f32vec_to_float4(f32vec, integer, boolean) RETURNS real[]
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
-
-COMMENT ON FUNCTION f32vec_to_float4(f32vec, integer, boolean) IS 'convert f32vec to float4 array';
-
-CREATE FUNCTION f32vec_to_float8(f32vec, integer, boolean) RETURNS double precision[]
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
-
-COMMENT ON FUNCTION f32vec_to_float8(f32vec, integer, boolean) IS 'convert f32vec to float8 array';
-
-CREATE FUNCTION f32vec_to_numeric(f32vec, integer, boolean) RETURNS numeric[]
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
-
-COMMENT ON FUNCTION f32vec_to_numeric(f32vec, integer, boolean) IS 'convert f32vec to numeric array';
-
-CREATE CAST (f32vec AS f32vec)
-	WITH FUNCTION f32vec(f32vec, integer, boolean) AS IMPLICIT;
-
-COMMENT ON CAST (f32vec AS f32vec) IS 'checks the number of dimensions';
-
-CREATE CAST (integer[] AS f32vec)
-	WITH FUNCTION array_to_f32vec(integer[], integer, boolean) AS ASSIGNMENT;
-
-COMMENT ON CAST (integer[] AS f32vec) IS 'elements rounded to single precision';
-
-CREATE CAST (real[] AS f32vec)
-	WITH FUNCTION array_to_f32vec(real[], integer, boolean) AS ASSIGNMENT;
-
-COMMENT ON CAST (real[] AS f32vec) IS 'elements as they are';
-
-CREATE CAST (double precision[] AS f32vec)
-	WITH FUNCTION array_to_f32vec(double precision[], integer, boolean) AS ASSIGNMENT;
-
-COMMENT ON CAST (double precision[] AS f32vec) IS 'elements rounded to single precision';
-
-CREATE CAST (numeric[] AS f32vec)
-	WITH FUNCTION array_to_f32vec(numeric[], integer, boolean) AS ASSIGNMENT;
-
-COMMENT ON CAST (numeric[] AS f32vec) IS 'elements rounded to single precision';
-
-CREATE CAST (f32vec AS integer[])
-	WITH FUNCTION f32vec_to_int4(f32vec, integer, boolean);
-
-COMMENT ON CAST (f32vec AS integer[]) IS 'elements rounded to integers';
-
-CREATE CAST (f32vec AS real[])
-	WITH FUNCTION f32vec_to_float4(f32vec, integer, boolean) AS IMPLICIT;
-
-COMMENT ON CAST (f32vec AS real[]) IS 'elements as they are';
-
-CREATE CAST (f32vec AS double precision[])
-	WITH FUNCTION f32vec_to_float8(f32vec, integer, boolean) AS ASSIGNMENT;
-
-COMMENT ON CAST (f32vec AS double precision[]) IS 'elements as they are';
-
-CREATE CAST (f32vec AS numeric[])
-	WITH FUNCTION f32vec_to_numeric(f32vec, integer, boolean);
-
-COMMENT ON CAST (f32vec AS numeric[]) IS 'elements rounded to 6 significant digits';
-
--- f32vec operators
-
-CREATE OPERATOR <-> (
-	LEFTARG = f32vec, RIGHTARG = f32vec, PROCEDURE = l2_distance,
-	COMMUTATOR = <->
-);
-
-COMMENT ON OPERATOR <-> (f32vec, f32vec) IS 'Euclidean distance';
-
-CREATE OPERATOR <#> (
-	LEFTARG = f32vec, RIGHTARG = f32vec, PROCEDURE = f32vec_negative_inner_product,
-	COMMUTATOR = <#>
-);
-
-COMMENT ON OPERATOR <#> (f32vec, f32vec) IS 'negative inner product';
-
-CREATE OPERATOR <=> (
-	LEFTARG = f32vec, RIGHTARG = f32vec, PROCEDURE = cosine_distance,
-	COMMUTATOR = <=>
-);
-
-COMMENT ON OPERATOR <=> (f32vec, f32vec) IS 'cosine distance';
-
-CREATE OPERATOR <+> (
-	LEFTARG = f32vec, RIGHTARG = f32vec, PROCEDURE = l1_distance,
-	COMMUTATOR = <+>
-);
-
-COMMENT ON OPERATOR <+> (f32vec, f32vec) IS 'taxicab distance';
-
-CREATE OPERATOR + (
-	LEFTARG = f32vec, RIGHTARG = f32vec, PROCEDURE = f32vec_add,
-	COMMUTATOR = +
-);
-
-COMMENT ON OPERATOR + (f32vec, f32vec) IS 'add';
-
-CREATE OPERATOR - (
-	LEFTARG = f32vec, RIGHTARG = f32vec, PROCEDURE = f32vec_sub
-);
-
-COMMENT ON OPERATOR - (f32vec, f32vec) IS 'subtract';
-
-CREATE OPERATOR * (
-	LEFTARG = f32vec, RIGHTARG = f32vec, PROCEDURE = f32vec_mul,
-	COMMUTATOR = *
-);
-
-COMMENT ON OPERATOR * (f32vec, f32vec) IS 'multiply';
-
-CREATE OPERATOR || (
-	LEFTARG = f32vec, RIGHTARG = f32vec, PROCEDURE = f32vec_concat
-);
-
-COMMENT ON OPERATOR || (f32vec, f32vec) IS 'concatenate';
-
-CREATE OPERATOR < (
-	LEFTARG = f32vec, RIGHTARG = f32vec, PROCEDURE = f32vec_lt,
-	COMMUTATOR = > , NEGATOR = >=,
-	RESTRICT = scalarltsel, JOIN = scalarltjoinsel
-);
-
-COMMENT ON OPERATOR < (f32vec, f32vec) IS 'less than';
-
-CREATE OPERATOR <= (
-	LEFTARG = f32vec, RIGHTARG = f32vec, PROCEDURE = f32vec_le,
-	COMMUTATOR = >= , NEGATOR = >,
-	RESTRICT = scalarlesel, JOIN = scalarlejoinsel
-);
-
-COMMENT ON OPERATOR <= (f32vec, f32vec) IS 'less than or equal';
-
-CREATE OPERATOR = (
-	LEFTARG = f32vec, RIGHTARG = f32vec, PROCEDURE = f32vec_eq,
-	COMMUTATOR = = , NEGATOR = <>,
-	RESTRICT = eqsel, JOIN = eqjoinsel,
-	MERGES
-);
-
-COMMENT ON OPERATOR = (f32vec, f32vec) IS 'equal';
-
-CREATE OPERATOR <> (
-	LEFTARG = f32vec, RIGHTARG = f32vec, PROCEDURE = f32vec_ne,
-	COMMUTATOR = <> , NEGATOR = =,
-	RESTRICT = neqsel, JOIN = neqjoinsel
-);
-
-COMMENT ON OPERATOR <> (f32vec, f32vec) IS 'not equal';
-
-CREATE OPERATOR >= (
-	LEFTARG = f32vec, RIGHTARG = f32vec, PROCEDURE = f32vec_ge,
-	COMMUTATOR = <= , NEGATOR = <,
-	RESTRICT = scalargesel, JOIN = scalargejoinsel
-);
-
-COMMENT ON OPERATOR >= (f32vec, f32vec) IS 'greater than or equal';
-
-CREATE OPERATOR > (
-	LEFTARG = f32vec, RIGHTARG = f32vec, PROCEDURE = f32vec_gt,
-	COMMUTATOR = < , NEGATOR = <=,
-	RESTRICT = scalargtsel, JOIN = scalargtjoinsel
-);
-
-COMMENT ON OPERATOR > (f32vec, f32vec) IS 'greater than';
-
--- f32vec btree operator class
-
-CREATE OPERATOR FAMILY f32vec_ops USING btree;
-
-COMMENT ON OPERATOR FAMILY f32vec_ops USING btree IS 'comparison of f32vec';
-
-CREATE OPERATOR CLASS f32vec_ops
-	DEFAULT FOR TYPE f32vec USING btree FAMILY f32vec_ops AS
-	OPERATOR 1 < ,
-	OPERATOR 2 <= ,
-	OPERATOR 3 = ,
-	OPERATOR 4 >= ,
-	OPERATOR 5 > ,
-	FUNCTION 1 f32vec_cmp(f32vec, f32vec);
-
-COMMENT ON OPERATOR CLASS f32vec_ops USING btree IS 'comparison of f32vec';
-
--- spheres of f32vec
-
-CREATE TYPE vk_sphere_f32vec AS (center f32vec, radius double precision, exact boolean);
-
-COMMENT ON TYPE vk_sphere_f32vec IS 'vectors nearer to a center than a radius; exact: an approximate index may not answer';
-
-CREATE FUNCTION vk_sphere(center f32vec, radius double precision, exact boolean DEFAULT false)
-	RETURNS vk_sphere_f32vec
-	AS 'MODULE_PATHNAME', 'vk_sphere_make' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
-
-COMMENT ON FUNCTION vk_sphere(f32vec, double precision, boolean) IS 'sphere of vectors nearer to a center than a radius';
-
-CREATE FUNCTION vk_sphere_sel(internal, oid, internal, integer) RETURNS double precision
-	AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL SAFE;
-
-COMMENT ON FUNCTION vk_sphere_sel(internal, oid, internal, integer) IS 'restriction selectivity of sphere operators';
-
-CREATE FUNCTION vk_sphere_joinsel(internal, oid, internal, smallint, internal) RETURNS double precision
-	AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL SAFE;
-
-COMMENT ON FUNCTION vk_sphere_joinsel(internal, oid, internal, smallint, internal) IS 'join selectivity of sphere operators';
-
-CREATE FUNCTION f32vec_l2_within(f32vec, vk_sphere_f32vec) RETURNS boolean
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10
-	SUPPORT f32vec_distance_support;
-
-COMMENT ON FUNCTION f32vec_l2_within(f32vec, vk_sphere_f32vec) IS 'implementation of <<->> operator';
-
-CREATE FUNCTION f32vec_l2_within_equal(f32vec, vk_sphere_f32vec) RETURNS boolean
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10
-	SUPPORT f32vec_distance_support;
-
-COMMENT ON FUNCTION f32vec_l2_within_equal(f32vec, vk_sphere_f32vec) IS 'implementation of <<->>= operator';
-
-CREATE FUNCTION f32vec_ip_within(f32vec, vk_sphere_f32vec) RETURNS boolean
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10
-	SUPPORT f32vec_distance_support;
-
-COMMENT ON FUNCTION f32vec_ip_within(f32vec, vk_sphere_f32vec) IS 'implementation of <<#>> operator';
-
-CREATE FUNCTION f32vec_ip_within_equal(f32vec, vk_sphere_f32vec) RETURNS boolean
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10
-	SUPPORT f32vec_distance_support;
-
-COMMENT ON FUNCTION f32vec_ip_within_equal(f32vec, vk_sphere_f32vec) IS 'implementation of <<#>>= operator';
-
-CREATE FUNCTION f32vec_cosine_within(f32vec, vk_sphere_f32vec) RETURNS boolean
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10
-	SUPPORT f32vec_distance_support;
-
-COMMENT ON FUNCTION f32vec_cosine_within(f32vec, vk_sphere_f32vec) IS 'implementation of <<=>> operator';
-
-CREATE FUNCTION f32vec_cosine_within_equal(f32vec, vk_sphere_f32vec) RETURNS boolean
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10
-	SUPPORT f32vec_distance_support;
-
-COMMENT ON FUNCTION f32vec_cosine_within_equal(f32vec, vk_sphere_f32vec) IS 'implementation of <<=>>= operator';
-
-CREATE FUNCTION f32vec_l1_within(f32vec, vk_sphere_f32vec) RETURNS boolean
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10
-	SUPPORT f32vec_distance_support;
-
-COMMENT ON FUNCTION f32vec_l1_within(f32vec, vk_sphere_f32vec) IS 'implementation of <<+>> operator';
-
-CREATE FUNCTION f32vec_l1_within_equal(f32vec, vk_sphere_f32vec) RETURNS boolean
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10
-	SUPPORT f32vec_distance_support;
-
-COMMENT ON FUNCTION f32vec_l1_within_equal(f32vec, vk_sphere_f32vec) IS 'implementation of <<+>>= operator';
-
-CREATE OPERATOR <<->> (
-	LEFTARG = f32vec, RIGHTARG = vk_sphere_f32vec, PROCEDURE = f32vec_l2_within,
-	RESTRICT = vk_sphere_sel, JOIN = vk_sphere_joinsel
-);
-
-COMMENT ON OPERATOR <<->> (f32vec, vk_sphere_f32vec) IS 'Euclidean distance less than radius';
-
-CREATE OPERATOR <<->>= (
-	LEFTARG = f32vec, RIGHTARG = vk_sphere_f32vec, PROCEDURE = f32vec_l2_within_equal,
-	RESTRICT = vk_sphere_sel, JOIN = vk_sphere_joinsel
-);
-
-COMMENT ON OPERATOR <<->>= (f32vec, vk_sphere_f32vec) IS 'Euclidean distance at most radius';
-
-CREATE OPERATOR <<#>> (
-	LEFTARG = f32vec, RIGHTARG = vk_sphere_f32vec, PROCEDURE = f32vec_ip_within,
-	RESTRICT = vk_sphere_sel, JOIN = vk_sphere_joinsel
-);
-
-COMMENT ON OPERATOR <<#>> (f32vec, vk_sphere_f32vec) IS 'negative inner product less than radius';
-
-CREATE OPERATOR <<#>>= (
-	LEFTARG = f32vec, RIGHTARG = vk_sphere_f32vec, PROCEDURE = f32vec_ip_within_equal,
-	RESTRICT = vk_sphere_sel, JOIN = vk_sphere_joinsel
-);
-
-COMMENT ON OPERATOR <<#>>= (f32vec, vk_sphere_f32vec) IS 'negative inner product at most radius';
-
-CREATE OPERATOR <<=>> (
-	LEFTARG = f32vec, RIGHTARG = vk_sphere_f32vec, PROCEDURE = f32vec_cosine_within,
-	RESTRICT = vk_sphere_sel, JOIN = vk_sphere_joinsel
-);
-
-COMMENT ON OPERATOR <<=>> (f32vec, vk_sphere_f32vec) IS 'cosine distance less than radius';
-
-CREATE OPERATOR <<=>>= (
-	LEFTARG = f32vec, RIGHTARG = vk_sphere_f32vec, PROCEDURE = f32vec_cosine_within_equal,
-	RESTRICT = vk_sphere_sel, JOIN = vk_sphere_joinsel
-);
-
-COMMENT ON OPERATOR <<=>>= (f32vec, vk_sphere_f32vec) IS 'cosine distance at most radius';
-
-CREATE OPERATOR <<+>> (
-	LEFTARG = f32vec, RIGHTARG = vk_sphere_f32vec, PROCEDURE = f32vec_l1_within,
-	RESTRICT = vk_sphere_sel, JOIN = vk_sphere_joinsel
-);
-
-COMMENT ON OPERATOR <<+>> (f32vec, vk_sphere_f32vec) IS 'taxicab distance less than radius';
-
-CREATE OPERATOR <<+>>= (
-	LEFTARG = f32vec, RIGHTARG = vk_sphere_f32vec, PROCEDURE = f32vec_l1_within_equal,
-	RESTRICT = vk_sphere_sel, JOIN = vk_sphere_joinsel
-);
-
-COMMENT ON OPERATOR <<+>>= (f32vec, vk_sphere_f32vec) IS 'taxicab distance at most radius';
-
 -- access methods
 
 CREATE FUNCTION vkflat_handler(internal) RETURNS index_am_handler
@@ -564,125 +21,451 @@ CREATE ACCESS METHOD vkivf TYPE INDEX HANDLER vkivf_handler;
 
 COMMENT ON ACCESS METHOD vkivf IS 'nearest neighbors at a declared recall by inverted lists';
 
--- operator classes of f32vec
+-- selectivity of spheres
 
-CREATE FUNCTION f32vec_l2_support(internal) RETURNS internal
+CREATE FUNCTION vk_sphere_sel(internal, oid, internal, integer) RETURNS double precision
+	AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL SAFE;
+
+COMMENT ON FUNCTION vk_sphere_sel(internal, oid, internal, integer) IS 'restriction selectivity of sphere operators';
+
+CREATE FUNCTION vk_sphere_joinsel(internal, oid, internal, smallint, internal) RETURNS double precision
+	AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL SAFE;
+
+COMMENT ON FUNCTION vk_sphere_joinsel(internal, oid, internal, smallint, internal) IS 'join selectivity of sphere operators';
+
+-- vector types
+--
+-- Each type has the same objects, which four definitions make: once for a type,
+-- for a type and a metric, for two types, for a type and an array type.  In a
+-- definition <name> stands for the column of that name in the rows below it.
+--
+-- COST 10 marks work on every element: about ten times an integer comparison.
+
+DO $$
+DECLARE
+	type_definition CONSTANT text := $definition$
+
+CREATE TYPE <type>;
+
+CREATE FUNCTION <type>_in(cstring, oid, integer) RETURNS <type>
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION <type>_in(cstring, oid, integer) IS 'I/O';
 
-COMMENT ON FUNCTION f32vec_l2_support(internal) IS 'operator class support of vkflat and vkivf';
-
-CREATE FUNCTION f32vec_ip_support(internal) RETURNS internal
+CREATE FUNCTION <type>_out(<type>) RETURNS cstring
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION <type>_out(<type>) IS 'I/O';
 
-COMMENT ON FUNCTION f32vec_ip_support(internal) IS 'operator class support of vkflat and vkivf';
-
-CREATE FUNCTION f32vec_cosine_support(internal) RETURNS internal
+CREATE FUNCTION <type>_typmod_in(cstring[]) RETURNS integer
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION <type>_typmod_in(cstring[]) IS 'I/O typmod';
 
-COMMENT ON FUNCTION f32vec_cosine_support(internal) IS 'operator class support of vkflat and vkivf';
-
-CREATE FUNCTION f32vec_l1_support(internal) RETURNS internal
+CREATE FUNCTION <type>_recv(internal, oid, integer) RETURNS <type>
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION <type>_recv(internal, oid, integer) IS 'I/O';
 
-COMMENT ON FUNCTION f32vec_l1_support(internal) IS 'operator class support of vkflat and vkivf';
+CREATE FUNCTION <type>_send(<type>) RETURNS bytea
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION <type>_send(<type>) IS 'I/O';
 
-CREATE OPERATOR FAMILY f32vec_l2_ops USING vkflat;
-CREATE OPERATOR FAMILY f32vec_ip_ops USING vkflat;
-CREATE OPERATOR FAMILY f32vec_cosine_ops USING vkflat;
-CREATE OPERATOR FAMILY f32vec_l1_ops USING vkflat;
-CREATE OPERATOR FAMILY f32vec_l2_ops USING vkivf;
-CREATE OPERATOR FAMILY f32vec_ip_ops USING vkivf;
-CREATE OPERATOR FAMILY f32vec_cosine_ops USING vkivf;
-CREATE OPERATOR FAMILY f32vec_l1_ops USING vkivf;
+CREATE TYPE <type> (
+	INPUT     = <type>_in,
+	OUTPUT    = <type>_out,
+	TYPMOD_IN = <type>_typmod_in,
+	RECEIVE   = <type>_recv,
+	SEND      = <type>_send,
+	PREFERRED = <preferred>,
+	STORAGE   = external
+);
+COMMENT ON TYPE <type> IS '<comment>';
 
-COMMENT ON OPERATOR FAMILY f32vec_l2_ops USING vkflat IS 'Euclidean distance';
-COMMENT ON OPERATOR FAMILY f32vec_ip_ops USING vkflat IS 'negative inner product';
-COMMENT ON OPERATOR FAMILY f32vec_cosine_ops USING vkflat IS 'cosine distance';
-COMMENT ON OPERATOR FAMILY f32vec_l1_ops USING vkflat IS 'taxicab distance';
-COMMENT ON OPERATOR FAMILY f32vec_l2_ops USING vkivf IS 'Euclidean distance';
-COMMENT ON OPERATOR FAMILY f32vec_ip_ops USING vkivf IS 'negative inner product';
-COMMENT ON OPERATOR FAMILY f32vec_cosine_ops USING vkivf IS 'cosine distance';
-COMMENT ON OPERATOR FAMILY f32vec_l1_ops USING vkivf IS 'taxicab distance';
+-- functions
 
-CREATE OPERATOR CLASS f32vec_l2_ops
-	DEFAULT FOR TYPE f32vec USING vkflat FAMILY f32vec_l2_ops AS
-	OPERATOR 1 <-> (f32vec, f32vec) FOR ORDER BY float_ops,
-	OPERATOR 2 <<->> (f32vec, vk_sphere_f32vec),
-	OPERATOR 3 <<->>= (f32vec, vk_sphere_f32vec),
-	FUNCTION 1 f32vec_l2_support(internal),
-	FUNCTION 2 vk_sphere(f32vec, double precision, boolean);
+CREATE FUNCTION <type>_distance_support(internal) RETURNS internal
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION <type>_distance_support(internal) IS 'planner support of distance functions';
 
-COMMENT ON OPERATOR CLASS f32vec_l2_ops USING vkflat IS 'Euclidean distance';
+CREATE FUNCTION l2_distance(<type>, <type>) RETURNS double precision
+	AS 'MODULE_PATHNAME', '<type>_l2_distance' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10
+	SUPPORT <type>_distance_support;
+COMMENT ON FUNCTION l2_distance(<type>, <type>) IS 'Euclidean distance';
 
-CREATE OPERATOR CLASS f32vec_ip_ops
-	FOR TYPE f32vec USING vkflat FAMILY f32vec_ip_ops AS
-	OPERATOR 1 <#> (f32vec, f32vec) FOR ORDER BY float_ops,
-	OPERATOR 2 <<#>> (f32vec, vk_sphere_f32vec),
-	OPERATOR 3 <<#>>= (f32vec, vk_sphere_f32vec),
-	FUNCTION 1 f32vec_ip_support(internal),
-	FUNCTION 2 vk_sphere(f32vec, double precision, boolean);
+CREATE FUNCTION inner_product(<type>, <type>) RETURNS double precision
+	AS 'MODULE_PATHNAME', '<type>_inner_product' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10
+	SUPPORT <type>_distance_support;
+COMMENT ON FUNCTION inner_product(<type>, <type>) IS 'inner product';
 
-COMMENT ON OPERATOR CLASS f32vec_ip_ops USING vkflat IS 'negative inner product';
+CREATE FUNCTION cosine_distance(<type>, <type>) RETURNS double precision
+	AS 'MODULE_PATHNAME', '<type>_cosine_distance' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10
+	SUPPORT <type>_distance_support;
+COMMENT ON FUNCTION cosine_distance(<type>, <type>) IS 'cosine distance';
 
-CREATE OPERATOR CLASS f32vec_cosine_ops
-	FOR TYPE f32vec USING vkflat FAMILY f32vec_cosine_ops AS
-	OPERATOR 1 <=> (f32vec, f32vec) FOR ORDER BY float_ops,
-	OPERATOR 2 <<=>> (f32vec, vk_sphere_f32vec),
-	OPERATOR 3 <<=>>= (f32vec, vk_sphere_f32vec),
-	FUNCTION 1 f32vec_cosine_support(internal),
-	FUNCTION 2 vk_sphere(f32vec, double precision, boolean);
+CREATE FUNCTION l1_distance(<type>, <type>) RETURNS double precision
+	AS 'MODULE_PATHNAME', '<type>_l1_distance' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10
+	SUPPORT <type>_distance_support;
+COMMENT ON FUNCTION l1_distance(<type>, <type>) IS 'taxicab distance';
 
-COMMENT ON OPERATOR CLASS f32vec_cosine_ops USING vkflat IS 'cosine distance';
+CREATE FUNCTION vk_maxsim(document <type>[], query <type>[]) RETURNS double precision
+	AS 'MODULE_PATHNAME', '<type>_maxsim' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 1000;
+COMMENT ON FUNCTION vk_maxsim(<type>[], <type>[]) IS 'MaxSim: for each vector of the query the greatest inner product with one of the document, summed';
 
-CREATE OPERATOR CLASS f32vec_l1_ops
-	FOR TYPE f32vec USING vkflat FAMILY f32vec_l1_ops AS
-	OPERATOR 1 <+> (f32vec, f32vec) FOR ORDER BY float_ops,
-	OPERATOR 2 <<+>> (f32vec, vk_sphere_f32vec),
-	OPERATOR 3 <<+>>= (f32vec, vk_sphere_f32vec),
-	FUNCTION 1 f32vec_l1_support(internal),
-	FUNCTION 2 vk_sphere(f32vec, double precision, boolean);
+CREATE FUNCTION <type>_maxsim_distance(<type>[], <type>[]) RETURNS double precision
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 1000;
+COMMENT ON FUNCTION <type>_maxsim_distance(<type>[], <type>[]) IS 'implementation of @# operator';
 
-COMMENT ON OPERATOR CLASS f32vec_l1_ops USING vkflat IS 'taxicab distance';
+CREATE OPERATOR @# (
+	LEFTARG = <type>[], RIGHTARG = <type>[], PROCEDURE = <type>_maxsim_distance
+);
+COMMENT ON OPERATOR @# (<type>[], <type>[]) IS 'negative MaxSim of document and query';
 
-CREATE OPERATOR CLASS f32vec_l2_ops
-	DEFAULT FOR TYPE f32vec USING vkivf FAMILY f32vec_l2_ops AS
-	OPERATOR 1 <-> (f32vec, f32vec) FOR ORDER BY float_ops,
-	OPERATOR 2 <<->> (f32vec, vk_sphere_f32vec),
-	OPERATOR 3 <<->>= (f32vec, vk_sphere_f32vec),
-	FUNCTION 1 f32vec_l2_support(internal),
-	FUNCTION 2 vk_sphere(f32vec, double precision, boolean);
+CREATE FUNCTION vector_dims(<type>) RETURNS integer
+	AS 'MODULE_PATHNAME', '<type>_dims' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION vector_dims(<type>) IS 'number of dimensions';
 
-COMMENT ON OPERATOR CLASS f32vec_l2_ops USING vkivf IS 'Euclidean distance';
+CREATE FUNCTION vector_norm(<type>) RETURNS double precision
+	AS 'MODULE_PATHNAME', '<type>_norm' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
+COMMENT ON FUNCTION vector_norm(<type>) IS 'Euclidean norm';
 
-CREATE OPERATOR CLASS f32vec_ip_ops
-	FOR TYPE f32vec USING vkivf FAMILY f32vec_ip_ops AS
-	OPERATOR 1 <#> (f32vec, f32vec) FOR ORDER BY float_ops,
-	OPERATOR 2 <<#>> (f32vec, vk_sphere_f32vec),
-	OPERATOR 3 <<#>>= (f32vec, vk_sphere_f32vec),
-	FUNCTION 1 f32vec_ip_support(internal),
-	FUNCTION 2 vk_sphere(f32vec, double precision, boolean);
+CREATE FUNCTION l2_norm(<type>) RETURNS double precision
+	AS 'MODULE_PATHNAME', '<type>_norm' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
+COMMENT ON FUNCTION l2_norm(<type>) IS 'Euclidean norm';
 
-COMMENT ON OPERATOR CLASS f32vec_ip_ops USING vkivf IS 'negative inner product';
+CREATE FUNCTION l2_normalize(<type>) RETURNS <wide>
+	AS 'MODULE_PATHNAME', '<type>_l2_normalize' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
+COMMENT ON FUNCTION l2_normalize(<type>) IS 'normalize with Euclidean norm';
 
-CREATE OPERATOR CLASS f32vec_cosine_ops
-	FOR TYPE f32vec USING vkivf FAMILY f32vec_cosine_ops AS
-	OPERATOR 1 <=> (f32vec, f32vec) FOR ORDER BY float_ops,
-	OPERATOR 2 <<=>> (f32vec, vk_sphere_f32vec),
-	OPERATOR 3 <<=>>= (f32vec, vk_sphere_f32vec),
-	FUNCTION 1 f32vec_cosine_support(internal),
-	FUNCTION 2 vk_sphere(f32vec, double precision, boolean);
+CREATE FUNCTION binary_quantize(<type>) RETURNS bit
+	AS 'MODULE_PATHNAME', '<type>_binary_quantize' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
+COMMENT ON FUNCTION binary_quantize(<type>) IS 'binary quantize';
 
-COMMENT ON OPERATOR CLASS f32vec_cosine_ops USING vkivf IS 'cosine distance';
+CREATE FUNCTION subvector(<type>, integer, integer) RETURNS <type>
+	AS 'MODULE_PATHNAME', '<type>_subvector' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
+COMMENT ON FUNCTION subvector(<type>, integer, integer) IS 'subvector';
 
-CREATE OPERATOR CLASS f32vec_l1_ops
-	FOR TYPE f32vec USING vkivf FAMILY f32vec_l1_ops AS
-	OPERATOR 1 <+> (f32vec, f32vec) FOR ORDER BY float_ops,
-	OPERATOR 2 <<+>> (f32vec, vk_sphere_f32vec),
-	OPERATOR 3 <<+>>= (f32vec, vk_sphere_f32vec),
-	FUNCTION 1 f32vec_l1_support(internal),
-	FUNCTION 2 vk_sphere(f32vec, double precision, boolean);
+-- private functions
 
-COMMENT ON OPERATOR CLASS f32vec_l1_ops USING vkivf IS 'taxicab distance';
+CREATE FUNCTION <type>_add(<type>, <type>) RETURNS <type>
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
+COMMENT ON FUNCTION <type>_add(<type>, <type>) IS 'implementation of + operator';
+
+CREATE FUNCTION <type>_sub(<type>, <type>) RETURNS <type>
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
+COMMENT ON FUNCTION <type>_sub(<type>, <type>) IS 'implementation of - operator';
+
+CREATE FUNCTION <type>_mul(<type>, <type>) RETURNS <type>
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
+COMMENT ON FUNCTION <type>_mul(<type>, <type>) IS 'implementation of * operator';
+
+CREATE FUNCTION <type>_concat(<type>, <type>) RETURNS <type>
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
+COMMENT ON FUNCTION <type>_concat(<type>, <type>) IS 'implementation of || operator';
+
+CREATE FUNCTION <type>_lt(<type>, <type>) RETURNS boolean
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION <type>_lt(<type>, <type>) IS 'implementation of < operator';
+
+CREATE FUNCTION <type>_le(<type>, <type>) RETURNS boolean
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION <type>_le(<type>, <type>) IS 'implementation of <= operator';
+
+CREATE FUNCTION <type>_eq(<type>, <type>) RETURNS boolean
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION <type>_eq(<type>, <type>) IS 'implementation of = operator';
+
+CREATE FUNCTION <type>_ne(<type>, <type>) RETURNS boolean
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION <type>_ne(<type>, <type>) IS 'implementation of <> operator';
+
+CREATE FUNCTION <type>_ge(<type>, <type>) RETURNS boolean
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION <type>_ge(<type>, <type>) IS 'implementation of >= operator';
+
+CREATE FUNCTION <type>_gt(<type>, <type>) RETURNS boolean
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION <type>_gt(<type>, <type>) IS 'implementation of > operator';
+
+CREATE FUNCTION <type>_cmp(<type>, <type>) RETURNS integer
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION <type>_cmp(<type>, <type>) IS 'less-equal-greater';
+
+CREATE FUNCTION <type>_l2_squared_distance(<type>, <type>) RETURNS double precision
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
+COMMENT ON FUNCTION <type>_l2_squared_distance(<type>, <type>) IS 'squared Euclidean distance';
+
+CREATE FUNCTION <type>_negative_inner_product(<type>, <type>) RETURNS double precision
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10
+	SUPPORT <type>_distance_support;
+COMMENT ON FUNCTION <type>_negative_inner_product(<type>, <type>) IS 'negative inner product';
+
+CREATE FUNCTION <type>_accum(double precision[], <type>) RETURNS double precision[]
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
+COMMENT ON FUNCTION <type>_accum(double precision[], <type>) IS 'aggregate transition function';
+
+CREATE FUNCTION <type>_combine(double precision[], double precision[]) RETURNS double precision[]
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
+COMMENT ON FUNCTION <type>_combine(double precision[], double precision[]) IS 'aggregate combine function';
+
+CREATE FUNCTION <type>_avg(double precision[]) RETURNS <wide>
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
+COMMENT ON FUNCTION <type>_avg(double precision[]) IS 'aggregate final function';
+
+CREATE FUNCTION <type>_sum(double precision[]) RETURNS <wide>
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
+COMMENT ON FUNCTION <type>_sum(double precision[]) IS 'aggregate final function';
+
+-- aggregates
+
+CREATE AGGREGATE avg(<type>) (
+	SFUNC = <type>_accum,
+	STYPE = double precision[],
+	FINALFUNC = <type>_avg,
+	COMBINEFUNC = <type>_combine,
+	INITCOND = '{0}',
+	PARALLEL = SAFE
+);
+COMMENT ON AGGREGATE avg(<type>) IS 'the average (arithmetic mean) as <wide> of all <type> values';
+
+CREATE AGGREGATE sum(<type>) (
+	SFUNC = <type>_accum,
+	STYPE = double precision[],
+	FINALFUNC = <type>_sum,
+	COMBINEFUNC = <type>_combine,
+	INITCOND = '{0}',
+	PARALLEL = SAFE
+);
+COMMENT ON AGGREGATE sum(<type>) IS 'sum as <wide> across all <type> input values';
+
+-- the cast of the type to itself
+
+CREATE FUNCTION <type>(<type>, integer, boolean) RETURNS <type>
+	AS 'MODULE_PATHNAME', '<type>_enforce_typmod' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION <type>(<type>, integer, boolean) IS 'adjust <type> to typmod';
+
+CREATE CAST (<type> AS <type>)
+	WITH FUNCTION <type>(<type>, integer, boolean) AS IMPLICIT;
+COMMENT ON CAST (<type> AS <type>) IS 'checks the number of dimensions';
+
+-- operators
+
+CREATE OPERATOR + (
+	LEFTARG = <type>, RIGHTARG = <type>, PROCEDURE = <type>_add,
+	COMMUTATOR = +
+);
+COMMENT ON OPERATOR + (<type>, <type>) IS 'add';
+
+CREATE OPERATOR - (
+	LEFTARG = <type>, RIGHTARG = <type>, PROCEDURE = <type>_sub
+);
+COMMENT ON OPERATOR - (<type>, <type>) IS 'subtract';
+
+CREATE OPERATOR * (
+	LEFTARG = <type>, RIGHTARG = <type>, PROCEDURE = <type>_mul,
+	COMMUTATOR = *
+);
+COMMENT ON OPERATOR * (<type>, <type>) IS 'multiply';
+
+CREATE OPERATOR || (
+	LEFTARG = <type>, RIGHTARG = <type>, PROCEDURE = <type>_concat
+);
+COMMENT ON OPERATOR || (<type>, <type>) IS 'concatenate';
+
+CREATE OPERATOR < (
+	LEFTARG = <type>, RIGHTARG = <type>, PROCEDURE = <type>_lt,
+	COMMUTATOR = > , NEGATOR = >=,
+	RESTRICT = scalarltsel, JOIN = scalarltjoinsel
+);
+COMMENT ON OPERATOR < (<type>, <type>) IS 'less than';
+
+CREATE OPERATOR <= (
+	LEFTARG = <type>, RIGHTARG = <type>, PROCEDURE = <type>_le,
+	COMMUTATOR = >= , NEGATOR = >,
+	RESTRICT = scalarlesel, JOIN = scalarlejoinsel
+);
+COMMENT ON OPERATOR <= (<type>, <type>) IS 'less than or equal';
+
+CREATE OPERATOR = (
+	LEFTARG = <type>, RIGHTARG = <type>, PROCEDURE = <type>_eq,
+	COMMUTATOR = = , NEGATOR = <>,
+	RESTRICT = eqsel, JOIN = eqjoinsel,
+	MERGES
+);
+COMMENT ON OPERATOR = (<type>, <type>) IS 'equal';
+
+CREATE OPERATOR <> (
+	LEFTARG = <type>, RIGHTARG = <type>, PROCEDURE = <type>_ne,
+	COMMUTATOR = <> , NEGATOR = =,
+	RESTRICT = neqsel, JOIN = neqjoinsel
+);
+COMMENT ON OPERATOR <> (<type>, <type>) IS 'not equal';
+
+CREATE OPERATOR >= (
+	LEFTARG = <type>, RIGHTARG = <type>, PROCEDURE = <type>_ge,
+	COMMUTATOR = <= , NEGATOR = <,
+	RESTRICT = scalargesel, JOIN = scalargejoinsel
+);
+COMMENT ON OPERATOR >= (<type>, <type>) IS 'greater than or equal';
+
+CREATE OPERATOR > (
+	LEFTARG = <type>, RIGHTARG = <type>, PROCEDURE = <type>_gt,
+	COMMUTATOR = < , NEGATOR = <=,
+	RESTRICT = scalargtsel, JOIN = scalargtjoinsel
+);
+COMMENT ON OPERATOR > (<type>, <type>) IS 'greater than';
+
+CREATE OPERATOR FAMILY <type>_ops USING btree;
+COMMENT ON OPERATOR FAMILY <type>_ops USING btree IS 'comparison of <type>';
+
+CREATE OPERATOR CLASS <type>_ops
+	DEFAULT FOR TYPE <type> USING btree FAMILY <type>_ops AS
+	OPERATOR 1 < ,
+	OPERATOR 2 <= ,
+	OPERATOR 3 = ,
+	OPERATOR 4 >= ,
+	OPERATOR 5 > ,
+	FUNCTION 1 <type>_cmp(<type>, <type>);
+COMMENT ON OPERATOR CLASS <type>_ops USING btree IS 'comparison of <type>';
+
+-- spheres
+
+CREATE TYPE vk_sphere_<type> AS (center <type>, radius double precision, exact boolean);
+COMMENT ON TYPE vk_sphere_<type> IS 'vectors nearer to a center than a radius; exact: an approximate index may not answer';
+
+CREATE FUNCTION vk_sphere(center <type>, radius double precision, exact boolean DEFAULT false)
+	RETURNS vk_sphere_<type>
+	AS 'MODULE_PATHNAME', 'vk_sphere_make' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION vk_sphere(<type>, double precision, boolean) IS 'sphere of vectors nearer to a center than a radius';
+
+$definition$;
+
+	metric_definition CONSTANT text := $definition$
+
+CREATE OPERATOR <operator> (
+	LEFTARG = <type>, RIGHTARG = <type>, PROCEDURE = <function>,
+	COMMUTATOR = <operator>
+);
+COMMENT ON OPERATOR <operator> (<type>, <type>) IS '<distance>';
+
+CREATE FUNCTION <type>_<metric>_within(<type>, vk_sphere_<type>) RETURNS boolean
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10
+	SUPPORT <type>_distance_support;
+COMMENT ON FUNCTION <type>_<metric>_within(<type>, vk_sphere_<type>) IS 'implementation of <<operator>> operator';
+
+CREATE FUNCTION <type>_<metric>_within_equal(<type>, vk_sphere_<type>) RETURNS boolean
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10
+	SUPPORT <type>_distance_support;
+COMMENT ON FUNCTION <type>_<metric>_within_equal(<type>, vk_sphere_<type>) IS 'implementation of <<operator>>= operator';
+
+CREATE OPERATOR <<operator>> (
+	LEFTARG = <type>, RIGHTARG = vk_sphere_<type>, PROCEDURE = <type>_<metric>_within,
+	RESTRICT = vk_sphere_sel, JOIN = vk_sphere_joinsel
+);
+COMMENT ON OPERATOR <<operator>> (<type>, vk_sphere_<type>) IS '<distance> less than radius';
+
+CREATE OPERATOR <<operator>>= (
+	LEFTARG = <type>, RIGHTARG = vk_sphere_<type>, PROCEDURE = <type>_<metric>_within_equal,
+	RESTRICT = vk_sphere_sel, JOIN = vk_sphere_joinsel
+);
+COMMENT ON OPERATOR <<operator>>= (<type>, vk_sphere_<type>) IS '<distance> at most radius';
+
+CREATE FUNCTION <type>_<metric>_support(internal) RETURNS internal
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION <type>_<metric>_support(internal) IS 'operator class support of vkflat and vkivf';
+
+$definition$;
+
+	class_definition CONSTANT text := $definition$
+
+CREATE OPERATOR FAMILY <type>_<metric>_ops USING <method>;
+COMMENT ON OPERATOR FAMILY <type>_<metric>_ops USING <method> IS '<distance>';
+
+CREATE OPERATOR CLASS <type>_<metric>_ops
+	<default> FOR TYPE <type> USING <method> FAMILY <type>_<metric>_ops AS
+	OPERATOR 1 <operator> (<type>, <type>) FOR ORDER BY float_ops,
+	OPERATOR 2 <<operator>> (<type>, vk_sphere_<type>),
+	OPERATOR 3 <<operator>>= (<type>, vk_sphere_<type>),
+	FUNCTION 1 <type>_<metric>_support(internal),
+	FUNCTION 2 vk_sphere(<type>, double precision, boolean);
+COMMENT ON OPERATOR CLASS <type>_<metric>_ops USING <method> IS '<distance>';
+
+$definition$;
+
+	cast_definition CONSTANT text := $definition$
+
+CREATE FUNCTION <function>(<source>, integer, boolean) RETURNS <target>
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
+COMMENT ON FUNCTION <function>(<source>, integer, boolean) IS 'convert <source> to <target>';
+
+CREATE CAST (<source> AS <target>)
+	WITH FUNCTION <function>(<source>, integer, boolean) <context>;
+COMMENT ON CAST (<source> AS <target>) IS 'elements <change>';
+
+$definition$;
+
+	object record;
+	name text;
+	value text;
+BEGIN
+	FOR object IN
+		-- preferred: what a literal without a type is taken for
+		-- wide: the type of sums, averages and normalized vectors
+		-- as_is: whose elements need no rounding; holders: where its own need none
+		WITH types (type, comment, preferred, wide, rounded, as_is, holders) AS (VALUES
+			('f32vec', 'single-precision vector', true, 'f32vec', 'rounded to single precision',
+				'real[]', '{real[],double precision[]}'::text[]),
+			('f16vec', 'half-precision vector', false, 'f16vec', 'rounded to half precision',
+				NULL, '{real[],double precision[],f32vec}'),
+			('bf16vec', 'bfloat16 vector', false, 'bf16vec', 'rounded to bfloat16',
+				NULL, '{real[],double precision[],f32vec}'),
+			('i8vec', 'vector of 8-bit integers', false, 'f32vec', 'rounded to integers',
+				'integer[]', '{integer[],real[],double precision[],numeric[],f32vec,f16vec,bf16vec}')
+		), metrics (metric, operator, function, distance) AS (VALUES
+			('l2', '<->', 'l2_distance', 'Euclidean distance'),
+			('ip', '<#>', '<type>_negative_inner_product', 'negative inner product'),
+			('cosine', '<=>', 'cosine_distance', 'cosine distance'),
+			('l1', '<+>', 'l1_distance', 'taxicab distance')
+		), arrays (type, short, rounded) AS (VALUES
+			('integer[]', 'int4', 'rounded to integers'),
+			('real[]', 'float4', NULL),
+			('double precision[]', 'float8', NULL),
+			('numeric[]', 'numeric', 'rounded to 6 significant digits')
+		)
+		-- f32vec, which is wide, is the first
+		SELECT 1 AS turn, t.type <> 'f32vec', type_definition AS definition, pg_catalog.to_jsonb(t) AS columns
+			FROM types t
+		UNION ALL
+		SELECT 2, false, replace(metric_definition, '<function>', m.function), pg_catalog.to_jsonb(t) || pg_catalog.to_jsonb(m)
+			FROM types t, metrics m
+		UNION ALL
+		SELECT 3, false, class_definition, pg_catalog.to_jsonb(t) || pg_catalog.to_jsonb(m) || pg_catalog.jsonb_build_object(
+				'method', method, 'default', CASE m.metric WHEN 'l2' THEN 'DEFAULT' ELSE '' END)
+			FROM types t, metrics m, pg_catalog.unnest('{vkflat,vkivf}'::text[]) method
+		UNION ALL
+		SELECT 4, false, cast_definition, pg_catalog.jsonb_build_object(
+				'function', a.type || '_to_' || b.type, 'source', a.type, 'target', b.type,
+				'context', 'AS ASSIGNMENT',
+				'change', CASE WHEN b.type = ANY (a.holders) THEN 'as they are' ELSE b.rounded END)
+			FROM types a, types b WHERE a.type <> b.type
+		UNION ALL
+		SELECT 4, false, cast_definition, pg_catalog.jsonb_build_object(
+				'function', 'array_to_' || t.type, 'source', a.type, 'target', t.type,
+				'context', 'AS ASSIGNMENT',
+				'change', CASE WHEN a.type = t.as_is THEN 'as they are' ELSE t.rounded END)
+			FROM types t, arrays a
+		UNION ALL
+		SELECT 4, false, cast_definition, pg_catalog.jsonb_build_object(
+				'function', t.type || '_to_' || a.short, 'source', t.type, 'target', a.type,
+				'context', CASE WHEN t.type = 'f32vec' AND a.type = 'real[]' THEN 'AS IMPLICIT'
+					WHEN a.type = ANY (t.holders) THEN 'AS ASSIGNMENT' ELSE '' END,
+				'change', CASE WHEN a.type = ANY (t.holders) THEN 'as they are' ELSE a.rounded END)
+			FROM types t, arrays a
+		ORDER BY 1, 2
+	LOOP
+		FOR name, value IN SELECT * FROM pg_catalog.jsonb_each_text(object.columns) LOOP
+			object.definition := replace(object.definition, '<' || name || '>', coalesce(value, ''));
+		END LOOP;
+		EXECUTE object.definition;
+	END LOOP;
+END
+$$;
 
 -- attribute operator classes
 --
@@ -699,7 +482,7 @@ DECLARE
 	members text;
 BEGIN
 	FOR family IN
-		SELECT * FROM unnest('{vkflat,vkivf}'::text[]) method, (VALUES
+		SELECT * FROM pg_catalog.unnest('{vkflat,vkivf}'::text[]) method, (VALUES
 			('bool_ops', 'comparison of boolean', '{bool}'::text[], '{1,2,3,4,5,6}'::integer[]),
 			('char_ops', 'comparison of "char"', '{char}', '{1,2,3,4,5,6}'),
 			('integer_ops', 'comparison of integers', '{int2,int4,int8}', '{1,2,3,4,5,6}'),
@@ -716,16 +499,16 @@ BEGIN
 			('bytea_ops', 'equality of bytea', '{bytea}', '{3}')
 		) f (name, comment, types, strategies)
 	LOOP
-		EXECUTE format('CREATE OPERATOR FAMILY %I USING %I', family.name, family.method);
-		EXECUTE format('COMMENT ON OPERATOR FAMILY %I USING %I IS %L', family.name, family.method, family.comment);
+		EXECUTE pg_catalog.format('CREATE OPERATOR FAMILY %I USING %I', family.name, family.method);
+		EXECUTE pg_catalog.format('COMMENT ON OPERATOR FAMILY %I USING %I IS %L', family.name, family.method, family.comment);
 		FOREACH type IN ARRAY family.types LOOP
 			class := replace(type, 'any', '') || '_ops';
-			SELECT string_agg(format('OPERATOR %s pg_catalog.%s (pg_catalog.%I, pg_catalog.%I)',
+			SELECT pg_catalog.string_agg(pg_catalog.format('OPERATOR %s pg_catalog.%s (pg_catalog.%I, pg_catalog.%I)',
 									 strategy, symbols[strategy], type, other), ', ')
-				INTO members FROM unnest(family.strategies) strategy, unnest(family.types) other;
-			EXECUTE format('CREATE OPERATOR CLASS %I DEFAULT FOR TYPE pg_catalog.%I USING %I FAMILY %I AS %s',
+				INTO members FROM pg_catalog.unnest(family.strategies) strategy, pg_catalog.unnest(family.types) other;
+			EXECUTE pg_catalog.format('CREATE OPERATOR CLASS %I DEFAULT FOR TYPE pg_catalog.%I USING %I FAMILY %I AS %s',
 						   class, type, family.method, family.name, members);
-			EXECUTE format('COMMENT ON OPERATOR CLASS %I USING %I IS %L', class, family.method, family.comment);
+			EXECUTE pg_catalog.format('COMMENT ON OPERATOR CLASS %I USING %I IS %L', class, family.method, family.comment);
 		END LOOP;
 	END LOOP;
 END
@@ -764,7 +547,7 @@ CREATE FUNCTION vk_last_scan(
 	OUT fetched bigint, OUT rank_us double precision,
 	OUT scan_us double precision, OUT fetch_us double precision,
 	OUT skipped bigint, OUT matched bigint, OUT checked bigint,
-	OUT estimated_recall double precision)
+	OUT estimated_recall double precision, OUT path text)
 	RETURNS record
 	AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL RESTRICTED;
 
@@ -889,3 +672,39 @@ GRANT EXECUTE ON FUNCTION vk_page_meta(regclass), vk_page_head(regclass, bigint)
 	vk_page_slots(regclass), vk_page_blocks(regclass, bigint),
 	vk_page_codes(regclass, bigint), vk_page_summaries(regclass, bigint),
 	vk_page_entries(regclass, bigint) TO pg_read_server_files;
+
+-- batch functions
+
+CREATE FUNCTION vk_knn_batch(index regclass, queries anyarray, k integer,
+	target_recall double precision DEFAULT NULL)
+	RETURNS TABLE (query integer, rank integer, "row" tid, distance double precision)
+	AS 'MODULE_PATHNAME' LANGUAGE C STABLE PARALLEL RESTRICTED COST 10000 ROWS 1000;
+
+COMMENT ON FUNCTION vk_knn_batch(regclass, anyarray, integer, double precision) IS 'the k nearest rows of each of many queries, numbered from 1; of a partial index, its rows only';
+
+CREATE FUNCTION vk_knn_batch_rows(index regclass, queries anycompatiblearray, k integer,
+	row_type anyelement, target_recall double precision DEFAULT NULL)
+	RETURNS TABLE (query integer, rank integer, distance double precision, item anyelement)
+	AS 'MODULE_PATHNAME' LANGUAGE C STABLE PARALLEL RESTRICTED COST 10000 ROWS 1000;
+
+COMMENT ON FUNCTION vk_knn_batch_rows(regclass, anycompatiblearray, integer, anyelement, double precision) IS 'the k nearest rows of each of many queries, as values of the table''s row type, which is that of the fourth argument';
+
+CREATE FUNCTION vk_range_batch(index regclass, queries anyarray, radius double precision)
+	RETURNS TABLE (query integer, "row" tid, distance double precision)
+	AS 'MODULE_PATHNAME' LANGUAGE C STABLE PARALLEL RESTRICTED COST 10000 ROWS 1000;
+
+COMMENT ON FUNCTION vk_range_batch(regclass, anyarray, double precision) IS 'all rows nearer than a radius to each of many queries, numbered from 1, in no order; of a partial index, its rows only';
+
+CREATE FUNCTION vk_knn_graph(index regclass, k integer,
+	target_recall double precision DEFAULT NULL)
+	RETURNS TABLE ("row" tid, rank integer, neighbor tid, distance double precision)
+	AS 'MODULE_PATHNAME' LANGUAGE C STABLE PARALLEL RESTRICTED COST 1000000 ROWS 100000;
+
+COMMENT ON FUNCTION vk_knn_graph(regclass, integer, double precision) IS 'the k nearest other rows of each row of an index';
+
+CREATE FUNCTION vk_similarity_graph(index regclass, radius double precision,
+	both_ways boolean DEFAULT false)
+	RETURNS TABLE ("row" tid, neighbor tid, distance double precision)
+	AS 'MODULE_PATHNAME' LANGUAGE C STABLE PARALLEL RESTRICTED COST 1000000 ROWS 100000;
+
+COMMENT ON FUNCTION vk_similarity_graph(regclass, double precision, boolean) IS 'all pairs of rows of an index that are nearer than a radius: once, the row that comes first in the table first, or both ways';

@@ -26,7 +26,6 @@
 #include "access/detoast.h"
 
 #include "types/distance_memo.h"
-#include "types/f32vec.h"
 
 /* a scan emits a row soon after it has fetched it */
 #define MEMO_ENTRIES	256
@@ -42,8 +41,7 @@ struct DistanceMemo
 {
 	MemoryContextCallback callback;
 	PGFunction	function;
-	const float *vector;
-	int			dim;
+	const struct varlena *query;
 	MemoEntry	entries[MEMO_ENTRIES];
 };
 
@@ -59,13 +57,12 @@ forget(void *arg)
 
 DistanceMemo *
 distance_memo_create(MemoryContext context, PGFunction function,
-					 const float *vector, int dim)
+					 Datum query)
 {
 	DistanceMemo *memo = MemoryContextAllocZero(context, sizeof(DistanceMemo));
 
 	memo->function = function;
-	memo->vector = vector;
-	memo->dim = dim;
+	memo->query = (struct varlena *) DatumGetPointer(query);
 	memo->callback.func = forget;
 	memo->callback.arg = memo;
 	MemoryContextRegisterResetCallback(context, &memo->callback);
@@ -105,10 +102,10 @@ distance_memo_put(DistanceMemo *memo, Datum value, double distance)
 static bool
 is_query(const DistanceMemo *memo, Datum value)
 {
-	F32Vec	   *vec = (F32Vec *) DatumGetPointer(value);
+	const struct varlena *vector = (struct varlena *) DatumGetPointer(value);
 
-	return !VARATT_IS_EXTENDED(vec) && vec->dim == memo->dim &&
-		memcmp(vec->x, memo->vector, memo->dim * sizeof(float)) == 0;
+	return !VARATT_IS_EXTENDED(vector) && VARSIZE(vector) == VARSIZE(memo->query) &&
+		memcmp(vector, memo->query, VARSIZE(vector)) == 0;
 }
 
 bool

@@ -16,12 +16,12 @@
 typedef struct DistanceMemo DistanceMemo;
 
 /*
- * A memo of one query of one scan: distances from vector (dim floats, kept by
- * reference) as the operator's C function gives them.  It lives, and is used,
+ * A memo of one query of one scan: distances from a detoasted vector, kept by
+ * reference, as the operator's C function gives them.  It lives, and is used,
  * until context is reset.
  */
 extern DistanceMemo *distance_memo_create(MemoryContext context, PGFunction function,
-										  const float *vector, int dim);
+										  Datum query);
 /* note the distance of a stored datum, detoasted or not; only TOAST counts */
 extern void distance_memo_put(DistanceMemo *memo, Datum value, double distance);
 /* true where a scan has left the result of function on these arguments */

@@ -23,18 +23,10 @@
 #include "utils/lsyscache.h"
 #include "utils/typcache.h"
 
-#include "types/f32vec.h"
 #include "types/sphere.h"
+#include "types/vec_distance.h"
 
 PG_FUNCTION_INFO_V1(vk_sphere_make);
-PG_FUNCTION_INFO_V1(f32vec_l2_within);
-PG_FUNCTION_INFO_V1(f32vec_l2_within_equal);
-PG_FUNCTION_INFO_V1(f32vec_ip_within);
-PG_FUNCTION_INFO_V1(f32vec_ip_within_equal);
-PG_FUNCTION_INFO_V1(f32vec_cosine_within);
-PG_FUNCTION_INFO_V1(f32vec_cosine_within_equal);
-PG_FUNCTION_INFO_V1(f32vec_l1_within);
-PG_FUNCTION_INFO_V1(f32vec_l1_within_equal);
 
 /* fields of the composite type */
 enum
@@ -45,19 +37,12 @@ enum
 	SPHERE_FIELDS = SPHERE_EXACT
 };
 
-/* what a call site remembers in fn_extra */
-typedef struct SphereType
-{
-	Oid			type;
-	int32		typmod;
-	TupleDesc	desc;
-} SphereType;
-
 /* the owner of the type may have altered it */
 static void
-check_fields(TupleDesc desc)
+check_fields(TupleDesc desc, Oid center)
 {
 	if (desc->natts < SPHERE_FIELDS ||
+		TupleDescAttr(desc, SPHERE_CENTER - 1)->atttypid != center ||
 		TupleDescAttr(desc, SPHERE_RADIUS - 1)->atttypid != FLOAT8OID ||
 		TupleDescAttr(desc, SPHERE_EXACT - 1)->atttypid != BOOLOID)
 		ereport(ERROR,
@@ -92,36 +77,41 @@ read_fields(HeapTupleHeader header, TupleDesc desc, VkSphere *out)
 }
 
 bool
-vk_sphere_read(Datum sphere, VkSphere *out)
+vk_sphere_read(Datum sphere, Oid center, VkSphere *out)
 {
 	HeapTupleHeader header = DatumGetHeapTupleHeader(sphere);
 	TupleDesc	desc = lookup_rowtype_tupdesc(HeapTupleHeaderGetTypeId(header),
 											  HeapTupleHeaderGetTypMod(header));
 	bool		complete;
 
-	check_fields(desc);
+	check_fields(desc, center);
 	complete = read_fields(header, desc, out);
 	ReleaseTupleDesc(desc);
 	return complete;
 }
 
 /*
- * call_site_type -- row type of a value, looked up once for a call site
+ * call_site -- row type of a value, looked up once for a call site
+ *
+ * The first argument of the function that is called is of the vector type.
  */
-static TupleDesc
-call_site_type(FmgrInfo *flinfo, Oid type, int32 typmod)
+static VkSphereSite *
+call_site(FmgrInfo *flinfo, Oid type, int32 typmod)
 {
-	SphereType *known = flinfo->fn_extra;
+	VkSphereSite *known = flinfo->fn_extra;
 	TupleDesc	desc;
+	Oid		   *arguments;
+	int			count;
 	MemoryContext old;
 
 	if (known != NULL && known->type == type && known->typmod == typmod)
-		return known->desc;
+		return known;
 
 	desc = lookup_rowtype_tupdesc(type, typmod);
-	check_fields(desc);
+	get_func_signature(flinfo->fn_oid, &arguments, &count);
+	check_fields(desc, arguments[0]);
 	old = MemoryContextSwitchTo(flinfo->fn_mcxt);
-	known = palloc(sizeof(SphereType));
+	known = palloc0(sizeof(VkSphereSite));
 	known->type = type;
 	known->typmod = typmod;
 	known->desc = CreateTupleDescCopy(desc);
@@ -129,7 +119,18 @@ call_site_type(FmgrInfo *flinfo, Oid type, int32 typmod)
 	ReleaseTupleDesc(desc);
 
 	flinfo->fn_extra = known;
-	return known->desc;
+	return known;
+}
+
+VkSphereSite *
+vk_sphere_argument(FunctionCallInfo fcinfo, int argument, VkSphere *out)
+{
+	HeapTupleHeader header = PG_GETARG_HEAPTUPLEHEADER(argument);
+	VkSphereSite *site = call_site(fcinfo->flinfo,
+								   HeapTupleHeaderGetTypeId(header),
+								   HeapTupleHeaderGetTypMod(header));
+
+	return read_fields(header, site->desc, out) ? site : NULL;
 }
 
 /*
@@ -139,15 +140,14 @@ Datum
 vk_sphere_make(PG_FUNCTION_ARGS)
 {
 	FmgrInfo   *flinfo = fcinfo->flinfo;
-	SphereType *known = flinfo->fn_extra;
-	TupleDesc	desc = known != NULL ? known->desc :
-		call_site_type(flinfo, get_func_rettype(flinfo->fn_oid), -1);
+	VkSphereSite *site = flinfo->fn_extra != NULL ? flinfo->fn_extra :
+		call_site(flinfo, get_func_rettype(flinfo->fn_oid), -1);
 	Datum		values[SPHERE_FIELDS];
 	bool		isnull[SPHERE_FIELDS] = {false};
 
 	for (int i = 0; i < SPHERE_FIELDS; i++)
 		values[i] = PG_GETARG_DATUM(i);
-	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(desc, values, isnull)));
+	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(site->desc, values, isnull)));
 }
 
 /*
@@ -158,14 +158,10 @@ static Datum
 within(FunctionCallInfo fcinfo, PGFunction distance_of,
 	   bool (*compare) (const float8 distance, const float8 radius))
 {
-	HeapTupleHeader header = PG_GETARG_HEAPTUPLEHEADER(1);
-	TupleDesc	desc = call_site_type(fcinfo->flinfo,
-									  HeapTupleHeaderGetTypeId(header),
-									  HeapTupleHeaderGetTypMod(header));
 	VkSphere	sphere;
 	double		distance;
 
-	if (!read_fields(header, desc, &sphere))
+	if (vk_sphere_argument(fcinfo, 1, &sphere) == NULL)
 		PG_RETURN_NULL();
 	distance = DatumGetFloat8(DirectFunctionCall2(distance_of,
 												  PG_GETARG_DATUM(0),
@@ -173,50 +169,24 @@ within(FunctionCallInfo fcinfo, PGFunction distance_of,
 	PG_RETURN_BOOL(compare(distance, sphere.radius));
 }
 
-Datum
-f32vec_l2_within(PG_FUNCTION_ARGS)
-{
-	return within(fcinfo, f32vec_l2_distance, float8_lt);
-}
+#define VEC_WITHIN(name, distance) \
+	PG_FUNCTION_INFO_V1(name); \
+	Datum \
+	name(PG_FUNCTION_ARGS) \
+	{ \
+		return within(fcinfo, distance, float8_lt); \
+	} \
+	PG_FUNCTION_INFO_V1(name##_equal); \
+	Datum \
+	name##_equal(PG_FUNCTION_ARGS) \
+	{ \
+		return within(fcinfo, distance, float8_le); \
+	}
 
-Datum
-f32vec_l2_within_equal(PG_FUNCTION_ARGS)
-{
-	return within(fcinfo, f32vec_l2_distance, float8_le);
-}
+#define VEC_SPHERES(type, element) \
+	VEC_WITHIN(type##_l2_within, type##_l2_distance) \
+	VEC_WITHIN(type##_ip_within, type##_negative_inner_product) \
+	VEC_WITHIN(type##_cosine_within, type##_cosine_distance) \
+	VEC_WITHIN(type##_l1_within, type##_l1_distance)
 
-Datum
-f32vec_ip_within(PG_FUNCTION_ARGS)
-{
-	return within(fcinfo, f32vec_negative_inner_product, float8_lt);
-}
-
-Datum
-f32vec_ip_within_equal(PG_FUNCTION_ARGS)
-{
-	return within(fcinfo, f32vec_negative_inner_product, float8_le);
-}
-
-Datum
-f32vec_cosine_within(PG_FUNCTION_ARGS)
-{
-	return within(fcinfo, f32vec_cosine_distance, float8_lt);
-}
-
-Datum
-f32vec_cosine_within_equal(PG_FUNCTION_ARGS)
-{
-	return within(fcinfo, f32vec_cosine_distance, float8_le);
-}
-
-Datum
-f32vec_l1_within(PG_FUNCTION_ARGS)
-{
-	return within(fcinfo, f32vec_l1_distance, float8_lt);
-}
-
-Datum
-f32vec_l1_within_equal(PG_FUNCTION_ARGS)
-{
-	return within(fcinfo, f32vec_l1_distance, float8_le);
-}
+VEC_TYPES(VEC_SPHERES)

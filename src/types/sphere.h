@@ -11,6 +11,9 @@
 #ifndef SPHERE_H
 #define SPHERE_H
 
+#include "access/tupdesc.h"
+#include "fmgr.h"
+
 typedef struct VkSphere
 {
 	Datum		center;			/* of a vector type, not detoasted */
@@ -19,9 +22,25 @@ typedef struct VkSphere
 } VkSphere;
 
 /*
- * The fields of a sphere.  Returns false where one of them is NULL.  The center
+ * The fields of a sphere whose center is of that type.  Returns false where one of them is NULL.  The center
  * points into the sphere, or into a copy in the current memory context.
  */
-extern bool vk_sphere_read(Datum sphere, VkSphere *out);
+extern bool vk_sphere_read(Datum sphere, Oid center, VkSphere *out);
+
+/* what a call site remembers in fn_extra */
+typedef struct VkSphereSite
+{
+	Oid			type;
+	int32		typmod;
+	TupleDesc	desc;
+	FmgrInfo	distance;		/* of another extension, see sphere_foreign.c */
+} VkSphereSite;
+
+/*
+ * The fields of an argument of a function, as above; NULL where one of them is
+ * NULL.
+ */
+extern VkSphereSite *vk_sphere_argument(FunctionCallInfo fcinfo, int argument,
+										VkSphere *out);
 
 #endif							/* SPHERE_H */

@@ -51,7 +51,7 @@ float_to_float4(float value)
 	return Float4GetDatum(value);
 }
 
-/* a value beyond float becomes infinite, and the caller refuses that */
+/* a value beyond float becomes infinite, which no vector takes */
 static float
 float8_to_float(Datum element)
 {
@@ -100,10 +100,10 @@ lookup_array_type(Oid element_type)
 /*
  * vec_array_check -- is this array a vector of the wanted dimensions?
  *
- * Returns the number of dimensions; elements are vec_array_read's to check.
+ * Returns the number of dimensions; elements are not looked at.
  */
 int
-vec_array_check(const char *type_name, ArrayType *array, int32 typmod)
+vec_array_check(const VecType *type, ArrayType *array, int32 typmod)
 {
 	int			dim;
 
@@ -118,7 +118,7 @@ vec_array_check(const char *type_name, ArrayType *array, int32 typmod)
 				 errmsg("array must not contain nulls")));
 
 	dim = ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array));
-	vec_check_dim(type_name, dim);
+	vec_check_dim(type, dim);
 	vec_check_typmod(typmod, dim);
 
 	return dim;
@@ -126,10 +126,10 @@ vec_array_check(const char *type_name, ArrayType *array, int32 typmod)
 
 /*
  * vec_array_read -- convert the elements of an array that passed
- * vec_array_check into values
+ * vec_array_check into values, which may be any floats
  */
 void
-vec_array_read(const char *type_name, ArrayType *array, float *values)
+vec_array_read(ArrayType *array, float *values)
 {
 	const VecArrayType *type = lookup_array_type(ARR_ELEMTYPE(array));
 	int16		typlen;
@@ -143,7 +143,7 @@ vec_array_read(const char *type_name, ArrayType *array, float *values)
 					  &elements, NULL, &nelements);
 
 	for (int i = 0; i < nelements; i++)
-		values[i] = vec_check_element(type_name, type->to_float(elements[i]));
+		values[i] = type->to_float(elements[i]);
 
 	/* elements passed by reference point into the array */
 	pfree(elements);

@@ -11,24 +11,25 @@
 #include "postgres.h"
 #include "vk_compat.h"
 
+#include "common/shortest_dec.h"
 #include "types/vec.h"
 
 /*
  * vec_check_dim -- a vector has 1 to VK_MAX_DIM dimensions
  */
 void
-vec_check_dim(const char *type_name, int dim)
+vec_check_dim(const VecType *type, int dim)
 {
 	if (dim < 1)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATA_EXCEPTION),
-				 errmsg("%s must have at least 1 dimension", type_name)));
+				 errmsg("%s must have at least 1 dimension", type->name)));
 
 	if (dim > VK_MAX_DIM)
 		ereport(ERROR,
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 				 errmsg("%s cannot have more than %d dimensions",
-						type_name, VK_MAX_DIM)));
+						type->name, VK_MAX_DIM)));
 }
 
 /*
@@ -57,46 +58,49 @@ vec_check_same_dim(int dim_a, int dim_b)
 }
 
 /*
+ * vec_check_elements -- are all elements finite?
+ */
+void
+vec_check_elements(const VecType *type, const Vec *vec)
+{
+	float		buffer[VEC_BLOCK];
+
+	for (int first = 0; first < vec->dim; first += VEC_BLOCK)
+	{
+		int			n = Min(vec->dim - first, VEC_BLOCK);
+		const float *values = vec_floats(type, vec, first, n, buffer);
+
+		for (int i = 0; i < n; i++)
+			vec_check_element(type, values[i]);
+	}
+}
+
+/*
  * vec_report_not_finite -- the slow path of vec_check_element
  */
 void
-vec_report_not_finite(const char *type_name, float value)
+vec_report_not_finite(const VecType *type, float value)
 {
 	if (isnan(value))
 		ereport(ERROR,
 				(errcode(ERRCODE_DATA_EXCEPTION),
-				 errmsg("NaN not allowed in %s", type_name)));
+				 errmsg("NaN not allowed in %s", type->name)));
 
 	ereport(ERROR,
 			(errcode(ERRCODE_DATA_EXCEPTION),
-			 errmsg("infinite value not allowed in %s", type_name)));
+			 errmsg("infinite value not allowed in %s", type->name)));
 }
 
 /*
- * vec_typmod_in -- the one modifier is the number of dimensions
+ * vec_report_range -- no element is near to this value
  */
-int32
-vec_typmod_in(const char *type_name, ArrayType *modifiers)
+void
+vec_report_range(const VecType *type, float value)
 {
-	int			nmodifiers;
-	int32	   *modifier = ArrayGetIntegerTypmods(modifiers, &nmodifiers);
+	char		text[FLOAT_SHORTEST_DECIMAL_LEN];
 
-	if (nmodifiers != 1)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("invalid type modifier")));
-
-	if (*modifier < 1)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("dimensions for type %s must be at least 1",
-						type_name)));
-
-	if (*modifier > VK_MAX_DIM)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("dimensions for type %s cannot exceed %d",
-						type_name, VK_MAX_DIM)));
-
-	return *modifier;
+	float_to_shortest_decimal_buf(value, text);
+	ereport(ERROR,
+			(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+			 errmsg("\"%s\" is out of range for type %s", text, type->name)));
 }

@@ -4,9 +4,8 @@
  *	  Text form of vector types: [1,2.5,3]
  *
  * NOTES
- *	  Reading needs no buffer of its own: a text with n commas has at most
- *	  n + 1 elements, so the caller makes the vector first and the elements
- *	  are parsed into their place.
+ *	  A text with n commas has at most n + 1 elements, so the vector is made
+ *	  first and its elements are parsed into their place.
  *
  * IDENTIFICATION
  *	  src/types/vec_text.c
@@ -31,20 +30,18 @@ skip_space(const char *ptr)
 }
 
 static void
-report_syntax(const char *type_name, const char *text, const char *detail)
+report_syntax(const VecType *type, const char *text, const char *detail)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
 			 errmsg("invalid input syntax for type %s: \"%s\"",
-					type_name, text),
+					type->name, text),
 			 detail ? errdetail("%s", detail) : 0));
 }
 
-/*
- * vec_text_max_dim -- for how many elements a parse of text needs room
- */
-int
-vec_text_max_dim(const char *text)
+/* for how many elements a parse of text needs room */
+static int
+max_dim(const char *text)
 {
 	int			dim = 1;
 
@@ -62,69 +59,71 @@ vec_text_max_dim(const char *text)
  * strtof, as in float4in, rounds once; PostgreSQL keeps LC_NUMERIC at C.
  */
 static float
-parse_element(const char *type_name, const char *text, const char **ptr)
+parse_element(const VecType *type, const char *text, const char **ptr)
 {
 	const char *start = skip_space(*ptr);
 	char	   *end;
 	float		value;
 
 	errno = 0;
-	value = strtof(start, &end);
+	value = type->parse(start, &end);
 
 	if (end == start)
-		report_syntax(type_name, text, NULL);
+		report_syntax(type, text, NULL);
 
 	/* too small a value is taken as zero or denormal, as strtof gives it */
-	if (errno == ERANGE && isinf(value))
+	if (!vec_in_range(type, value) && (isfinite(value) || errno == ERANGE))
 		ereport(ERROR,
 				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
 				 errmsg("\"%s\" is out of range for type %s",
-						pnstrdup(start, end - start), type_name)));
+						pnstrdup(start, end - start), type->name)));
 
 	*ptr = end;
-	return vec_check_element(type_name, value);
+	return vec_check_element(type, value);
 }
 
 /*
- * vec_text_parse -- read the elements of text into values
- *
- * values has room for vec_text_max_dim(text) floats.  Returns the number of
- * dimensions, 1 to VK_MAX_DIM.
+ * vec_text_parse -- the palloc'd vector that a text stands for
  */
-int
-vec_text_parse(const char *type_name, const char *text, float *values)
+Vec *
+vec_text_parse(const VecType *type, const char *text)
 {
 	const char *ptr = skip_space(text);
+	Vec		   *vec = vec_alloc(type, max_dim(text));
+	float	   *values = vec_all_room(type, vec);
 	int			dim = 0;
 
 	if (*ptr != '[')
-		report_syntax(type_name, text,
+		report_syntax(type, text,
 					  "Vector contents must start with \"[\".");
 
 	ptr = skip_space(ptr + 1);
 	if (*ptr == ']')
-		vec_check_dim(type_name, 0);
+		vec_check_dim(type, 0);
 
 	for (;;)
 	{
 		if (dim == VK_MAX_DIM)
-			vec_check_dim(type_name, dim + 1);
+			vec_check_dim(type, dim + 1);
 
-		values[dim++] = parse_element(type_name, text, &ptr);
+		values[dim++] = parse_element(type, text, &ptr);
 
 		ptr = skip_space(ptr);
 		if (*ptr == ']')
 			break;
 		if (*ptr != ',')
-			report_syntax(type_name, text, NULL);
+			report_syntax(type, text, NULL);
 		ptr++;
 	}
 
 	ptr = skip_space(ptr + 1);
 	if (*ptr != '\0')
-		report_syntax(type_name, text, "Junk after closing right brace.");
+		report_syntax(type, text, "Junk after closing right brace.");
 
-	return dim;
+	/* every comma of a well-formed text separates two elements */
+	Assert(dim == vec->dim);
+	vec_put(type, vec, 0, dim, values);
+	return vec;
 }
 
 /*

@@ -1,6 +1,6 @@
 /*-------------------------------------------------------------------------
  *
- * f32vec_cost.c
+ * vec_cost.c
  *	  What a distance costs, for the planner.
  *
  * NOTES
@@ -10,7 +10,7 @@
  *	  cheaper than an index scan of milliseconds.
  *
  * IDENTIFICATION
- *	  src/types/f32vec_cost.c
+ *	  src/types/vec_cost.c
  *
  *-------------------------------------------------------------------------
  */
@@ -25,7 +25,7 @@
 #include "parser/parsetree.h"
 #include "utils/syscache.h"
 
-#include "types/f32vec.h"
+#include "types/vec.h"
 
 /* a distance, in units of cpu_operator_cost: the call, and the elements */
 #define DISTANCE_OPERATORS	25
@@ -35,9 +35,8 @@
 #define DETOAST_TUPLES	100
 
 double
-f32vec_toasted_bytes(Oid table, AttrNumber column, int dim)
+vec_toasted_bytes(Oid table, AttrNumber column, double bytes)
 {
-	double		bytes = offsetof(F32Vec, x) + Max(dim, 0) * sizeof(float);
 	HeapTuple	tuple;
 	bool		inline_only;
 
@@ -53,19 +52,25 @@ f32vec_toasted_bytes(Oid table, AttrNumber column, int dim)
 }
 
 Cost
-f32vec_detoast_cost(double bytes, double page_cost)
+vec_detoast_cost(double bytes, double page_cost)
 {
 	return bytes > 0 ? bytes / BLCKSZ * page_cost + DETOAST_TUPLES * cpu_tuple_cost : 0;
+}
+
+Cost
+vec_distance_cost(int dim)
+{
+	return (DISTANCE_OPERATORS + dim / ELEMENTS_AN_OPERATOR) * cpu_operator_cost;
 }
 
 /*
  * column_cost -- what a column adds to the cost of a distance
  */
 static Cost
-column_cost(PlannerInfo *root, const Var *var)
+column_cost(PlannerInfo *root, const VecType *type, const Var *var)
 {
-	Cost		cost = Max(var->vartypmod, 0) / ELEMENTS_AN_OPERATOR *
-		cpu_operator_cost;
+	int			dim = Max(var->vartypmod, 0);
+	Cost		cost = dim / ELEMENTS_AN_OPERATOR * cpu_operator_cost;
 	RangeTblEntry *rte;
 
 	if (root == NULL || var->varlevelsup != 0 || var->varno <= 0 ||
@@ -75,9 +80,9 @@ column_cost(PlannerInfo *root, const Var *var)
 	if (rte->rtekind != RTE_RELATION)
 		return cost;
 	return cost +
-		f32vec_detoast_cost(f32vec_toasted_bytes(rte->relid, var->varattno,
-												 var->vartypmod),
-							seq_page_cost);
+		vec_detoast_cost(vec_toasted_bytes(rte->relid, var->varattno,
+										   vec_size(type, dim)),
+						 seq_page_cost);
 }
 
 static List *
@@ -93,11 +98,10 @@ call_arguments(Node *node)
 }
 
 /*
- * Planner support of the distance functions: SupportRequestCost.
+ * Planner support of the distance functions of a type: SupportRequestCost.
  */
-PG_FUNCTION_INFO_V1(f32vec_distance_support);
-Datum
-f32vec_distance_support(PG_FUNCTION_ARGS)
+static Datum
+vec_distance_support(FunctionCallInfo fcinfo, const VecType *type)
 {
 	Node	   *raw = (Node *) PG_GETARG_POINTER(0);
 	SupportRequestCost *request;
@@ -113,7 +117,12 @@ f32vec_distance_support(PG_FUNCTION_ARGS)
 		Node	   *argument = lfirst(cell);
 
 		if (IsA(argument, Var))
-			request->per_tuple += column_cost(request->root, (Var *) argument);
+			request->per_tuple += column_cost(request->root, type, (Var *) argument);
 	}
 	PG_RETURN_POINTER(request);
 }
+
+#define VEC_SUPPORT(type, element) \
+	VEC_FUNCTION(type, element, distance_support)
+
+VEC_TYPES(VEC_SUPPORT)

@@ -1,0 +1,131 @@
+/*-------------------------------------------------------------------------
+ *
+ * maxsim.c
+ *	  MaxSim: how well a document of many vectors answers a query of many
+ *	  vectors (Khattab and Zaharia, ColBERT, SIGIR 2020).
+ *
+ * NOTES
+ *	  MaxSim is the sum, over the query's vectors, of the greatest inner product
+ *	  with one of the document's.  The operator @# is its negative, so that the
+ *	  best documents come first in ascending order.
+ *
+ *	  NULL elements are left out.  A document without vectors has no MaxSim
+ *	  (NULL, which sorts last); one of a query without vectors is 0.
+ *
+ * IDENTIFICATION
+ *	  src/types/maxsim.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+#include "vk_compat.h"
+
+#include "catalog/pg_type.h"
+#include "types/vec.h"
+#include "utils/float.h"
+
+/* the vectors of an array, all of dim elements, stride elements apart */
+typedef struct VectorList
+{
+	const char *x;
+	int			stride;
+	int			count;
+	int			dim;
+} VectorList;
+
+/*
+ * Vectors lie in an array as they do in a row, at equal distances; where one of
+ * them is compressed they do not, and are copied.
+ */
+static void
+gather(VectorList *list, const Vec **vectors, int element_size)
+{
+	ptrdiff_t	size = (ptrdiff_t) list->dim * element_size;
+	char	   *copy;
+	bool		even = true;
+	ptrdiff_t	step = list->count > 1 ?
+		(const char *) vectors[1] - (const char *) vectors[0] : element_size;
+
+	for (int i = 1; i < list->count; i++)
+		even &= (const char *) vectors[i] - (const char *) vectors[i - 1] == step;
+	list->x = vectors[0]->x;
+	list->stride = step / element_size;
+	if (even && step % element_size == 0 && step >= size)
+		return;
+
+	copy = palloc(size * list->count);
+	for (int i = 0; i < list->count; i++)
+		memcpy(copy + i * size, vectors[i]->x, size);
+	list->x = copy;
+	list->stride = list->dim;
+}
+
+static VectorList
+read_vectors(ArrayType *array, VkElement element)
+{
+	VectorList	list = {0};
+	Datum	   *values;
+	bool	   *nulls;
+	int			count;
+	const Vec **vectors;
+
+	if (ARR_NDIM(array) > 1)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_EXCEPTION),
+				 errmsg("array must be 1-D")));
+	deconstruct_array(array, ARR_ELEMTYPE(array), -1, false, TYPALIGN_INT,
+					  &values, &nulls, &count);
+	vectors = palloc(sizeof(Vec *) * Max(count, 1));
+	for (int i = 0; i < count; i++)
+	{
+		const Vec  *vector;
+
+		if (nulls[i])
+			continue;
+		vector = (const Vec *) PG_DETOAST_DATUM(values[i]);
+		if (list.count == 0)
+			list.dim = vector->dim;
+		vec_check_same_dim(list.dim, vector->dim);
+		vectors[list.count++] = vector;
+	}
+	if (list.count > 0)
+		gather(&list, vectors, vk_element_size[element]);
+	return list;
+}
+
+/*
+ * maxsim -- MaxSim times sign
+ */
+static Datum
+maxsim(FunctionCallInfo fcinfo, VkElement element, double sign)
+{
+	VectorList	document = read_vectors(PG_GETARG_ARRAYTYPE_P(0), element);
+	VectorList	query = read_vectors(PG_GETARG_ARRAYTYPE_P(1), element);
+	double		sum;
+
+	if (document.count == 0)
+		PG_RETURN_NULL();
+	if (query.count == 0)
+		PG_RETURN_FLOAT8(0.0);
+	vec_check_same_dim(document.dim, query.dim);
+	sum = vk_kernels->maxsim[element] (query.x, query.stride, query.count,
+									   document.x, document.stride,
+									   document.count, document.dim);
+	PG_RETURN_FLOAT8(isnan(sum) ? get_float8_nan() : sign * sum);
+}
+
+#define MAXSIM_FUNCTIONS(type, element) \
+	PG_FUNCTION_INFO_V1(type##_maxsim); \
+	Datum \
+	type##_maxsim(PG_FUNCTION_ARGS) \
+	{ \
+		return maxsim(fcinfo, element, 1); \
+	} \
+	PG_FUNCTION_INFO_V1(type##_maxsim_distance); \
+	Datum \
+	type##_maxsim_distance(PG_FUNCTION_ARGS) \
+	{ \
+		return maxsim(fcinfo, element, -1); \
+	}
+
+VEC_TYPES(MAXSIM_FUNCTIONS)
