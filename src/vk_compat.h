@@ -224,15 +224,17 @@
 
 /* 18 may count what the scan does for EXPLAIN ANALYZE, 19 takes flags */
 #if PG_VERSION_NUM >= 190000
-#define vk_index_beginscan(table, index, snapshot, key_count) \
-	index_beginscan(table, index, snapshot, NULL, key_count, 0, SO_NONE)
+#define vk_index_beginscan_ordered(table, index, snapshot, key_count, order_count) \
+	index_beginscan(table, index, snapshot, NULL, key_count, order_count, SO_NONE)
 #elif PG_VERSION_NUM >= 180000
-#define vk_index_beginscan(table, index, snapshot, key_count) \
-	index_beginscan(table, index, snapshot, NULL, key_count, 0)
+#define vk_index_beginscan_ordered(table, index, snapshot, key_count, order_count) \
+	index_beginscan(table, index, snapshot, NULL, key_count, order_count)
 #else
-#define vk_index_beginscan(table, index, snapshot, key_count) \
-	index_beginscan(table, index, snapshot, key_count, 0)
+#define vk_index_beginscan_ordered(table, index, snapshot, key_count, order_count) \
+	index_beginscan(table, index, snapshot, key_count, order_count)
 #endif
+#define vk_index_beginscan(table, index, snapshot, key_count) \
+	vk_index_beginscan_ordered(table, index, snapshot, key_count, 0)
 
 /* before 17 core plans workers for the index builds of its own methods only */
 #if PG_VERSION_NUM >= 170000

@@ -16,6 +16,8 @@
 
 #include "am/am.h"
 #include "am/test_point.h"
+#include "batch/batch.h"
+#include "batch/read_ahead.h"
 #include "kernels/kernels.h"
 
 VK_MODULE_MAGIC("vkindex", "1.0");
@@ -25,6 +27,7 @@ PGDLLEXPORT void _PG_init(void);
 double		vk_target_recall = 0.95;
 int			vk_probes = 0;
 bool		vk_log_scans = false;
+bool		vk_enable_batch = true;
 int			vk_range_pushdown = VK_RANGE_EXACT;
 int			vk_max_scan_rows = 0;
 static char *simd = NULL;
@@ -117,6 +120,10 @@ define_settings(void)
 							"0 sets no limit.",
 							&vk_max_scan_rows, 0, 0, INT_MAX,
 							PGC_USERSET, GUC_EXPLAIN, NULL, NULL, NULL);
+	DefineCustomBoolVariable("vkindex.enable_batch",
+							 "Enables the planner's use of plans that search for the neighbors of many rows at once.", NULL,
+							 &vk_enable_batch, true,
+							 PGC_USERSET, GUC_EXPLAIN, NULL, NULL, NULL);
 	DefineCustomBoolVariable("vkindex.log_scans",
 							 "Logs what each index scan did.", NULL,
 							 &vk_log_scans, false,
@@ -137,4 +144,5 @@ _PG_init(void)
 	define_settings();
 	vk_options_init();
 	vk_planner_init();
+	vk_read_ahead_init();
 }

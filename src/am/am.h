@@ -55,22 +55,37 @@ vk_array_grow(MemoryContext context, void *array, int64 count, int64 *capacity,
 #define VK_PROC_SPHERE			2	/* makes a sphere: (center, radius, exact) */
 #define VK_PROCS				2
 
-/* What an operator class tells its access method: support function 1 */
-typedef struct VkSupport
+/* A layout of vectors, which several SQL types may have */
+typedef struct VkLayout
 {
 	VkStoredElement element;
-	VkMetric	metric;
 	int			max_dim;
-	/* floats of a detoasted datum, and its dimensions */
-	const float *(*values) (Datum value, int *dim);
-	PGFunction	operator;		/* the ordering operator's C function */
-	/* its result, bit for bit */
-	double		(*distance) (const float *a, const float *b, int dim);
-	/* score (quant.h) of that result */
+	/* dimensions of a detoasted datum */
+	int			(*dim) (Datum value);
+	/* its elements as floats: in the datum itself, or written to buffer (dim floats) */
+	const float *(*floats) (Datum value, float *buffer);
+} VkLayout;
+
+/*
+ * What an operator class tells its access method: support function 1.
+ *
+ * Exact distances are those of the ordering operator's own function: ours or
+ * another extension's, whose sums run in an order of its own.
+ */
+typedef struct VkSupport
+{
+	const VkLayout *layout;
+	VkMetric	metric;
+	/* relative rounding of the operator's sum over dim terms (quant.h) */
+	double		(*operator_error) (int dim);
+	/* score (quant.h) of the operator's result */
 	double		(*score) (double distance);
 } VkSupport;
 
 extern const VkSupport *vk_support(Relation index);
+/* the function of the ordering operator, for calls from context */
+extern void vk_support_operator(Relation index, FmgrInfo *operator,
+								MemoryContext context);
 
 /* ---- options.c ---- */
 
@@ -111,6 +126,7 @@ extern void vk_choose_codes(Relation index, bool flat, int dim, VkFormat *format
 extern double vk_target_recall;
 extern int	vk_probes;
 extern bool vk_log_scans;
+extern bool vk_enable_batch;
 extern int	vk_max_scan_rows;	/* 0: no limit */
 
 typedef enum VkRangePushdown
@@ -171,6 +187,13 @@ extern void vk_center_row(const VkCoder *coder, uint32 number,
 /* build.c: rows that a list should have, and lists that so many rows get */
 extern double vk_rows_a_list(const VkIndex *vk, double rows);
 extern int	vk_choose_lists(const VkIndex *vk, int wanted, double rows);
+/* centres are means: of Jaccard distance they say nothing, and dimensions of means
+ * are limited as those of vectors are */
+static inline bool
+vk_may_have_lists(VkMetric metric, int dim)
+{
+	return metric != VK_METRIC_JACCARD && dim <= VK_MAX_DIM;
+}
 
 /* ---- page.c: pages, meta; directory.c: slots ---- */
 
@@ -219,6 +242,7 @@ vk_page_is(Page page, uint16 kind, uint32 slot, uint64 born)
 extern void vk_meta_read(Relation index, VkMeta *meta);
 extern const char *vk_meta_damage(const VkMeta *meta);
 extern void vk_meta_check(Relation index, const VkMeta *meta);
+extern const char *vk_metric_name(int metric);	/* "unknown" where there is none */
 
 /* the directory page of a slot, locked in mode; *slot points into the page.
  * meta may be NULL: it is read then. */
@@ -410,14 +434,38 @@ extern void vk_planner_init(void);
 typedef struct VkScanHint VkScanHint;
 
 extern const VkScanHint *vk_scan_hint(IndexScanDesc scan);
+extern void *vk_scan_hint_rows(int64 rows);
 extern int64 vk_hint_limit(const VkScanHint *hint);
 extern IndexScanState *vk_hint_filter(const VkScanHint *hint);
+
+/* a row, by the version that the snapshot sees, and its exact distance */
+typedef struct VkNeighbor
+{
+	double		distance;
+	uint64		tid;
+} VkNeighbor;
+
+/* who has searched for the queries of a scan before it begins */
+typedef struct VkAnswerSource
+{
+	/* the nearest rows of a query, wanted of them, in order; NULL: not known */
+	const VkNeighbor *(*find) (struct VkAnswerSource *source, Datum query,
+							   int64 wanted);
+} VkAnswerSource;
+
+/* false where the scan is of another index */
+extern bool vk_hint_set_source(IndexScanState *scan, Oid index,
+							   VkAnswerSource *source);
+extern const VkNeighbor *vk_hint_answer(const VkScanHint *hint, Datum query,
+									  int64 wanted);
 
 /* ---- paths.c: the planner hook that adds what core does not build ---- */
 
 extern void vk_paths_init(void);
 
 /* ---- search.c: lists -> candidates (no heap access) ---- */
+
+#define VK_PATH_SIZE	24
 
 typedef struct VkScanStats
 {
@@ -439,13 +487,17 @@ typedef struct VkScanStats
 	double		budget;			/* rows, of the last round */
 	double		work_for;		/* neighbors that the budget is for */
 	double		seen;			/* rows that it has seen */
+	char		path[VK_PATH_SIZE];		/* how rows were scored */
 	bool		valid;
 	Oid			index;
 } VkScanStats;
 
 extern VkScanStats vk_last_stats;	/* of the session's last finished scan */
 
-/* scan.c: where more rows are asked for, a scan fetches and sorts them all */
+/* scan.c: rows in an index, about */
+extern double vk_estimate_rows(Relation index, const VkIndex *vk,
+							   const VkMeta *meta);
+/* where more rows are asked for, a scan fetches and sorts them all */
 extern int64 vk_scan_round_limit(void);
 
 typedef struct VkSearch VkSearch;
@@ -488,7 +540,8 @@ extern double vk_estimate_within(Relation index, const float *vector,
 
 /* ---- inspect.c ---- */
 
-/* open an index for a function of ours: refuses what is not ours */
+/* open an index for a function of ours: refuses what is not ours, or is gone */
 extern Relation vk_index_open(Oid index, LOCKMODE mode);
+pg_noreturn extern void vk_index_gone(Oid index);
 
 #endif							/* VK_AM_H */

@@ -177,6 +177,9 @@ extern bool vk_summary_add(VkSummary *summary, VkKey key, bool isnull);
 /* the same for all summaries of a list, one a column */
 extern bool vk_summary_add_row(const struct VkIndex *vk, VkSummary *summaries,
 							   const VkAttributes *attributes);
+/* for a row that is inserted: ranges by a little more than it asks for */
+extern void vk_summary_widen_row(const struct VkIndex *vk, VkSummary *summaries,
+								 const VkAttributes *attributes);
 extern bool vk_summary_has_key(const VkSummary *summary, VkKey key);
 /* does a summary allow all that another one does? */
 extern bool vk_summary_covers(const VkSummary *summary, const VkSummary *other);

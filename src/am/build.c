@@ -182,11 +182,11 @@ checked_dimensions(Relation index, const VkSupport *support, const char *method)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("column does not have dimensions")));
-	if (dim > support->max_dim)
+	if (dim > support->layout->max_dim)
 		ereport(ERROR,
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 				 errmsg("column cannot have more than %d dimensions for %s index",
-						support->max_dim, method)));
+						support->layout->max_dim, method)));
 	return dim;
 }
 
@@ -199,16 +199,23 @@ vk_build_init(VkBuild *build, Relation index, bool flat)
 	check_columns(index, flat ? "vkflat" : "vkivf");
 	memset(build, 0, sizeof(VkBuild));
 	build->index = index;
-	build->flat = flat;
 	build->support = vk_support(index);
 	build->dim = checked_dimensions(index, build->support,
 									flat ? "vkflat" : "vkivf");
+	build->flat = flat || !vk_may_have_lists(build->support->metric, build->dim);
+	if (build->flat && options.lists > 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("value %d of option \"%s\" is not supported for index \"%s\"",
+						options.lists, "lists", RelationGetRelationName(index)),
+				 errdetail("Indexes for Jaccard distance, and those of more than %d dimensions, have no lists.",
+						   VK_MAX_DIM)));
 	build->wanted_lists = options.lists;
-	build->calibrate = flat ? 0 : options.calibrate;
+	build->calibrate = build->flat ? 0 : options.calibrate;
 	build->seed = options.seed;
 	build->memory = (Size) maintenance_work_mem * 1024;
 	build->stride = vk_row_stride(build->dim);
-	vk_choose_codes(index, flat, build->dim, &build->format,
+	vk_choose_codes(index, build->flat, build->dim, &build->format,
 					&build->refine_bits);
 
 	meta->magic = VK_MAGIC;
@@ -217,8 +224,8 @@ vk_build_init(VkBuild *build, Relation index, bool flat)
 	meta->metric = build->support->metric;
 	meta->format = build->format;
 	meta->refine_bits = build->refine_bits;
-	meta->flat = flat;
-	meta->element = build->support->element;
+	meta->flat = build->flat;
+	meta->element = build->support->layout->element;
 	meta->seed = build->seed;
 	meta->epoch = meta->coded = 1;
 	meta->mean_head = InvalidBlockNumber;
@@ -233,6 +240,7 @@ vk_build_make_scratch(VkBuild *build)
 	build->row_context = AllocSetContextCreate(CurrentMemoryContext,
 											   "vkindex build rows",
 											   ALLOCSET_DEFAULT_SIZES);
+	build->floats = palloc(build->dim * sizeof(float));
 	build->normalized = palloc(build->dim * sizeof(float));
 	build->scratch = vk_aligned_alloc(vk_scratch_size(build->dim));
 }
@@ -241,8 +249,10 @@ vk_build_make_scratch(VkBuild *build)
 static void
 make_format(VkBuild *build)
 {
-	float	   *mean = vk_mean_of(build->sample.rows, build->sample.count,
-									  build->dim);
+	/* bits are coded as they are, only their centres are about the mean */
+	bool		about_mean = !build->flat || !vk_metric_of_bits(build->support->metric);
+	float	   *mean = about_mean ? vk_mean_of(build->sample.rows, build->sample.count,
+											   build->dim) : NULL;
 
 	if (build->support->metric == VK_METRIC_L1)
 		build->meta.step = vk_grid_step(build->sample.rows, build->sample.count,

@@ -82,7 +82,8 @@ typedef struct VkBuild
 	uint64		seed;
 	Size		memory;			/* maintenance_work_mem in bytes */
 	MemoryContext row_context;	/* reset once a row or batch */
-	float	   *normalized;		/* scratch of vk_build_vector */
+	float	   *floats;			/* scratch of vk_build_vector */
+	float	   *normalized;
 	void	   *scratch;		/* vk_scratch_size */
 	struct VkToastReader *toast;	/* reads rows that may die meanwhile; NULL: none do */
 	VkCrew	   *crew;			/* build_parallel.c */

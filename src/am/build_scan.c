@@ -63,6 +63,7 @@ typedef struct BuildScan
 const float *
 vk_build_vector(VkBuild *build, Datum value, bool *wild)
 {
+	const VkLayout *layout = build->support->layout;
 	const float *vector;
 	int			dim;
 
@@ -74,12 +75,13 @@ vk_build_vector(VkBuild *build, Datum value, bool *wild)
 	}
 	else
 		value = PointerGetDatum(PG_DETOAST_DATUM(value));
-	vector = build->support->values(value, &dim);
+	dim = layout->dim(value);
 	if (dim != build->dim)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATA_EXCEPTION),
 				 errmsg("expected %d dimensions, not %d", build->dim, dim)));
 
+	vector = layout->floats(value, build->floats);
 	*wild = false;
 	if (build->support->metric != VK_METRIC_COSINE)
 		return vector;

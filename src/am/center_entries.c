@@ -12,7 +12,8 @@
  *	  Where there are many lists, their entries lie in groups (VkMeta.groups), in
  *	  that of the nearest centre, and the list in slot VkMeta.root has the entries
  *	  of the groups.  All of these lists are coded alike.  Groups are made, and
- *	  made anew, all at once (regroup.c).
+ *	  made anew, all at once (regroup.c); so is a centre list that has many free
+ *	  lanes, which is in another slot from then on (VkMeta.root).
  *
  *	  Entries of slots that nobody sees any more lose their bit in the live mask,
  *	  and a later entry may take their lane.  A reader that still holds such an
@@ -281,6 +282,46 @@ vk_center_list_drop(Relation index, const VkIndex *vk, const VkSlotSet *drop,
 	for (int part = 0; part < tree->count; part++)
 		drop_in_list(index, vk, tree->slots[part], drop, counted);
 	vk_center_tree_free(tree);
+}
+
+/* the lanes in use of one list of entries */
+static double
+count_lanes(Relation index, const VkIndex *vk, const VkMeta *meta, uint32 number)
+{
+	double		lanes = 0;
+	BlockNumber block;
+	VkSlot		slot;
+
+	vk_slot_read(index, meta, number, &slot);
+	block = slot.head;
+	for (uint32 position = 0; BlockNumberIsValid(block); position++)
+	{
+		Buffer		buffer;
+		Page		page;
+
+		VK_VACUUM_DELAY_POINT();
+		buffer = vk_read_chain_page(index, block, VK_PAGE_BLOCK, number,
+									slot.born, position, BUFFER_LOCK_SHARE);
+		page = BufferGetPage(buffer);
+		for (int line = vk_first_head(index, vk, buffer); line != 0;
+			 line = vk_next_head(vk, page, line))
+			lanes += Min(vk_block_top(page, line)->head.count, VK_LANES);
+		block = vk_page_head(page)->next;
+		UnlockReleaseBuffer(buffer);
+	}
+	return lanes;
+}
+
+double
+vk_center_list_lanes(Relation index, const VkIndex *vk, const VkMeta *meta)
+{
+	VkCenterTree *tree = vk_center_tree_read(index, vk, meta);
+	double		lanes = 0;
+
+	for (int part = 0; part < tree->count; part++)
+		lanes += count_lanes(index, vk, meta, tree->slots[part]);
+	vk_center_tree_free(tree);
+	return lanes;
 }
 
 /* ---- reading ---- */

@@ -28,8 +28,10 @@
 #include "catalog/namespace.h"
 #include "catalog/pg_class_d.h"
 #include "catalog/pg_type_d.h"
+#include "commands/defrem.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
+#include "parser/parse_coerce.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
@@ -37,6 +39,8 @@
 #include "utils/rls.h"
 #include "utils/snapmgr.h"
 #include "utils/varlena.h"
+
+#include "types/vec.h"
 
 #define FETCH_ROWS		1000
 
@@ -63,13 +67,30 @@ runs_no_code(Relation table)
 }
 
 /*
- * Query for the first column that holds vectors, cast to the type of the
- * index's column; NULL, after a warning, where there is none.
+ * holds_vectors -- is that real[], or a type of vectors that is cast to it?
+ *
+ * The cast's function runs with the rights of the index's owner.  Only a
+ * superuser makes operator classes, and so the types that have one here.
+ */
+static bool
+holds_vectors(Oid type, Oid method)
+{
+	Oid			class = GetDefaultOpClass(type, method);
+	Oid			function;
+
+	return type == FLOAT4ARRAYOID ||
+		(OidIsValid(class) && get_opclass_input_type(class) == type &&
+		 find_coercion_pathway(FLOAT4ARRAYOID, type, COERCION_EXPLICIT,
+							   &function) == COERCION_PATH_FUNC);
+}
+
+/*
+ * Query for the first column that holds vectors, as arrays of floats; NULL,
+ * after a warning, where there is none.
  */
 static char *
 centers_query(VkBuild *build, const char *name)
 {
-	Oid			type = TupleDescAttr(RelationGetDescr(build->index), 0)->atttypid;
 	RangeVar   *range = makeRangeVarFromNameList(vk_qualified_name_list(name));
 	Oid			table_oid = RangeVarGetRelid(range, AccessShareLock, true);
 	Relation	table;
@@ -94,19 +115,16 @@ centers_query(VkBuild *build, const char *name)
 		Form_pg_attribute column = TupleDescAttr(RelationGetDescr(table), i);
 
 		if (!column->attisdropped &&
-			(column->atttypid == type || column->atttypid == FLOAT4ARRAYOID))
-			query = psprintf("SELECT %s::%s FROM %s",
+			holds_vectors(column->atttypid, build->index->rd_rel->relam))
+			query = psprintf("SELECT %s::pg_catalog.float4[] FROM %s",
 							 quote_identifier(NameStr(column->attname)),
-							 format_type_be_qualified(type),
 							 quote_qualified_identifier(get_namespace_name(RelationGetNamespace(table)),
 														RelationGetRelationName(table)));
 	}
 	relation_close(table, NoLock);
 
 	if (query == NULL)
-		warn_unusable(build, name,
-					  psprintf("The table has no column of type %s or real[].",
-							   format_type_be(type)));
+		warn_unusable(build, name, "The table has no column of vectors or real[].");
 	return query;
 }
 
@@ -146,6 +164,24 @@ reserve_center(VkBuild *build, int *capacity)
 										 *capacity * sizeof(float));
 }
 
+/* floats of a row of the query as vk_build_vector gives them; NULL: no centre */
+static const float *
+read_center(VkBuild *build, Datum value)
+{
+	const VecType *type = &vec_types[VK_F32];
+	ArrayType  *array = DatumGetArrayTypeP(value);
+	bool		wild = false;
+
+	vec_array_check(type, array, build->dim);
+	vec_array_read(array, build->floats);
+	for (int i = 0; i < build->dim; i++)
+		vec_check_element(type, build->floats[i]);
+	if (build->support->metric != VK_METRIC_COSINE)
+		return build->floats;
+	return vk_normalize(build->floats, build->dim, build->normalized, &wild) && !wild ?
+		build->normalized : NULL;
+}
+
 /* add the rows that the query has fetched, skipping what is no centre */
 static void
 add_centers(VkBuild *build, SPITupleTable *rows, int64 count, float *rotated,
@@ -154,13 +190,11 @@ add_centers(VkBuild *build, SPITupleTable *rows, int64 count, float *rotated,
 	for (int64 i = 0; i < count; i++)
 	{
 		MemoryContext old = MemoryContextSwitchTo(build->row_context);
-		bool		isnull,
-					wild;
+		bool		isnull;
 		Datum		value = SPI_getbinval(rows->vals[i], rows->tupdesc, 1, &isnull);
-		const float *vector = isnull ? NULL :
-			vk_build_vector(build, value, &wild);
+		const float *vector = isnull ? NULL : read_center(build, value);
 
-		if (vector != NULL && !wild)
+		if (vector != NULL)
 		{
 			double		norm2;
 			int8	   *code;

@@ -603,7 +603,11 @@ vk_check(PG_FUNCTION_ARGS)
 
 	/* table before index, so as not to deadlock */
 	if (OidIsValid(heap_oid))
-		check.heap = table_open(heap_oid, AccessShareLock);
+	{
+		check.heap = try_table_open(heap_oid, AccessShareLock);
+		if (check.heap == NULL)
+			vk_index_gone(index_oid);
+	}
 	check.index = vk_index_open(index_oid, AccessShareLock);
 	if (check.heap == NULL || heap_oid != IndexGetRelation(index_oid, false))
 		ereport(ERROR,

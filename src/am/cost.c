@@ -18,6 +18,10 @@
  *	  Rows that the scan returns are fetched by the executor; core adds that.
  *	  Here counts what the scan itself fetches, to know exact distances.
  *
+ *	  Of pgvector's functions the planner knows no more than that they are called.
+ *	  It takes a sequential plan for much cheaper than it is; the costs of an
+ *	  index over its types are then in that currency.
+ *
  *	  Plans that the methods cannot run get a cost that is large but finite:
  *	  the planner subtracts costs, and infinity less infinity is not a number.
  *
@@ -36,12 +40,15 @@
 #include "optimizer/cost.h"
 #include "optimizer/optimizer.h"
 #include "optimizer/paths.h"
+#include "optimizer/plancat.h"
 #include "parser/parsetree.h"
+#include "utils/lsyscache.h"
 #include "utils/spccache.h"
+#include "utils/varbit.h"
 
 #include "am/am.h"
-#include "types/f32vec.h"
 #include "types/sphere.h"
+#include "types/vec.h"
 
 #define REFUSED_COST		1.0e15
 #define DEFAULT_WANTED		10	/* rows, where the plan has no LIMIT */
@@ -60,6 +67,9 @@
 /* Finding one row's exact distance, in units of cpu_tuple_cost: a page by its
  * number, the visibility of the row, its place in the order. */
 #define FETCH_TUPLES		50
+
+/* dimensions of a bit vector that an operator does in the time of one float */
+#define BITS_A_FLOAT	32
 
 /* finding and locking one page, in units of cpu_operator_cost */
 #define PAGE_OPERATORS		20
@@ -95,11 +105,14 @@ typedef struct ScanShape
 	double		unsure;			/* rows about a radius whose codes do not tell on
 								 * which side they are, as a share of those inside */
 	bool		coarse;			/* codes are not the vectors themselves, about */
+	bool		exact;			/* codes are, and their scores the distances */
 	double		dim;
 	bool		scored;			/* codes are read, not heads only */
 	double		toasted;		/* bytes of a vector stored out of line */
 	double		random_cost;	/* of pages of the index */
 	double		page_cost;
+	double		currency;		/* cost of the sequential plan for the planner, as a
+								 * share of what it is */
 } ScanShape;
 
 /*
@@ -160,9 +173,12 @@ sphere_is_exact(PlannerInfo *root, Node *clause)
 {
 	Node	   *sphere;
 	VkSphere	value;
+	Oid			vector_type,
+				sphere_type;
 
 	if (!IsA(clause, OpExpr))
 		return false;
+	op_input_types(((OpExpr *) clause)->opno, &vector_type, &sphere_type);
 	sphere = estimate_expression_value(root, lsecond(((OpExpr *) clause)->args));
 	if (IsA(sphere, FuncExpr))
 	{
@@ -172,7 +188,8 @@ sphere_is_exact(PlannerInfo *root, Node *clause)
 			DatumGetBool(((Const *) exact)->constvalue);
 	}
 	return IsA(sphere, Const) && !((Const *) sphere)->constisnull &&
-		vk_sphere_read(((Const *) sphere)->constvalue, &value) && value.exact;
+		vk_sphere_read(((Const *) sphere)->constvalue, vector_type, &value) &&
+		value.exact;
 }
 
 /*
@@ -298,6 +315,65 @@ attribute_lines(const VkMeta *meta)
 	return bytes * VK_LANES / VK_LINE_SIZE;
 }
 
+/* bytes of a vector in the table */
+static double
+vector_bytes(const VkMeta *meta)
+{
+	if (meta->element == VK_ELEMENT_BIT)
+		return VARBITTOTALLEN(meta->dim);
+	return vec_size(&vec_types[meta->element - VK_ELEMENT_F32], meta->dim);
+}
+
+/*
+ * distances_unseen -- calls of the distance function that a sequential plan makes
+ * and the planner sees no more of than that
+ *
+ * Those in an explicit sphere are ours.
+ */
+static double
+distances_unseen(const IndexPath *path)
+{
+	const RelOptInfo *rel = path->indexinfo->rel;
+	double		calls = path->indexorderbys != NIL ? rel->rows : 0;
+	ListCell   *cell;
+
+	foreach(cell, path->indexclauses)
+	{
+		const IndexClause *clause = lfirst_node(IndexClause, cell);
+
+		if (clause->indexcol == 0 &&
+			!list_member_ptr(clause->indexquals, clause->rinfo))
+			calls += rel->tuples;
+	}
+	return calls;
+}
+
+/*
+ * planner_currency -- see the head of this file; 1 where the distance function
+ * tells what it costs, as ours do
+ */
+static double
+planner_currency(const ScanShape *shape, const IndexPath *path)
+{
+	const IndexOptInfo *info = path->indexinfo;
+	const RelOptInfo *rel = info->rel;
+	Oid			type = info->opcintype[0];
+	Oid			function = get_opcode(get_opfamily_member(info->opfamily[0], type, type,
+														  VK_STRATEGY_DISTANCE));
+	QualCost	call = {0};
+	double		seen;
+	double		unseen;
+
+	if (OidIsValid(get_func_support(function)))
+		return 1.0;
+	add_function_cost(shape->root, function, NULL, &call);
+	unseen = vec_distance_cost(shape->exact ? shape->dim / BITS_A_FLOAT : shape->dim) +
+		vec_detoast_cost(shape->toasted, seq_page_cost) - call.per_tuple;
+	seen = rel->pages * seq_page_cost +
+		rel->tuples * (cpu_tuple_cost + rel->baserestrictcost.per_tuple);
+	return seen / (seen + distances_unseen(path) * Max(unseen, 0.0));
+}
+
 static void
 shape_scan(ScanShape *shape, PlannerInfo *root, IndexPath *path,
 		   const VkMeta *meta, double loops)
@@ -333,13 +409,15 @@ shape_scan(ScanShape *shape, PlannerInfo *root, IndexPath *path,
 	shape->code_lines = vk_format_lines((VkFormat) meta->format, meta->dim);
 	/* each bit of a code halves its error */
 	bits = Max(vk_format_bits[meta->format], meta->refine_bits);
-	shape->unsure = 2.0 / exp2(bits);
+	shape->exact = vk_metric_of_bits((VkMetric) meta->metric);
+	shape->unsure = shape->exact ? 0 : 2.0 / exp2(bits);
 	shape->coarse = bits < 16;
 	shape->toasted = info->indexkeys[0] == 0 ? 0 :
-		f32vec_toasted_bytes(planner_rt_fetch(info->rel->relid, root)->relid,
-							 info->indexkeys[0], meta->dim);
+		vec_toasted_bytes(planner_rt_fetch(info->rel->relid, root)->relid,
+						  info->indexkeys[0], vector_bytes(meta));
 	get_tablespace_page_costs(info->reltablespace, &shape->random_cost,
 							  &shape->page_cost);
+	shape->currency = planner_currency(shape, path);
 }
 
 /*
@@ -432,18 +510,18 @@ fetch_cost(const ScanShape *shape, double rows, double returned)
 	get_tablespace_page_costs(rel->reltablespace, &random_cost, &page_cost);
 	return Max(pages, 0.0) * random_cost +
 		rows * (FETCH_TUPLES * cpu_tuple_cost +
-				f32vec_detoast_cost(shape->toasted, page_cost));
+				vec_detoast_cost(shape->toasted, page_cost));
 }
 
 /*
- * scan_cost -- startup and total cost of a scan, for each process that has part
+ * scan_work -- startup and total cost of a scan, for each process that has part
  * in it
  *
  * Where there is an ORDER BY, each of them finds all rows that are wanted among
  * its own.
  */
 static void
-scan_cost(const ScanShape *shape, bool ordered, double processes,
+scan_work(const ScanShape *shape, bool ordered, double processes,
 		  Cost *startup, Cost *total)
 {
 	double		matched = shape->matched / processes;
@@ -458,7 +536,7 @@ scan_cost(const ScanShape *shape, bool ordered, double processes,
 			*total += fetch_cost(shape, matched * shape->unsure, 0);
 		return;
 	}
-	fetched = shape->wanted;
+	fetched = shape->exact ? 0 : shape->wanted;
 	if (shape->budget >= shape->rows && shape->coarse)
 		fetched *= PROVEN_FETCHES;
 	if (fetched > matched || shape->wanted > vk_scan_round_limit())
@@ -470,6 +548,15 @@ scan_cost(const ScanShape *shape, bool ordered, double processes,
 		*total += lists_cost(shape, shape->whole_budget - shape->budget) / processes;
 	if (matched > fetched)
 		*total += fetch_cost(shape, matched - fetched, matched - fetched);
+}
+
+static void
+scan_cost(const ScanShape *shape, bool ordered, double processes,
+		  Cost *startup, Cost *total)
+{
+	scan_work(shape, ordered, processes, startup, total);
+	*startup *= shape->currency;
+	*total *= shape->currency;
 }
 
 /*

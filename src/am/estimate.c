@@ -88,10 +88,11 @@ share_of_lists(VkSearch *search)
 	double		share = 0;
 	double		sum = 0;
 
-	vk_rank_centers(search, &search->center_coder, ranked, false);
+	vk_rank_centers(search, &search->center_coder, ranked, search->rank_refined);
 	for (int64 rank = 0; rank < ranked; rank++)
 	{
-		const VkCandidate *entry = vk_rank_next(search, &search->center_coder, false);
+		const VkCandidate *entry = vk_rank_next(search, &search->center_coder,
+												   search->rank_refined);
 
 		if (entry == NULL)
 			break;

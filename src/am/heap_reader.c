@@ -53,8 +53,11 @@ struct VkHeapReader
 	bool		recheck;		/* those of the index too, and first */
 
 	/* the query */
-	const float *vector;
+	FmgrInfo	operator;
+	Datum		query;
 	DistanceMemo *memo;
+
+	float	   *floats;			/* of vk_heap_reader_vector */
 };
 
 VkHeapReader *
@@ -70,6 +73,8 @@ vk_heap_reader_create(Relation index, const VkSupport *support, int dim)
 	reader->support = support;
 	reader->dim = dim;
 	reader->attribute = index->rd_index->indkey.values[0];
+	reader->floats = palloc(sizeof(float) * dim);
+	vk_support_operator(index, &reader->operator, CurrentMemoryContext);
 	return reader;
 }
 
@@ -107,11 +112,10 @@ vk_heap_reader_open(VkHeapReader *reader, Relation heap, Snapshot snapshot)
 
 void
 vk_heap_reader_query(VkHeapReader *reader, MemoryContext context,
-					 const float *vector)
+					 Datum query)
 {
-	reader->vector = vector;
-	reader->memo = distance_memo_create(context, reader->support->operator,
-										vector, reader->dim);
+	reader->query = query;
+	reader->memo = distance_memo_create(context, reader->operator.fn_addr, query);
 }
 
 /* The value of the fetched row that is indexed, in row_context. */
@@ -215,15 +219,14 @@ fetch_row(VkHeapReader *reader, uint64 number)
 }
 
 /*
- * The vector of the fetched row: *value as the table has it, the floats valid
- * until the next.  NULL where its TOAST is missing and that is all right.
+ * The vector of the fetched row, detoasted; *value as the table has it.  NULL
+ * where its TOAST is missing and that is all right.
  */
-static const float *
+static Datum
 row_vector(VkHeapReader *reader, bool missing_ok, Datum *value)
 {
 	bool		isnull;
 	struct varlena *plain;
-	const float *values;
 	int			dim;
 
 	*value = row_value(reader, &isnull);
@@ -239,28 +242,30 @@ row_vector(VkHeapReader *reader, bool missing_ok, Datum *value)
 	plain = missing_ok ? vk_toast_reader_try(reader->toast, *value) :
 		vk_toast_reader_value(reader->toast, *value);
 	if (plain == NULL)
-		return NULL;
-	values = reader->support->values(PointerGetDatum(plain), &dim);
+		return PointerGetDatum(NULL);
+	dim = reader->support->layout->dim(PointerGetDatum(plain));
 	if (dim != reader->dim)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATA_EXCEPTION),
 				 errmsg("different vector dimensions %d and %d",
 						dim, reader->dim)));
-	return values;
+	return PointerGetDatum(plain);
 }
 
 const float *
 vk_heap_reader_vector(VkHeapReader *reader)
 {
 	MemoryContext old;
-	const float *values;
+	Datum		vector;
 	Datum		value;
 
 	MemoryContextReset(reader->row_context);
 	old = MemoryContextSwitchTo(reader->row_context);
-	values = row_vector(reader, true, &value);
+	vector = row_vector(reader, true, &value);
 	MemoryContextSwitchTo(old);
-	return values;
+	if (DatumGetPointer(vector) == NULL)
+		return NULL;
+	return reader->support->layout->floats(vector, reader->floats);
 }
 
 bool
@@ -274,7 +279,7 @@ vk_heap_reader_distance(VkHeapReader *reader, uint64 number, bool checked,
 						double *distance)
 {
 	Datum		value;
-	const float *values;
+	Datum		vector;
 	MemoryContext old;
 
 	if (!fetch_row(reader, number) || (!checked && !row_passes(reader)))
@@ -282,10 +287,27 @@ vk_heap_reader_distance(VkHeapReader *reader, uint64 number, bool checked,
 
 	MemoryContextReset(reader->row_context);
 	old = MemoryContextSwitchTo(reader->row_context);
-	values = row_vector(reader, false, &value);
-	*distance = reader->support->distance(values, reader->vector, reader->dim);
+	vector = row_vector(reader, false, &value);
+	*distance = DatumGetFloat8(FunctionCall2(&reader->operator, vector, reader->query));
 	distance_memo_put(reader->memo, value, *distance);
 	MemoryContextSwitchTo(old);
+	return true;
+}
+
+bool
+vk_heap_reader_value(VkHeapReader *reader, uint64 number, Datum *vector,
+					 ItemPointer tid)
+{
+	MemoryContext old;
+	Datum		value;
+
+	if (!fetch_row(reader, number))
+		return false;
+	MemoryContextReset(reader->row_context);
+	old = MemoryContextSwitchTo(reader->row_context);
+	*vector = row_vector(reader, false, &value);
+	MemoryContextSwitchTo(old);
+	*tid = reader->slot->tts_tid;
 	return true;
 }
 

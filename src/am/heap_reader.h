@@ -22,9 +22,9 @@ extern VkHeapReader *vk_heap_reader_create(Relation index,
 										   const VkSupport *support, int dim);
 extern void vk_heap_reader_open(VkHeapReader *reader, Relation heap,
 								Snapshot snapshot);
-/* rows are compared with vector from now on, until context is reset */
+/* rows are compared with a detoasted vector from now on, until context is reset */
 extern void vk_heap_reader_query(VkHeapReader *reader, MemoryContext context,
-								 const float *vector);
+								 Datum query);
 /*
  * Rows must pass the conditions of this plan node from now on, which must have
  * some, and those of its index where they are to be checked again; NULL: there
@@ -40,6 +40,13 @@ extern void vk_heap_reader_filter(VkHeapReader *reader, IndexScanState *node,
 extern bool vk_heap_reader_passes(VkHeapReader *reader, uint64 tid);
 extern bool vk_heap_reader_distance(VkHeapReader *reader, uint64 tid,
 									bool checked, double *distance);
+/*
+ * For batches, in place of a query: fetch a row; its vector, detoasted and valid
+ * until the next one, and where the version lies that the snapshot sees.  No
+ * condition is asked.
+ */
+extern bool vk_heap_reader_value(VkHeapReader *reader, uint64 number,
+								 Datum *vector, ItemPointer tid);
 /*
  * For upkeep, in place of a query: fetch a row as a snapshot sees it, without
  * conditions; then its vector, valid until the next one.  NULL: it is that of a

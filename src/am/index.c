@@ -57,6 +57,7 @@ vk_index_make(Relation index, int dim, VkMetric metric, VkFormat format,
 
 	vk_coder_init(&vk->coder, dim, metric, format, refine_bits, flat, seed,
 				  vk->coder.mean, vk->coder.rotation.signs);
+	vk->coder.operator_error = vk_support(index)->operator_error(dim);
 	vk->coder.step = step;
 	vk_rotate(&vk->coder.rotation, vk->coder.mean, vk->rotated_mean);
 
@@ -204,13 +205,14 @@ vk_index_copy(Relation index, MemoryContext context)
  * vk_center_coder -- the coder of the centre list
  *
  * As that of the rows, but every entry has an 8-bit refine code, from which
- * the centre itself is decoded.
+ * the centre itself is decoded; and centres of bits are no bits.
  */
 VkCoder
 vk_center_coder(const VkIndex *vk)
 {
 	VkCoder		coder = vk->coder;
 
+	coder.metric = vk_metric_of_centers(coder.metric);
 	coder.refine_bits = 8;
 	coder.refine_size = vk_refine_size(coder.refine_bits, coder.dim);
 

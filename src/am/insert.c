@@ -59,6 +59,7 @@ typedef struct InsertState
 	uint32		tail_number;	/* slot; 0: tail_slot is not known */
 	VkSlot		tail_slot;
 
+	float	   *floats;			/* of the row, where its elements are no floats */
 	float	   *normalized;		/* cosine */
 	float	   *rotated;
 	void	   *scratch;
@@ -125,6 +126,7 @@ get_state(Relation index, IndexInfo *info)
 	state->support = vk_support(index);
 	(void) read_meta(index, state);
 	coder = &state->vk->coder;
+	state->floats = palloc(sizeof(float) * coder->dim);
 	state->normalized = palloc(sizeof(float) * coder->dim);
 	state->rotated = palloc(sizeof(float) * coder->dim);
 	state->scratch = palloc(vk_scratch_size(coder->dim));
@@ -270,18 +272,19 @@ static void
 insert_row(Relation index, InsertState *state, const Datum *values,
 		   const bool *isnull, ItemPointer tid)
 {
+	const VkLayout *layout = state->support->layout;
+	Datum		value = PointerGetDatum(PG_DETOAST_DATUM(values[0]));
+	int			dim = layout->dim(value);
 	const float *vector;
-	int			dim;
 	bool		wild = false;
 
-	vector = state->support->values(PointerGetDatum(PG_DETOAST_DATUM(values[0])),
-									&dim);
 	if (dim != state->vk->coder.dim)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATA_EXCEPTION),
 				 errmsg("expected %d dimensions, not %d",
 						state->vk->coder.dim, dim)));
 
+	vector = layout->floats(value, state->floats);
 	if (state->vk->coder.metric == VK_METRIC_COSINE)
 	{
 		if (!vk_normalize(vector, dim, state->normalized, &wild))

@@ -29,7 +29,7 @@
 #include "utils/tuplestore.h"
 
 #include "am/upkeep.h"
-#include "types/f32vec.h"
+#include "types/vec.h"
 
 PG_FUNCTION_INFO_V1(vk_stats);
 PG_FUNCTION_INFO_V1(vk_last_scan);
@@ -37,19 +37,36 @@ PG_FUNCTION_INFO_V1(vk_simd);
 PG_FUNCTION_INFO_V1(vk_centroids);
 
 #define STATS_COLUMNS		24
-#define LAST_SCAN_COLUMNS	19
+#define LAST_SCAN_COLUMNS	20
 #define SIMD_COLUMNS		3
 #define BUDGET_WANTED		10	/* rows that budget_rows of vk_stats is for */
 
 /* ---- opening ---- */
 
 /*
- * vk_index_open -- open an index by name, for a function of ours
+ * vk_index_gone -- an index was dropped before its lock, or its table's, was ours
+ */
+void
+vk_index_gone(Oid index_oid)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_UNDEFINED_OBJECT),
+			 errmsg("index with OID %u does not exist", index_oid)));
+}
+
+/*
+ * vk_index_open -- open an index by its number, for a function of ours
  */
 Relation
 vk_index_open(Oid index_oid, LOCKMODE mode)
 {
-	Relation	index = index_open(index_oid, mode);
+	Relation	index = try_relation_open(index_oid, mode);
+
+	if (index == NULL)
+		vk_index_gone(index_oid);
+	/* is it an index at all? */
+	relation_close(index, NoLock);
+	index = index_open(index_oid, NoLock);
 
 	if (index->rd_rel->relkind == RELKIND_PARTITIONED_INDEX)
 		ereport(ERROR,
@@ -263,10 +280,6 @@ form_row(FunctionCallInfo fcinfo, Datum *values, bool *nulls)
 Datum
 vk_stats(PG_FUNCTION_ARGS)
 {
-	static const char *const metrics[] = {
-		[VK_METRIC_L2] = "l2", [VK_METRIC_IP] = "ip",
-		[VK_METRIC_COSINE] = "cosine", [VK_METRIC_L1] = "l1"
-	};
 	Relation	index = vk_index_open(PG_GETARG_OID(0), AccessShareLock);
 	Datum		values[STATS_COLUMNS];
 	bool		nulls[STATS_COLUMNS] = {0};
@@ -285,7 +298,7 @@ vk_stats(PG_FUNCTION_ARGS)
 		mean = list_mean(&counts, &spread);
 
 	values[n++] = CStringGetTextDatum(get_am_name(index->rd_rel->relam));
-	values[n++] = CStringGetTextDatum(metrics[meta.metric]);
+	values[n++] = CStringGetTextDatum(vk_metric_name(meta.metric));
 	values[n++] = Int32GetDatum(meta.dim);
 	values[n++] = Int32GetDatum(meta.attributes);
 	values[n++] = Int64GetDatum(counts.rows);
@@ -401,6 +414,7 @@ vk_last_scan(PG_FUNCTION_ARGS)
 	values[n++] = Int64GetDatum(stats->checked);
 	nulls[n] = !scan_recall(stats, &recall);
 	values[n++] = Float8GetDatum(recall);
+	values[n++] = CStringGetTextDatum(stats->path);
 	Assert(n == LAST_SCAN_COLUMNS);
 
 	PG_RETURN_DATUM(HeapTupleGetDatum(form_row(fcinfo, values, nulls)));
@@ -463,15 +477,16 @@ give_centroid(void *arg, uint32 number, const int8 *code, float a)
 {
 	CentroidRows *rows = arg;
 	const VkCoder *coder = &rows->vk->coder;
-	F32Vec	   *vec = f32vec_alloc(coder->dim);
+	Vec		   *vec = vec_alloc(&vec_types[VK_F32], coder->dim);
+	float	   *center = (float *) vec->x;
 	Datum		value = PointerGetDatum(vec);
 	bool		is_null = false;
 
 	for (int i = 0; i < coder->dim; i++)
 		rows->rotated[i] = a * code[i];
-	vk_rotate_back(&coder->rotation, rows->rotated, vec->x);
+	vk_rotate_back(&coder->rotation, rows->rotated, center);
 	for (int i = 0; i < coder->dim; i++)
-		vec->x[i] += coder->mean[i];
+		center[i] += coder->mean[i];
 
 	tuplestore_putvalues(rows->result->setResult, rows->result->setDesc,
 						 &value, &is_null);

@@ -274,16 +274,12 @@ entry_count(const Inspected *page, int most)
 static void
 put_names(Row *row, const VkMeta *meta)
 {
-	static const char *const metrics[] = {
-		[VK_METRIC_L2] = "l2", [VK_METRIC_IP] = "ip",
-		[VK_METRIC_COSINE] = "cosine", [VK_METRIC_L1] = "l1"
-	};
 	static const char *const formats[] = {
 		[VK_FORMAT_B1] = "1", [VK_FORMAT_B2] = "2", [VK_FORMAT_B4] = "4",
 		[VK_FORMAT_B8] = "8", [VK_FORMAT_F16] = "16", [VK_FORMAT_F32] = "32"
 	};
 
-	put_text(row, meta->metric < lengthof(metrics) ? metrics[meta->metric] : "unknown");
+	put_text(row, vk_metric_name(meta->metric));
 	put_text(row, meta->format < lengthof(formats) ? formats[meta->format] : "unknown");
 }
 
@@ -553,6 +549,8 @@ static void
 give_block(const Inspected *page, Row *row, int line)
 {
 	const VkIndex *vk = page->vk;
+	const VkCoder coder = page->centers ? vk_center_coder(vk) : vk->coder;
+	const bool	bits = vk_metric_of_bits(coder.metric);
 	const VkBlockTop *top = (const VkBlockTop *) (page->copy.data + line * VK_LINE_SIZE);
 
 	if (top->head.count > VK_LANES)
@@ -564,7 +562,7 @@ give_block(const Inspected *page, Row *row, int line)
 		VkAttributes attributes;
 		VkRowCode	code;
 
-		vk_annotation_get(&vk->coder,
+		vk_annotation_get(&coder,
 						  (const char *) top + vk->annotation_line * VK_LINE_SIZE,
 						  top->head.scale, lane, &code);
 		put_int(row, line);
@@ -572,8 +570,8 @@ give_block(const Inspected *page, Row *row, int line)
 		put_tid(row, &top->tids[lane]);
 		put(row, BoolGetDatum((top->head.live >> lane & 1) != 0));
 		put_float(row, top->head.scale);
-		put_row_code(row, vk->coder.metric != VK_METRIC_L1,
-					 vk->coder.format < VK_INT_FORMATS, &code);
+		put_row_code(row, coder.metric != VK_METRIC_L1 && !(bits && !coder.flat),
+					 coder.format < VK_INT_FORMATS && !bits, &code);
 		if (page->centers)
 			put_null(row);
 		else

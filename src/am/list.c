@@ -319,8 +319,8 @@ put_summary(VkAppend *append, VkRecord *record)
 	Buffer		buffer = vk_summary_lock(append->index, vk, number, append->slot);
 	Page		page = record_add_payload(record, buffer);
 
-	(void) vk_summary_add_row(vk, vk_summary_on_page(vk, page, number),
-							  &append->row->attributes);
+	vk_summary_widen_row(vk, vk_summary_on_page(vk, page, number),
+						 &append->row->attributes);
 }
 
 /* begin a block on its page's image; the first head says where refine codes are */

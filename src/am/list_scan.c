@@ -86,20 +86,31 @@ settle_bounds(const VkListScan *scan, VkCandidate *entry, float lower, float upp
 	}
 }
 
-/* Add one lane's row to the candidates, unless the round skips it. */
-static void
-take_lane(VkListScan *scan, const VkBlockTop *top, int lane, float lower,
-		  float upper, const VkRefineStart *refine)
+/* Add one lane's row to the candidates; NULL: the round skips it. */
+static inline VkCandidate *
+add_candidate(VkListScan *scan, const VkBlockTop *top, int lane, float lower,
+			  float upper)
 {
-	VkCandidates *out = scan->out;
 	const VkRound *round = scan->round;
 	uint64		tid = vk_tid_encode(&top->tids[lane]);
 	VkCandidate *entry;
 
 	if (round != NULL && round->skip != NULL && round->skip(round->arg, tid))
-		return;
-	entry = vk_candidates_add(out, lower, upper, tid);
+		return NULL;
+	entry = vk_candidates_add(scan->out, lower, upper, tid);
 	entry->slot = scan->visit;
+	return entry;
+}
+
+static void
+take_lane(VkListScan *scan, const VkBlockTop *top, int lane, float lower,
+		  float upper, const VkRefineStart *refine)
+{
+	VkCandidates *out = scan->out;
+	VkCandidate *entry = add_candidate(scan, top, lane, lower, upper);
+
+	if (entry == NULL)
+		return;
 	entry->position = refine->position;
 	if (scan->coder->refine_size > 0 && scan->code != NULL)
 	{
@@ -112,6 +123,64 @@ take_lane(VkListScan *scan, const VkBlockTop *top, int lane, float lower,
 		settle_bounds(scan, entry, lower, upper);
 	if (out->count >= out->prune_at)
 		(void) vk_candidates_prune(out);
+}
+
+/*
+ * The same of a bit vector.  Its score is that of the operator, so nothing of the
+ * row need be fetched, unless conditions must be checked, or it lies just on the
+ * radius, where the operator knows whether that counts.  Whether the row is
+ * visible is the executor's to see.
+ */
+static void
+take_bits(VkListScan *scan, const VkBlockTop *top, int lane, double score)
+{
+	VkCandidates *out = scan->out;
+	const VkRound *round = scan->round;
+	float		lower = vk_round_down(score);
+	float		upper = vk_round_up(score);
+	VkCandidate *entry = add_candidate(scan, top, lane, lower, upper);
+
+	if (entry == NULL)
+		return;
+	settle_bounds(scan, entry, lower, upper);
+	if (!must_check(scan) && round != NULL && score < round->radius)
+	{
+		entry->slot |= VK_EXACT;
+		entry->score = score;
+	}
+	if (out->count >= out->prune_at)
+		(void) vk_candidates_prune(out);
+}
+
+/* Take those of the given lanes of a scored block of bit vectors. */
+static void
+take_bits_block(VkListScan *scan, const VkBlockTop *top, uint32 wanted,
+				const void *annotation, const VkDots *dots,
+				const VkRefineStart *refine)
+{
+	VkCandidates *out = scan->out;
+	const VkBitScore *bits = scan->bit_score;
+	uint32		unknown = wanted & vk_bits_unknown(scan->coder, annotation);
+	uint32		known = wanted & ~unknown;
+	uint32		lanes = known & bits->screen(scan->code, annotation, dots,
+											 out->threshold);
+	bool		dropped = lanes != known;
+
+	for (; unknown != 0; unknown &= unknown - 1)
+		take_lane(scan, top, pg_rightmost_one_pos32(unknown),
+				  -get_float4_infinity(), get_float4_infinity(), refine);
+	for (; lanes != 0; lanes &= lanes - 1)
+	{
+		int			lane = pg_rightmost_one_pos32(lanes);
+		double		score = bits->score(scan->code, annotation, dots, lane);
+
+		if (score > out->threshold)
+			dropped = true;
+		else
+			take_bits(scan, top, lane, score);
+	}
+	if (dropped)
+		out->dropped = Min(out->dropped, out->threshold);
 }
 
 /*
@@ -134,6 +203,11 @@ take_block(VkListScan *scan, const VkBlockTop *top, uint32 wanted,
 		}
 	else if (scan->code == NULL)
 		memset(&scan->scores, 0, sizeof(scan->scores));
+	else if (scan->bit_score != NULL)
+	{
+		take_bits_block(scan, top, wanted, annotation, dots, refine);
+		return;
+	}
 	else if (scan->list_bound != NULL)
 		lanes &= scan->list_bound(&scan->code->bound, annotation,
 								  top->head.scale, dots, out->threshold,
@@ -213,9 +287,9 @@ score_lines(const VkListScan *scan, int first_line, const uint8 *code, int lines
 {
 	VkFormat	format = scan->coder->format;
 
-	if (scan->coder->metric == VK_METRIC_L1)
-		vk_kernels->scan_l1((const uint8 *) scan->code->code, first_line, code,
-							lines, dots);
+	if (scan->byte_scan != NULL)
+		scan->byte_scan((const uint8 *) scan->code->code, first_line, code,
+						lines, dots);
 	else if (format < VK_INT_FORMATS)
 		vk_kernels->scan[format] (scan->code->packed_scan, first_line, code,
 								  lines, dots);

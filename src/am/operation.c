@@ -285,11 +285,12 @@ begin_epoch(const VkOperation *op, const VkOperationChange *change)
 		meta->live_rows = change->live_rows;
 		meta->dead_rows = change->dead_rows;
 	}
-	if (change->groups > 0)
+	if (change->root != VK_SLOT_CENTERS)
 	{
 		meta->groups = change->groups;
 		meta->root = change->root;
-		meta->centers = meta->grouped = change->centers;
+		meta->centers = change->centers;
+		meta->grouped = change->groups > 0 ? change->centers : 0;
 	}
 	if (change->coded)
 	{

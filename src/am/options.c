@@ -209,21 +209,42 @@ format_of_bits(int bits)
 }
 
 /*
- * Codes of L1 are 8-bit by what its kernels and bounds are.  The options are
- * checked when an index is built, since they do not know its operator class.
+ * Codes of some metrics are what their kernels and bounds make them.  The options
+ * are checked when an index is built, since they do not know its operator class.
  */
-static void
-check_l1_codes(const VkOptions *options)
+typedef struct FixedCodes
 {
-	const char *option = options->bits != 0 && options->bits != 8 ? "bits" :
-		options->refine > 0 ? "refine" : NULL;
+	int			bits;			/* 0: they are not fixed */
+	const char *distance;
+	const char *detail;
+} FixedCodes;
 
-	if (option != NULL)
+static const FixedCodes fixed_codes[VK_METRICS] = {
+	[VK_METRIC_L1] = {8, "L1",
+	"Indexes for L1 distance have codes of 8 bits and no refine codes."},
+	[VK_METRIC_HAMMING] = {1, "Hamming",
+	"Codes of bit vectors are the bits themselves."},
+	[VK_METRIC_JACCARD] = {1, "Jaccard",
+	"Codes of bit vectors are the bits themselves."}
+};
+
+static void
+check_option(const FixedCodes *fixed, const char *name, int value, bool supported)
+{
+	if (!supported)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("value %d of option \"%s\" is not supported for L1 distance",
-						option[0] == 'b' ? options->bits : options->refine, option),
-				 errdetail("Indexes for L1 distance have codes of 8 bits and no refine codes.")));
+				 errmsg("value %d of option \"%s\" is not supported for %s distance",
+						value, name, fixed->distance),
+				 errdetail_internal("%s", fixed->detail)));
+}
+
+static void
+check_fixed_codes(const FixedCodes *fixed, const VkOptions *options)
+{
+	check_option(fixed, "bits", options->bits,
+				 options->bits == 0 || options->bits == fixed->bits);
+	check_option(fixed, "refine", options->refine, options->refine <= 0);
 }
 
 /*
@@ -241,10 +262,12 @@ vk_choose_codes(Relation index, bool flat, int dim, VkFormat *format,
 	int			refine = options.refine;
 	VkMetric	metric = vk_support(index)->metric;
 
-	if (metric == VK_METRIC_L1)
+	if (fixed_codes[metric].bits != 0)
 	{
-		check_l1_codes(&options);
-		bits = 8;
+		check_fixed_codes(&fixed_codes[metric], &options);
+		*format = format_of_bits(fixed_codes[metric].bits);
+		*refine_bits = VK_REFINE_NONE;
+		return;
 	}
 	if (bits == 0)
 	{

@@ -423,6 +423,18 @@ open_slots_valid(const VkMeta *meta)
 	return true;
 }
 
+const char *
+vk_metric_name(int metric)
+{
+	static const char *const names[VK_METRICS] = {
+		[VK_METRIC_L2] = "l2", [VK_METRIC_IP] = "ip",
+		[VK_METRIC_COSINE] = "cosine", [VK_METRIC_L1] = "l1",
+		[VK_METRIC_HAMMING] = "hamming", [VK_METRIC_JACCARD] = "jaccard"
+	};
+
+	return metric < VK_METRICS ? names[metric] : "unknown";
+}
+
 /*
  * vk_meta_damage -- what is wrong with the meta page of this format, or NULL
  *
@@ -432,10 +444,12 @@ open_slots_valid(const VkMeta *meta)
 const char *
 vk_meta_damage(const VkMeta *meta)
 {
-	if (meta->dim < 1 || meta->dim > VK_MAX_DIM)
-		return "The number of dimensions is out of range.";
-	if (meta->metric > VK_METRIC_L1)
+	bool		bits = vk_metric_of_bits((VkMetric) meta->metric);
+
+	if (meta->metric >= VK_METRICS)
 		return "The metric is unknown.";
+	if (meta->dim < 1 || meta->dim > (bits ? VK_MAX_BITS : VK_MAX_DIM))
+		return "The number of dimensions is out of range.";
 	if (meta->format > VK_FORMAT_F32)
 		return "The format of scan codes is unknown.";
 	if (meta->refine_bits != 0 && meta->refine_bits != 4 && meta->refine_bits != 8)
@@ -444,8 +458,14 @@ vk_meta_damage(const VkMeta *meta)
 		(meta->format != VK_FORMAT_B8 || meta->refine_bits != 0 ||
 		 !vk_grid_step_valid(meta->step)))
 		return "The grid of codes is unknown.";
-	if (meta->flat > 1 || meta->element != VK_ELEMENT_F32 ||
-		meta->attributes > VK_MAX_ATTRIBUTES)
+	if (bits && (meta->format != VK_FORMAT_B1 || meta->refine_bits != 0))
+		return "The codes are not those of bit vectors.";
+	if (meta->flat == 0 && !vk_may_have_lists((VkMetric) meta->metric, meta->dim))
+		return "There can be no lists.";
+	if (bits != (meta->element == VK_ELEMENT_BIT))
+		return "The metric is not one of the elements.";
+	if (meta->flat > 1 || meta->element < VK_ELEMENT_F32 ||
+		meta->element > VK_ELEMENT_LAST || meta->attributes > VK_MAX_ATTRIBUTES)
 		return "The layout of blocks is unknown.";
 	if (meta->maps < 1 || meta->maps > VK_META_MAPS ||
 		meta->slots < VK_SLOT_FIRST_LIST || meta->slots > VK_MAX_SLOTS ||

@@ -184,17 +184,17 @@ StaticAssertDecl(sizeof(VkSlot) == VK_LINE_SIZE, "VkSlot must be one line");
  * (s - VK_SLOT_FIRST_LIST) mod n of its page.  Summaries only ever widen: they
  * are what a list may hold.
  *
- * A key sets four bits of the Bloom filter: (a + i b) mod 2048 for i = 0..3,
- * bit n being bit n mod 8 of byte n div 8.  a and b | 1 are the lower and the
- * upper half of splitmix64 (quant/random.h) of (splitmix64 of the key's high 8
- * bytes) xor its low 8 bytes.
+ * A key sets up to four bits of one of the 64 words of the Bloom filter.  With h =
+ * splitmix64 (quant/random.h) of (splitmix64 of the key's high 8 bytes) xor its
+ * low 8 bytes, that is word (h mod 2^32) mod 64, and bits (h div 2^(32 + 5 i)) mod
+ * 32 for i = 0..3.
  *
  * OFFSET SIZE
  *		0  16	least key (attributes.h): low 8 bytes, high 8 bytes
  *	   16  16	greatest key; less than the least: no values
  *	   32	1	nulls: 1 if there are any
  *	   33  31	zero
- *	   64 256	Bloom filter of the keys, NULLs left out
+ *	   64 256	Bloom filter of the keys, NULLs left out: words of 4 bytes
  */
 #define VK_BLOOM_SIZE		256
 #define VK_SUMMARY_LINES	5
@@ -211,7 +211,7 @@ typedef struct VkSummary
 	VkStoredKey greatest;
 	uint8		nulls;
 	uint8		zero[31];
-	uint8		bloom[VK_BLOOM_SIZE];
+	uint32		bloom[VK_BLOOM_SIZE / 4];
 } VkSummary;
 
 StaticAssertDecl(sizeof(VkSummary) == VK_SUMMARY_LINES * VK_LINE_SIZE, "VkSummary must be five lines");
@@ -289,11 +289,20 @@ typedef struct VkMeta
 	uint32		grouped;		/* lists that the groups were made for */
 } VkMeta;
 
-/* element types of indexed columns (VkMeta.element) */
+/*
+ * Element types of indexed columns (VkMeta.element): those of kernels, in their
+ * order, from 1 on.
+ */
 typedef enum VkStoredElement
 {
-	VK_ELEMENT_F32 = 1
+	VK_ELEMENT_F32 = 1,			/* f32vec and what is laid out like it, and so on */
+	VK_ELEMENT_F16,
+	VK_ELEMENT_BF16,
+	VK_ELEMENT_I8,
+	VK_ELEMENT_BIT				/* PostgreSQL's type bit */
 } VkStoredElement;
+
+#define VK_ELEMENT_LAST		VK_ELEMENT_BIT
 
 static inline VkPageHead *
 vk_page_head(Page page)

@@ -58,6 +58,7 @@ struct VkScanHint
 	Demand		demand;
 	IndexScanState *node;
 	bool		cheap_filter;	/* the node has conditions, fit for the scan */
+	VkAnswerSource *source;		/* NULL: none */
 };
 
 static ExecutorStart_hook_type previous_executor_start = NULL;
@@ -209,6 +210,21 @@ executor_run(VK_RUN_PARAMETERS)
 }
 
 /*
+ * vk_scan_hint_rows -- tell a scan without a plan how many rows it is for
+ *
+ * The hint is for the scan's first key.
+ */
+void *
+vk_scan_hint_rows(int64 rows)
+{
+	VkScanHint *hint = palloc0(sizeof(VkScanHint));
+
+	hint->magic = HINT_MAGIC;
+	hint->demand.rows = rows;
+	return hint;
+}
+
+/*
  * vk_scan_hint -- what is known of the plan around a scan; NULL: nothing
  */
 const VkScanHint *
@@ -246,6 +262,28 @@ IndexScanState *
 vk_hint_filter(const VkScanHint *hint)
 {
 	return hint != NULL && hint->cheap_filter ? hint->node : NULL;
+}
+
+/*
+ * vk_hint_set_source -- let a scan ask there before it searches
+ */
+bool
+vk_hint_set_source(IndexScanState *scan, Oid index, VkAnswerSource *source)
+{
+	VkScanHint *hint = get_hint(scan);
+
+	if (hint == NULL || RelationGetRelid(scan->iss_RelationDesc) != index)
+		return false;
+	hint->source = source;
+	return true;
+}
+
+const VkNeighbor *
+vk_hint_answer(const VkScanHint *hint, Datum query, int64 wanted)
+{
+	if (hint == NULL || hint->source == NULL)
+		return NULL;
+	return hint->source->find(hint->source, query, wanted);
 }
 
 /*

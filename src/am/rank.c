@@ -139,19 +139,18 @@ begin_candidates(VkSearch *search, VkCandidates *candidates, int64 wanted,
 
 /* the entries of one list into scan->out; returns how many there are */
 static int64
-scan_entries(VkSearch *search, VkListScan *scan, uint32 number, uint32 flags,
-			 bool refined)
+scan_entries(VkSearch *search, VkListScan *scan, uint32 number, bool refined)
 {
 	VkCenterChain *chain;
 	VkSlot		slot;
 
 	vk_directory_slot(search->index, search->meta, &search->directory, number, &slot);
-	if ((slot.flags & flags) != flags)
+	if (!vk_slot_has_centers(number, &slot))
 	{
 		if (vk_began_in_recovery())
 			vk_report_recycled(search->index);
 		vk_corrupt(search->index, VK_META_BLOCK,
-				   psprintf("Slot %u holds no group of centroids.", number));
+				   psprintf("Slot %u holds no centroids.", number));
 	}
 	search->chains = vk_array_grow(search->context, search->chains,
 								   search->chain_count, &search->chain_capacity,
@@ -190,7 +189,7 @@ rank_groups(VkSearch *search, const VkCoder *coder)
 	scan.prepared = true;
 	scan.out = &search->groups;
 	search->chain_count = 0;
-	(void) scan_entries(search, &scan, search->meta->root, 0, false);
+	(void) scan_entries(search, &scan, search->meta->root, false);
 	(void) vk_candidates_prune(&search->groups);
 	search->groups_sorted = 0;
 }
@@ -218,7 +217,7 @@ scan_groups(VkSearch *search, VkListScan *scan, int64 wanted, int64 known,
 		group = next_group(search);
 		if (group == 0)
 			return seen;
-		seen += scan_entries(search, scan, group, VK_SLOT_GROUP, refined);
+		seen += scan_entries(search, scan, group, refined);
 	}
 	return Max(known, seen + 1);
 }
@@ -248,7 +247,7 @@ vk_rank_centers(VkSearch *search, const VkCoder *coder, int64 wanted, bool refin
 	else
 	{
 		search->chain_count = 0;
-		search->centers = scan_entries(search, &scan, search->meta->root, 0, refined);
+		search->centers = scan_entries(search, &scan, search->meta->root, refined);
 	}
 	(void) vk_candidates_prune(&search->ranked);
 	search->ranked_next = search->ranked_sorted = 0;

@@ -14,8 +14,10 @@
  *	  A standby replays this whatever its own queries see (POSTGRES.md, rule 20).
  *	  They find out by a page that is not the list's, or by the stored epoch.
  *
- *	  The free space map is not WAL-logged: who takes a page from it looks at the
- *	  page itself.
+ *	  The free space map is not WAL-logged as it changes: who takes a page from it
+ *	  looks at the page itself.  Here images of its pages are logged once pages have
+ *	  been entered, or a crash would lose these for long, and a standby would know
+ *	  of none.
  *
  * IDENTIFICATION
  *	  src/am/recycle.c
@@ -26,10 +28,12 @@
 #include "vk_compat.h"
 
 #include "access/transam.h"
+#include "access/xloginsert.h"
 #include "commands/vacuum.h"
 #include "miscadmin.h"
 #include "storage/indexfsm.h"
 #include "storage/lmgr.h"
+#include "storage/smgr.h"
 #include "utils/snapmgr.h"
 
 #include "am/test_point.h"
@@ -66,6 +70,40 @@ free_page(Relation index, Buffer buffer)
 	GenericXLogFinish(state);
 }
 
+/* log the free space map as it is */
+static void
+log_free_space_map(Relation index)
+{
+	BlockNumber blocks = 0;
+
+	if (RelationNeedsWAL(index) && smgrexists(RelationGetSmgr(index), FSM_FORKNUM))
+		blocks = RelationGetNumberOfBlocksInFork(index, FSM_FORKNUM);
+	for (BlockNumber block = 0; block < blocks; block++)
+	{
+		Buffer		buffer;
+
+		CHECK_FOR_INTERRUPTS();
+		buffer = ReadBufferExtended(index, FSM_FORKNUM, block, RBM_ZERO_ON_ERROR, NULL);
+		LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
+		if (!PageIsNew(BufferGetPage(buffer)))
+		{
+			START_CRIT_SECTION();
+			MarkBufferDirty(buffer);
+			log_newpage_buffer(buffer, false);
+			END_CRIT_SECTION();
+		}
+		UnlockReleaseBuffer(buffer);
+	}
+}
+
+/* pages have been entered into the free space map */
+static void
+keep_free_pages(Relation index)
+{
+	IndexFreeSpaceMapVacuum(index);
+	log_free_space_map(index);
+}
+
 /*
  * vk_mean_free -- free the pages of a mean that nothing names any more
  *
@@ -89,7 +127,7 @@ vk_mean_free(Relation index, BlockNumber head)
 		block = next;
 	}
 	if (BlockNumberIsValid(head))
-		IndexFreeSpaceMapVacuum(index);
+		keep_free_pages(index);
 }
 
 /* ---- retired lists ---- */
@@ -283,7 +321,7 @@ vk_recycle(Relation index, Relation heap)
 		}
 		result.lists++;
 	}
-	IndexFreeSpaceMapVacuum(index);
+	keep_free_pages(index);
 	pfree(set.bits);
 	pfree(removable.slots);
 	return result;
@@ -459,7 +497,7 @@ sweep(const CleanUp *clean)
 		sweep_page(clean, block, strategy);
 	}
 	FreeAccessStrategy(strategy);
-	IndexFreeSpaceMapVacuum(clean->index);
+	keep_free_pages(clean->index);
 }
 
 /* slots that were made become unused again, those that were to retire stay */

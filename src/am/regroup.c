@@ -1,17 +1,19 @@
 /*-------------------------------------------------------------------------
  *
  * regroup.c
- *	  The centre list into groups, when it has grown.
+ *	  The centre list written anew: in groups when it has grown, and without the
+ *	  lanes that nobody looks for.
  *
  * NOTES
- *	  A list operation like any other: a new list of groups and new groups are
- *	  born in the next epoch, the centre list, or the groups that there were and
- *	  their list, retire in it, and the record that begins the epoch also names the
- *	  new list of groups (VkMeta.root).  Whoever began before it goes on with the
- *	  old ones, which are recycled like lists.
+ *	  A list operation like any other: a new centre list, or a new list of groups
+ *	  and new groups, are born in the next epoch, those that there were retire in
+ *	  it, and the record that begins the epoch also names the new root
+ *	  (VkMeta.root).  Whoever began before it goes on with the old ones, which are
+ *	  recycled like lists.
  *
  *	  Entries of retired lists are left behind: who sees these lists sees the old
- *	  entries too.
+ *	  entries too.  Free lanes are left behind with them, and so a search ranks as
+ *	  many entries as in a fresh index.
  *
  * IDENTIFICATION
  *	  src/am/regroup.c
@@ -26,11 +28,15 @@
 
 #include "am/operation_pages.h"
 #include "am/row_batch.h"
+#include "am/search.h"
 #include "am/test_point.h"
 #include "am/upkeep.h"
 
 /* groups are made anew at so many times the lists that they were made for */
 #define GROWN			2
+
+/* the centre list is written anew where of its lanes this part is of no use */
+#define WASTED_SHARE	0.25
 
 typedef struct Regroup
 {
@@ -65,17 +71,22 @@ group_progress(void *arg, int64_t more, int64_t total)
 }
 
 static void
+read_centers(Regroup *regroup)
+{
+	vk_centers_init(&regroup->centers, regroup->vk->coder.dim);
+	regroup->numbers = palloc_extended(regroup->op.meta.lists * sizeof(uint32),
+									   MCXT_ALLOC_HUGE);
+	vk_center_list_read(regroup->index, regroup->vk, &regroup->op.meta, note_center,
+						regroup);
+}
+
+static void
 make_groups(Regroup *regroup)
 {
 	VkGrouping *grouping = &regroup->grouping;
 	VkCenters  *centers = &regroup->centers;
 	int			dim = regroup->vk->coder.dim;
 
-	vk_centers_init(centers, dim);
-	regroup->numbers = palloc_extended(regroup->op.meta.lists * sizeof(uint32),
-									   MCXT_ALLOC_HUGE);
-	vk_center_list_read(regroup->index, regroup->vk, &regroup->op.meta, note_center,
-						regroup);
 	grouping->dim = dim;
 	grouping->lists = (int) centers->count;
 	grouping->stride = centers->stride;
@@ -130,9 +141,6 @@ write_groups(Regroup *regroup)
 {
 	const VkGrouping *grouping = &regroup->grouping;
 
-	vk_operation_pages_init(&regroup->pages, regroup->index);
-	vk_list_writer_init(&regroup->writer, regroup->vk, &vk_operation_sink,
-						&regroup->pages, regroup->op.epoch);
 	regroup->groups = palloc_extended(grouping->groups * sizeof(uint32),
 									  MCXT_ALLOC_HUGE);
 	for (int group = 0; group < grouping->groups; group++)
@@ -165,6 +173,45 @@ close_old(Regroup *regroup)
 	vk_center_tree_free(tree);
 }
 
+/* write all entries anew, and say in the change where they are */
+static void
+write_anew(Regroup *regroup, VkOperationChange *change)
+{
+	const VkCenters *centers = &regroup->centers;
+
+	read_centers(regroup);
+	vk_operation_pages_init(&regroup->pages, regroup->index);
+	vk_list_writer_init(&regroup->writer, regroup->vk, &vk_operation_sink,
+						&regroup->pages, regroup->op.epoch);
+	if (vk_group_count((int) centers->count) > 0)
+	{
+		make_groups(regroup);
+		change->root = write_groups(regroup);
+		change->groups = regroup->grouping.groups;
+	}
+	else
+		change->root = write_entries(regroup, centers->codes, centers->scales,
+									 regroup->numbers, NULL, (int) centers->count);
+	change->centers = (uint32) centers->count;
+}
+
+/* are there many lists for the groups that there are, or lanes of no use? */
+static bool
+is_due(Relation index, const VkIndex *vk, const VkMeta *meta)
+{
+	double		lanes;
+	double		wasted;
+
+	if (meta->lists == 0)
+		return false;
+	if (vk_group_count(meta->lists) > 0 &&
+		(meta->groups == 0 || meta->lists >= GROWN * (double) meta->grouped))
+		return true;
+	lanes = vk_center_list_lanes(index, vk, meta);
+	wasted = lanes - meta->lists;
+	return wasted >= vk_page_lanes(vk) && wasted > WASTED_SHARE * lanes;
+}
+
 bool
 vk_regroup(VkUpkeep *upkeep)
 {
@@ -175,9 +222,9 @@ vk_regroup(VkUpkeep *upkeep)
 	VkMeta		meta;
 
 	vk_meta_read(upkeep->index, &meta);
-	if (vk_group_count(meta.lists) == 0 ||
-		(meta.groups > 0 && meta.lists < GROWN * (double) meta.grouped))
+	if (!is_due(upkeep->index, upkeep->vk, &meta))
 		return false;
+	vk_test_point("regroup-due");
 
 	context = AllocSetContextCreate(CurrentMemoryContext, "vkindex regroup",
 									ALLOCSET_DEFAULT_SIZES);
@@ -186,15 +233,12 @@ vk_regroup(VkUpkeep *upkeep)
 	regroup->index = upkeep->index;
 	regroup->vk = upkeep->vk;
 	vk_operation_begin(&regroup->op, upkeep->index, upkeep->heap, upkeep->vk);
-	make_groups(regroup);
-	change.root = write_groups(regroup);
-	change.groups = regroup->grouping.groups;
-	change.centers = (uint32) regroup->centers.count;
+	write_anew(regroup, &change);
 	vk_test_point("operation-made");
 	close_old(regroup);
 	vk_operation_commit(&regroup->op, &change);
 
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(context);
-	return true;
+	return meta.groups > 0 || change.groups > 0;
 }

@@ -188,24 +188,32 @@ compare_entries(Datum a, Datum b, void *arg)
 	return -order;
 }
 
+/* an empty heap with room for count entries */
 static void
-load_heap(VkScan *so, const VkCandidates *candidates)
+make_heap(VkScan *so, int64 count)
 {
 	MemoryContext old = MemoryContextSwitchTo(so->query_context);
 
-	if (so->entry_capacity < candidates->count)
+	if (so->entry_capacity < count)
 	{
 		if (so->entries != NULL)
 			pfree(so->entries);
 		if (so->heap != NULL)
 			binaryheap_free(so->heap);
-		so->entry_capacity = candidates->count;
+		so->entry_capacity = count;
 		so->entries = MemoryContextAllocHuge(so->query_context,
 											 sizeof(VkEntry) * so->entry_capacity);
 		so->heap = binaryheap_allocate((int) so->entry_capacity, compare_entries, NULL);
 	}
 	if (so->heap != NULL)
 		binaryheap_reset(so->heap);
+	MemoryContextSwitchTo(old);
+}
+
+static void
+load_candidates(VkScan *so, const VkCandidates *candidates)
+{
+	make_heap(so, candidates->count);
 	for (int64 i = 0; i < candidates->count; i++)
 	{
 		const VkCandidate *candidate = &candidates->entries[i];
@@ -219,7 +227,22 @@ load_heap(VkScan *so, const VkCandidates *candidates)
 	}
 	if (so->heap != NULL)
 		binaryheap_build(so->heap);
-	MemoryContextSwitchTo(old);
+}
+
+static void
+load_answer(VkScan *so, const VkNeighbor *rows, int64 count)
+{
+	make_heap(so, count);
+	for (int64 i = 0; i < count; i++)
+	{
+		VkEntry    *entry = &so->entries[i];
+
+		entry->exact = entry->checked = true;
+		entry->lower = exact_score(so, rows[i].distance);
+		entry->tid = rows[i].tid;
+		binaryheap_add_unordered(so->heap, PointerGetDatum(entry));
+	}
+	binaryheap_build(so->heap);
 }
 
 /* ---- rounds ---- */
@@ -308,10 +331,26 @@ vk_round_start(IndexScanDesc scan, int64 wanted)
 	/* what lies outside the radius is not missed */
 	so->watermark = so->keys.ranged && found->dropped >= round.radius ?
 		get_float8_infinity() : found->dropped;
-	load_heap(so, found);
+	load_candidates(so, found);
 	so->stats.rounds++;
 	if (so->stats.rounds == 1)
 		so->stats.wanted = wanted;
+	so->stats.exhaustive = so->exhaustive;
+	so->phase = VK_PHASE_ROUND;
+}
+
+/*
+ * vk_round_answer -- a first round whose rows somebody has found before
+ */
+void
+vk_round_answer(VkScan *so, const VkNeighbor *rows, int64 wanted)
+{
+	load_answer(so, rows, wanted);
+	so->watermark = exact_score(so, rows[wanted - 1].distance);
+	so->exhaustive = false;
+	so->wanted = wanted;
+	so->stats.rounds = 1;
+	so->stats.wanted = wanted;
 	so->stats.exhaustive = so->exhaustive;
 	so->phase = VK_PHASE_ROUND;
 }
@@ -373,6 +412,8 @@ vk_round_go_on(IndexScanDesc scan)
 	int64		next = Max(so->emitted_count,
 						   so->round_emitted == 0 ? so->wanted * 2 : so->wanted);
 
+	if (so->answered)
+		vk_scan_begin_search(so);
 	if (vk_search_cut(so->search) ||
 		(empty && so->keys.ranged &&
 		 (so->exhaustive || so->round_emitted < so->wanted)))

@@ -160,8 +160,8 @@ vk_rescan(IndexScanDesc scan, ScanKey keys, int nkeys, ScanKey orderbys,
  * Rows in the index: what the last build or vacuum counted, or what its pages
  * can hold where it has grown since.
  */
-static double
-estimate_rows(Relation index, const VkIndex *vk, const VkMeta *meta)
+double
+vk_estimate_rows(Relation index, const VkIndex *vk, const VkMeta *meta)
 {
 	double		bytes = (double) RelationGetNumberOfBlocks(index) * VK_PAYLOAD_SIZE;
 	double		row_bytes = (double) vk->block_lines * VK_LINE_SIZE / VK_LANES +
@@ -171,26 +171,56 @@ estimate_rows(Relation index, const VkIndex *vk, const VkMeta *meta)
 	return Max(meta->live_rows, bytes / row_bytes / 2);
 }
 
-/* Read what is asked for, and the query's vector into the search. */
-static void
+/* the query's vector into the search */
+void
+vk_scan_begin_search(VkScan *so)
+{
+	so->answered = false;
+	so->unordered = !vk_search_reset(so->search, &so->meta, so->keys.vector, &so->stats);
+}
+
+/* what somebody has found for this very scan, or NULL */
+static const VkNeighbor *
+find_answer(IndexScanDesc scan)
+{
+	VkScan	   *so = scan->opaque;
+	const VkScanKeys *keys = &so->keys;
+	int64		wanted = vk_hint_limit(so->hint);
+
+	if (!keys->ordered || keys->ranged || keys->recheck || keys->filter != NULL ||
+		!keys->other_rows || so->share != NULL || scan->heapRelation == NULL ||
+		vk_hint_filter(so->hint) != NULL || wanted <= 0)
+		return NULL;
+	return vk_hint_answer(so->hint, keys->query, wanted);
+}
+
+/*
+ * Read what is asked for, and the query's vector into the search, unless somebody
+ * has searched for it before: returns the answer, or NULL.
+ */
+static const VkNeighbor *
 take_query(IndexScanDesc scan)
 {
 	VkScan	   *so = scan->opaque;
+	const VkNeighbor *answer = NULL;
 	MemoryContext old = MemoryContextSwitchTo(so->query_context);
 
 	vk_scan_keys_read(scan, &so->keys);
 	so->unordered = so->keys.vector == NULL;
 	if (so->keys.vector != NULL)
 	{
-		vk_heap_reader_query(so->reader, so->query_context, so->keys.vector);
-		so->unordered = !vk_search_reset(so->search, &so->meta, so->keys.vector,
-										 &so->stats);
+		vk_heap_reader_query(so->reader, so->query_context, so->keys.query);
+		answer = find_answer(scan);
+		if (answer == NULL)
+			vk_scan_begin_search(so);
 	}
 	so->scored = so->keys.ranged && !so->unordered && !vk_search_wild(so->search);
 	so->strict = so->vk->coder.flat || so->meta.lists == 0 ||
 		(vk_target_recall >= 1.0 && vk_probes == 0) ||
 		(so->keys.ranged && so->keys.exact);
+	so->answered = answer != NULL;
 	MemoryContextSwitchTo(old);
+	return answer;
 }
 
 /*
@@ -250,6 +280,7 @@ static void
 start_scan(IndexScanDesc scan)
 {
 	VkScan	   *so = scan->opaque;
+	const VkNeighbor *answer;
 
 	if (!IsMVCCSnapshot(scan->xs_snapshot))
 		ereport(ERROR,
@@ -262,17 +293,20 @@ start_scan(IndexScanDesc scan)
 	read_index(scan);
 	so->share = vk_share_join(scan, &so->meta, so->query_context);
 	vk_search_share(so->search, so->share);
-	so->total = estimate_rows(scan->indexRelation, so->vk, &so->meta);
+	so->total = vk_estimate_rows(scan->indexRelation, so->vk, &so->meta);
+	strlcpy(so->stats.path, "scan", sizeof(so->stats.path));
 	so->stats.valid = true;
 	so->stats.index = RelationGetRelid(scan->indexRelation);
 	vk_search_snapshot(so->search, scan->xs_snapshot);
 	so->hint = vk_scan_hint(scan);
-	take_query(scan);
+	answer = take_query(scan);
 	take_filter(scan);
 
 	/* with a query whose distances are all NaN no row is within a radius */
 	if (so->keys.never || (so->keys.ranged && so->unordered))
 		so->phase = VK_PHASE_DONE;
+	else if (answer != NULL)
+		vk_round_answer(so, answer, vk_hint_limit(so->hint));
 	else if (so->keys.ordered)
 		start_ordered(scan);
 	else

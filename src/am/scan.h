@@ -29,6 +29,7 @@ typedef struct VkScanKeys
 	bool		null_rows;		/* rows whose vector is NULL may match */
 	bool		other_rows;		/* and others */
 	const float *vector;		/* of the ORDER BY or the sphere, or NULL */
+	Datum		query;			/* the same as the operator takes it, detoasted */
 
 	/* a sphere about the vector */
 	bool		ranged;
@@ -88,6 +89,7 @@ typedef struct VkScan
 	bool		filtered;		/* the plan's conditions are evaluated by the scan */
 	bool		unordered;		/* distances are all NaN or NULL */
 	bool		strict;			/* proven bounds over all lists */
+	bool		answered;		/* rows so far are an answer; the search has no query */
 	VkShare    *share;			/* of a parallel scan; NULL: all is ours */
 	double		total;			/* rows in the index or the share of it, about */
 	bool		scored;			/* bounds tell which rows lie in the radius */
@@ -124,6 +126,7 @@ extern bool vk_scan_distance(IndexScanDesc scan, uint64 tid, bool checked,
 							 double *distance);
 /* tell the user, once a scan, that vkindex.max_scan_rows has ended a search */
 extern void vk_scan_note_cut(IndexScanDesc scan);
+extern void vk_scan_begin_search(VkScan *so);
 /* rows on a rest list: may they match? */
 extern bool vk_scan_wants_rest(const VkScan *so, uint32 number);
 /* what rounds of every kind have in common */
@@ -133,6 +136,7 @@ extern void vk_scan_init_round(IndexScanDesc scan, VkRound *round);
 
 /* ---- round.c ---- */
 extern void vk_round_start(IndexScanDesc scan, int64 wanted);
+extern void vk_round_answer(VkScan *so, const VkNeighbor *rows, int64 wanted);
 extern bool vk_round_next(IndexScanDesc scan, uint64 *tid, bool *recheck);
 /* once a round has no more rows: another round, or all the rest, or the end */
 extern void vk_round_go_on(IndexScanDesc scan);

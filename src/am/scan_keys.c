@@ -23,31 +23,41 @@
 #include "am/scan.h"
 #include "types/sphere.h"
 
-/* the floats of a query vector, in the current memory context */
-static const float *
-read_vector(const VkScan *so, Datum value)
+/* take a vector as that of the query, in the current memory context */
+static void
+take_vector(const VkScan *so, VkScanKeys *keys, Datum value)
 {
-	const float *values;
-	int			dim;
+	const VkLayout *layout = so->support->layout;
+	Datum		query = PointerGetDatum(PG_DETOAST_DATUM_COPY(value));
+	int			dim = layout->dim(query);
 
-	values = so->support->values(PointerGetDatum(PG_DETOAST_DATUM(value)), &dim);
 	if (dim != so->vk->coder.dim)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATA_EXCEPTION),
 				 errmsg("different vector dimensions %d and %d",
 						so->vk->coder.dim, dim)));
-	return memcpy(palloc(dim * sizeof(float)), values, dim * sizeof(float));
+	keys->query = query;
+	keys->vector = layout->floats(query, palloc(dim * sizeof(float)));
+}
+
+/* is the query about the same vector? */
+static bool
+same_vector(const VkScanKeys *keys, Datum value)
+{
+	const struct varlena *query = (struct varlena *) DatumGetPointer(keys->query);
+	const struct varlena *other = PG_DETOAST_DATUM(value);
+
+	return VARSIZE(query) == VARSIZE(other) &&
+		memcmp(query, other, VARSIZE(query)) == 0;
 }
 
 static void
 add_sphere(const VkScan *so, VkScanKeys *keys, const VkSphere *sphere, bool inclusive)
 {
-	const float *center = read_vector(so, sphere->center);
-
 	if (!keys->ordered && keys->vector == NULL)
-		keys->vector = center;
+		take_vector(so, keys, sphere->center);
 	if (isnan(sphere->radius) || keys->vector == NULL ||
-		memcmp(center, keys->vector, so->vk->coder.dim * sizeof(float)) != 0)
+		!same_vector(keys, sphere->center))
 	{
 		keys->recheck = keys->recheck_sphere = true;
 		return;
@@ -64,7 +74,7 @@ add_sphere(const VkScan *so, VkScanKeys *keys, const VkSphere *sphere, bool incl
 
 /* a key on the vector column */
 static void
-read_key(const VkScan *so, VkScanKeys *keys, ScanKey key)
+read_key(const VkScan *so, VkScanKeys *keys, ScanKey key, Oid type)
 {
 	bool		is_null = (key->sk_flags & SK_ISNULL) != 0;
 	VkSphere	sphere;
@@ -79,7 +89,7 @@ read_key(const VkScan *so, VkScanKeys *keys, ScanKey key)
 		return;
 	if (!is_null && (key->sk_flags & SK_SEARCHARRAY) != 0)
 		keys->recheck = keys->recheck_sphere = true;
-	else if (is_null || !vk_sphere_read(key->sk_argument, &sphere))
+	else if (is_null || !vk_sphere_read(key->sk_argument, type, &sphere))
 		keys->never = true;
 	else
 		add_sphere(so, keys, &sphere, key->sk_strategy == VK_STRATEGY_WITHIN_EQUAL);
@@ -95,10 +105,11 @@ vk_scan_keys_read(IndexScanDesc scan, VkScanKeys *keys)
 	keys->radius = get_float8_infinity();
 	keys->ordered = scan->numberOfOrderBys > 0;
 	if (keys->ordered && !(scan->orderByData->sk_flags & SK_ISNULL))
-		keys->vector = read_vector(so, scan->orderByData->sk_argument);
+		take_vector(so, keys, scan->orderByData->sk_argument);
 	for (int i = 0; i < scan->numberOfKeys; i++)
 		if (scan->keyData[i].sk_attno == 1)
-			read_key(so, keys, &scan->keyData[i]);
+			read_key(so, keys, &scan->keyData[i],
+					 scan->indexRelation->rd_opcintype[0]);
 	keys->filter = vk_filter_create(scan->indexRelation, so->vk, scan->keyData,
 									scan->numberOfKeys);
 	if (keys->filter != NULL)

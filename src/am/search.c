@@ -37,6 +37,9 @@ static const VkCenter mean_center = {0};
 /* statistical bounds that are the estimate itself */
 #define NO_SPREAD		0.0f
 
+/* dimensions of bit vectors up to which centres are ranked by their 8-bit codes */
+#define REFINED_RANKING	256
+
 /* summaries looked at before it is known whether that pays, and how many for one
  * list that need not be visited */
 #define SUMMARIES_TRIED	32
@@ -69,6 +72,9 @@ vk_search_create(Relation index, const VkIndex *vk)
 	search->vk = vk;
 	search->context = CurrentMemoryContext;
 	search->center_coder = vk_center_coder(vk);
+	/* one bit a dimension ranks centres, given many dimensions */
+	search->rank_refined = vk_metric_of_bits(vk->coder.metric) &&
+		dim <= REFINED_RANKING;
 	search->nearest_coder = search->center_coder;
 	if (search->nearest_coder.metric == VK_METRIC_IP)
 		search->nearest_coder.metric = VK_METRIC_L2;
@@ -145,14 +151,20 @@ vk_search_reset(VkSearch *search, const VkMeta *meta, const float *vector,
 	return true;
 }
 
-/* the kernels that make bounds of the annotations of a coder's codes */
+/* the kernels that read a coder's codes, and make bounds of their annotations */
 static void
-choose_bounds(VkListScan *scan, const VkCoder *coder, bool proven)
+choose_kernels(VkListScan *scan, const VkCoder *coder, bool proven)
 {
 	const VkKernels *k = vk_kernels;
 	const bool	l1 = coder->metric == VK_METRIC_L1;
+	const VkByteScan byte_scans[VK_METRICS] = {
+		[VK_METRIC_L1] = k->scan_l1, [VK_METRIC_HAMMING] = k->scan_hamming,
+		[VK_METRIC_JACCARD] = k->scan_common
+	};
 
 	scan->coder = coder;
+	scan->byte_scan = byte_scans[coder->metric];
+	scan->bit_score = vk_bit_score(coder->metric);
 	scan->flat_bound = l1 ? k->bound_flat_l1 : k->bound_flat;
 	if (coder->flat)
 		scan->list_bound = NULL;
@@ -175,7 +187,7 @@ vk_search_list_scan(VkSearch *search, const VkCoder *coder, bool proven)
 	scan.context = search->context;
 	scan.refine = search->refine;
 	scan.after = InvalidBlockNumber;
-	choose_bounds(&scan, coder, proven);
+	choose_kernels(&scan, coder, proven);
 	return scan;
 }
 
@@ -401,7 +413,8 @@ begin_ranking(VkSearch *search)
 	if ((round->exhaustive || round->budget > 0) && meta->groups > 0)
 		expected = Min(expected, VK_FEW_RANKED);
 	if (search->ranked_wanted < expected)
-		vk_rank_centers(search, &search->center_coder, (int64) ceil(expected), false);
+		vk_rank_centers(search, &search->center_coder, (int64) ceil(expected),
+						search->rank_refined);
 	vk_rank_restart(search);
 }
 
@@ -421,7 +434,7 @@ open_by_rank(VkSearch *search)
 		if (search->probed >= search->meta->lists || !vk_work_left(search))
 			return false;
 		CHECK_FOR_INTERRUPTS();
-		entry = vk_rank_next(search, &search->center_coder, false);
+		entry = vk_rank_next(search, &search->center_coder, search->rank_refined);
 		if (entry == NULL)
 			return false;
 		list = search->ahead.entry != NULL ? search->ahead : read_ranked(search, entry);
@@ -500,6 +513,35 @@ begin(VkSearch *search, const VkRound *round, float epsilon)
 	search->list.round = round;
 	search->list.filter = round->filter;
 	search->list.proven = round->proven || search->vk->coder.flat;
+}
+
+void
+vk_search_plan(VkSearch *search, const VkRound *round, VkPlannedList planned,
+			   void *arg)
+{
+	const VkMeta *meta = search->meta;
+
+	begin(search, round, VK_EPSILON);
+	if (meta->lists > 0)
+		begin_ranking(search);
+	while (search->probed < meta->lists && vk_work_left(search))
+	{
+		const VkCandidate *entry = vk_rank_next(search, &search->center_coder, false);
+		VkRankedList list;
+
+		CHECK_FOR_INTERRUPTS();
+		if (entry == NULL)
+			break;
+		list = read_ranked(search, entry);
+		if (!vk_slot_visible(&list.slot, meta->epoch))
+			continue;
+		search->probed++;
+		search->rows += vk_work_list(search, &list.slot, list.slot.live);
+		if (BlockNumberIsValid(list.slot.head))
+			planned(arg, list.number, &list.slot, entry,
+					&search->chains[VK_VISIT(entry->slot)]);
+	}
+	vk_work_note(search);
 }
 
 /* Visit lists to the end; returns whether none is left. */

@@ -109,6 +109,8 @@ vk_page_lanes(const VkIndex *vk)
 
 typedef uint32_t (*VkFlatBound) (const VkBoundQuery *, const VkFlatAnnotation *,
 								 const VkDots *, float, VkScores *);
+typedef void (*VkByteScan) (const uint8_t *query, int first_line,
+							const uint8_t *code, int lines, VkDots *dots);
 typedef uint32_t (*VkListBound) (const VkBoundQuery *, const VkListAnnotation *,
 								 float, const VkDots *, float, VkScores *);
 
@@ -156,6 +158,8 @@ struct VkListScan
 	VkCandidates *out;
 	VkListBound list_bound;		/* NULL: flat annotation */
 	VkFlatBound flat_bound;		/* for it */
+	VkByteScan	byte_scan;		/* of L1 and bits; else NULL */
+	const VkBitScore *bit_score;	/* of bits; else NULL */
 	const VkRound *round;		/* its callbacks; NULL: none */
 	const VkFilter *filter;		/* NULL: none */
 	bool		sparse;			/* it lets few rows through */
@@ -262,6 +266,7 @@ struct VkSearch
 	VkShare    *share;			/* NULL: all segments */
 	MemoryContext context;
 	VkCoder		center_coder;	/* rank centroids for queries */
+	bool		rank_refined;	/* by their 8-bit codes */
 	VkCoder		nearest_coder;	/* rank centroids for rows: Euclidean, or L1 */
 	void	   *scratch;
 	uint8	   *refine;			/* one refine code */
@@ -322,6 +327,17 @@ struct VkSearch
 	bool		centered;		/* else its centre is the mean */
 	int8_t	   *center_values;	/* decoded code */
 };
+
+/*
+ * The lists with a centroid that a round without conditions is going to visit,
+ * nearest first: nothing of them is read.  entry is that of the centroid in the
+ * chain; both are valid for the call.
+ */
+typedef void (*VkPlannedList) (void *arg, uint32 number, const VkSlot *slot,
+							   const VkCandidate *entry,
+							   const VkCenterChain *chain);
+extern void vk_search_plan(VkSearch *search, const VkRound *round,
+						   VkPlannedList planned, void *arg);
 
 /* memory for a query's code, 64-byte aligned, from the current context */
 extern void vk_query_code_create(const VkCoder *coder, VkQueryCode *code);

@@ -133,15 +133,16 @@ estimate_within(Relation index, const float *vector, double radius)
 static double
 share_within(Relation index, const VkSphere *sphere)
 {
+	const VkLayout *layout = vk_support(index)->layout;
+	Datum		center = PointerGetDatum(PG_DETOAST_DATUM(sphere->center));
 	VkMeta		meta;
-	const float *vector;
-	int			dim;
 
-	vector = vk_support(index)->values(PointerGetDatum(PG_DETOAST_DATUM(sphere->center)),
-									   &dim);
-	if (!vk_meta_peek(index, &meta) || dim != meta.dim || isnan(sphere->radius))
+	if (!vk_meta_peek(index, &meta) || layout->dim(center) != meta.dim ||
+		isnan(sphere->radius))
 		return DEFAULT_WITHIN;
-	return estimate_within(index, vector, sphere->radius);
+	return estimate_within(index,
+						   layout->floats(center, palloc(sizeof(float) * meta.dim)),
+						   sphere->radius);
 }
 
 /*
@@ -156,12 +157,15 @@ vk_sphere_sel(PG_FUNCTION_ARGS)
 	Node	   *sphere = estimate_expression_value(root, lsecond(args));
 	Relation	index;
 	VkSphere	value;
+	Oid			vector_type,
+				sphere_type;
 	double		share = DEFAULT_WITHIN;
 
 	if (!IsA(sphere, Const))
 		PG_RETURN_FLOAT8(share);
+	op_input_types(operator, &vector_type, &sphere_type);
 	if (((Const *) sphere)->constisnull ||
-		!vk_sphere_read(((Const *) sphere)->constvalue, &value))
+		!vk_sphere_read(((Const *) sphere)->constvalue, vector_type, &value))
 		PG_RETURN_FLOAT8(0.0);
 	index = open_index(root, linitial(args), operator);
 	if (index != NULL)

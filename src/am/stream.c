@@ -47,7 +47,8 @@ is_sure(const VkScan *so, const VkCandidate *entry)
 {
 	if (!so->keys.ranged)
 		return true;
-	return so->scored && so->round.proven &&
+	return so->scored &&
+		(so->round.proven || vk_metric_of_bits(so->vk->coder.metric)) &&
 		entry->upper < vk_round_down(so->round.radius);
 }
 

@@ -24,8 +24,11 @@
 #include "am/am.h"
 #include "quant/random.h"
 
-#define BLOOM_BITS		(VK_BLOOM_SIZE * 8)
+#define BLOOM_WORDS		(VK_BLOOM_SIZE / sizeof(uint32))
 #define BLOOM_PROBES	4
+
+/* part of its width by which a range that a row widens is widened further */
+#define RANGE_SLACK		8
 
 /* ---- one summary ---- */
 
@@ -36,17 +39,23 @@ store_key(VkStoredKey *stored, VkKey key)
 	stored->high = (int64) (key >> 64);
 }
 
-/* bits of the Bloom filter that stand for a key */
-static void
-bloom_bits(VkKey key, uint32 *bits)
+/*
+ * The word of the Bloom filter that a key belongs to, and its bits there.  They
+ * are side by side so that a row that widens a summary changes a few bytes in one
+ * place, which is all that is logged of it.
+ */
+static int
+bloom_place(VkKey key, uint32 *bits)
 {
 	VkRandom	mix = {(uint64) (key >> 64)};
 	uint64		hash;
 
 	mix.state = vk_seeded_next(&mix) ^ (uint64) key;
 	hash = vk_seeded_next(&mix);
+	*bits = 0;
 	for (int i = 0; i < BLOOM_PROBES; i++)
-		bits[i] = ((uint32) hash + i * ((uint32) (hash >> 32) | 1)) % BLOOM_BITS;
+		*bits |= 1U << (hash >> (32 + 5 * i) & 31);
+	return (int) ((uint32) hash % BLOOM_WORDS);
 }
 
 /*
@@ -66,7 +75,8 @@ vk_summary_init(VkSummary *summary)
 bool
 vk_summary_add(VkSummary *summary, VkKey key, bool isnull)
 {
-	uint32		bits[BLOOM_PROBES];
+	uint32		bits;
+	uint32	   *word;
 	bool		changed = false;
 
 	if (isnull)
@@ -86,15 +96,9 @@ vk_summary_add(VkSummary *summary, VkKey key, bool isnull)
 		store_key(&summary->greatest, key);
 		changed = true;
 	}
-	bloom_bits(key, bits);
-	for (int i = 0; i < BLOOM_PROBES; i++)
-	{
-		uint8	   *byte = &summary->bloom[bits[i] / 8];
-		uint8		bit = 1 << bits[i] % 8;
-
-		changed |= (*byte & bit) == 0;
-		*byte |= bit;
-	}
+	word = &summary->bloom[bloom_place(key, &bits)];
+	changed |= (bits & ~*word) != 0;
+	*word |= bits;
 	return changed;
 }
 
@@ -104,15 +108,13 @@ vk_summary_add(VkSummary *summary, VkKey key, bool isnull)
 bool
 vk_summary_has_key(const VkSummary *summary, VkKey key)
 {
-	uint32		bits[BLOOM_PROBES];
+	uint32		bits;
+	int			word;
 
 	if (key < vk_stored_key(&summary->least) || key > vk_stored_key(&summary->greatest))
 		return false;
-	bloom_bits(key, bits);
-	for (int i = 0; i < BLOOM_PROBES; i++)
-		if ((summary->bloom[bits[i] / 8] & (1 << bits[i] % 8)) == 0)
-			return false;
-	return true;
+	word = bloom_place(key, &bits);
+	return (bits & ~summary->bloom[word]) == 0;
 }
 
 /*
@@ -127,7 +129,7 @@ vk_summary_covers(const VkSummary *summary, const VkSummary *other)
 		return false;
 	if (other->nulls && !summary->nulls)
 		return false;
-	for (int i = 0; i < VK_BLOOM_SIZE; i++)
+	for (size_t i = 0; i < BLOOM_WORDS; i++)
 		if (other->bloom[i] & ~summary->bloom[i])
 			return false;
 	return true;
@@ -148,6 +150,45 @@ vk_summary_add_row(const VkIndex *vk, VkSummary *summaries,
 								  vk_attributes_key(vk, i, attributes),
 								  (attributes->nulls & 1U << i) != 0);
 	return changed;
+}
+
+/* by how much more than the row asks for; of a range of one key by nothing */
+static uint128
+range_slack(const VkSummary *before)
+{
+	VkKey		least = vk_stored_key(&before->least);
+	VkKey		greatest = vk_stored_key(&before->greatest);
+
+	return least > greatest ? 0 : ((uint128) greatest - (uint128) least) / RANGE_SLACK;
+}
+
+/*
+ * vk_summary_widen_row -- the same for a row that is inserted
+ *
+ * Where it lies outside of a range, the next ones often do too, a little farther
+ * off: with some slack not each of them changes the page.
+ */
+void
+vk_summary_widen_row(const VkIndex *vk, VkSummary *summaries,
+					 const VkAttributes *attributes)
+{
+	for (int i = 0; i < vk->attributes; i++)
+	{
+		VkSummary  *summary = &summaries[i];
+		VkKey		key = vk_attributes_key(vk, i, attributes);
+		uint128		slack = range_slack(summary);
+		VkKey		lower = (VkKey) ((uint128) key - slack);
+		VkKey		upper = (VkKey) ((uint128) key + slack);
+
+		if ((attributes->nulls & 1U << i) == 0 && slack > 0)
+		{
+			if (key < vk_stored_key(&summary->least))
+				store_key(&summary->least, lower < key ? lower : VK_KEY_MIN);
+			if (key > vk_stored_key(&summary->greatest))
+				store_key(&summary->greatest, upper > key ? upper : VK_KEY_MAX);
+		}
+		(void) vk_summary_add(summary, key, (attributes->nulls & 1U << i) != 0);
+	}
 }
 
 /* ---- pages ---- */

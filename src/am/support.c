@@ -4,8 +4,8 @@
  *	  What operator classes tell the access methods: one VkSupport each.
  *
  * NOTES
- *	  Distances go through the functions that the operators call themselves,
- *	  so an index and a sequential scan give the same bits.
+ *	  A class is a layout of vectors, a metric, and who sums: our types add in
+ *	  the canonical order, pgvector's as its compiler likes.
  *
  * IDENTIFICATION
  *	  src/am/support.c
@@ -15,53 +15,83 @@
 #include "postgres.h"
 #include "vk_compat.h"
 
-#include "access/genam.h"
+#include <math.h>
 
-#include "utils/float.h"
+#include "access/genam.h"
+#include "utils/lsyscache.h"
+#include "utils/varbit.h"
 
 #include "am/am.h"
-#include "types/f32vec.h"
+#include "types/vec_type.h"
 
-PG_FUNCTION_INFO_V1(f32vec_l2_support);
-PG_FUNCTION_INFO_V1(f32vec_ip_support);
-PG_FUNCTION_INFO_V1(f32vec_cosine_support);
-PG_FUNCTION_INFO_V1(f32vec_l1_support);
+/* ---- layouts ---- */
+
+static int
+vec_dim(Datum value)
+{
+	return ((Vec *) DatumGetPointer(value))->dim;
+}
 
 static const float *
-f32vec_values(Datum value, int *dim)
+floats_f32(Datum value, float *buffer)
 {
-	F32Vec	   *vec = (F32Vec *) DatumGetPointer(value);
-
-	*dim = vec->dim;
-	return vec->x;
+	return (const float *) ((Vec *) DatumGetPointer(value))->x;
 }
 
-static double
-f32vec_distance_l2(const float *a, const float *b, int dim)
+static const float *
+widen(Datum value, VkElement element, float *buffer)
 {
-	return f32vec_finish_l2(vk_kernels->pair_l2[VK_F32] (a, b, dim));
+	const Vec  *vec = (Vec *) DatumGetPointer(value);
+
+	vec_types[element].widen(vec->x, vec->dim, buffer);
+	return buffer;
 }
 
-static double
-f32vec_distance_ip(const float *a, const float *b, int dim)
+static const float *
+floats_f16(Datum value, float *buffer)
 {
-	return f32vec_finish_ip(vk_kernels->pair_dot[VK_F32] (a, b, dim));
+	return widen(value, VK_F16, buffer);
 }
 
-static double
-f32vec_distance_cosine(const float *a, const float *b, int dim)
+static const float *
+floats_bf16(Datum value, float *buffer)
 {
-	double		sums[3];
-
-	vk_kernels->pair_cosine[VK_F32] (a, b, dim, sums);
-	return f32vec_finish_cosine(sums[0], sums[1], sums[2]);
+	return widen(value, VK_BF16, buffer);
 }
 
-static double
-f32vec_distance_l1(const float *a, const float *b, int dim)
+static const float *
+floats_i8(Datum value, float *buffer)
 {
-	return f32vec_finish_l1(vk_kernels->pair_l1[VK_F32] (a, b, dim));
+	return widen(value, VK_I8, buffer);
 }
+
+static const VkLayout layout_f32 = {VK_ELEMENT_F32, VK_MAX_DIM, vec_dim, floats_f32};
+static const VkLayout layout_f16 = {VK_ELEMENT_F16, VK_MAX_DIM, vec_dim, floats_f16};
+static const VkLayout layout_bf16 = {VK_ELEMENT_BF16, VK_MAX_DIM, vec_dim, floats_bf16};
+static const VkLayout layout_i8 = {VK_ELEMENT_I8, VK_MAX_DIM, vec_dim, floats_i8};
+
+/* bits, the first one is the highest of its byte */
+static int
+bit_dim(Datum value)
+{
+	return VARBITLEN((const VarBit *) DatumGetPointer(value));
+}
+
+static const float *
+floats_bit(Datum value, float *buffer)
+{
+	const VarBit *vec = (const VarBit *) DatumGetPointer(value);
+	const bits8 *bytes = VARBITS(vec);
+	int			dim = VARBITLEN(vec);
+
+	for (int i = 0; i < dim; i++)
+		buffer[i] = (float) (bytes[i / BITS_PER_BYTE] >> (BITS_PER_BYTE - 1 - i % BITS_PER_BYTE) & 1);
+	return buffer;
+}
+
+static const VkLayout layout_bit = {VK_ELEMENT_BIT, VK_MAX_BITS, bit_dim, floats_bit};
+
+/* ---- scores ---- */
 
 /* a radius may be negative, which no distance is within */
 static double
@@ -83,69 +113,38 @@ score_twice(double distance)
 	return 2.0 * distance;
 }
 
-static const VkSupport f32vec_l2 = {
-	.element = VK_ELEMENT_F32,
-	.metric = VK_METRIC_L2,
-	.max_dim = VK_MAX_DIM,
-	.values = f32vec_values,
-	.operator = f32vec_l2_distance,
-	.distance = f32vec_distance_l2,
-	.score = score_square
-};
+/* ---- support functions ---- */
 
-static const VkSupport f32vec_ip = {
-	.element = VK_ELEMENT_F32,
-	.metric = VK_METRIC_IP,
-	.max_dim = VK_MAX_DIM,
-	.values = f32vec_values,
-	.operator = f32vec_negative_inner_product,
-	.distance = f32vec_distance_ip,
-	.score = score_same
-};
+#define VK_SUPPORT_FUNCTION(type, metric_name, layout_, metric_, error, score_) \
+	PG_FUNCTION_INFO_V1(type##_##metric_name##_support); \
+	Datum \
+	type##_##metric_name##_support(PG_FUNCTION_ARGS) \
+	{ \
+		static const VkSupport support = { \
+			.layout = &layout_, .metric = metric_, \
+			.operator_error = error, .score = score_ \
+		}; \
+		PG_RETURN_POINTER(&support); \
+	}
 
-static const VkSupport f32vec_cosine = {
-	.element = VK_ELEMENT_F32,
-	.metric = VK_METRIC_COSINE,
-	.max_dim = VK_MAX_DIM,
-	.values = f32vec_values,
-	.operator = f32vec_cosine_distance,
-	.distance = f32vec_distance_cosine,
-	.score = score_twice
-};
+#define VK_SUPPORT_FUNCTIONS(type, layout, error) \
+	VK_SUPPORT_FUNCTION(type, l2, layout, VK_METRIC_L2, error, score_square) \
+	VK_SUPPORT_FUNCTION(type, ip, layout, VK_METRIC_IP, error, score_same) \
+	VK_SUPPORT_FUNCTION(type, cosine, layout, VK_METRIC_COSINE, error, score_twice) \
+	VK_SUPPORT_FUNCTION(type, l1, layout, VK_METRIC_L1, error, score_same)
 
-static const VkSupport f32vec_l1 = {
-	.element = VK_ELEMENT_F32,
-	.metric = VK_METRIC_L1,
-	.max_dim = VK_MAX_DIM,
-	.values = f32vec_values,
-	.operator = f32vec_l1_distance,
-	.distance = f32vec_distance_l1,
-	.score = score_same
-};
+VK_SUPPORT_FUNCTIONS(f32vec, layout_f32, vk_canonical_error)
+VK_SUPPORT_FUNCTIONS(f16vec, layout_f16, vk_canonical_error)
+VK_SUPPORT_FUNCTIONS(bf16vec, layout_bf16, vk_canonical_error)
+VK_SUPPORT_FUNCTIONS(i8vec, layout_i8, vk_canonical_error)
 
-Datum
-f32vec_l2_support(PG_FUNCTION_ARGS)
-{
-	PG_RETURN_POINTER(&f32vec_l2);
-}
+/* of pgvector's types */
+VK_SUPPORT_FUNCTIONS(vk_vector, layout_f32, vk_any_order_error)
+VK_SUPPORT_FUNCTIONS(vk_halfvec, layout_f16, vk_any_order_error)
 
-Datum
-f32vec_ip_support(PG_FUNCTION_ARGS)
-{
-	PG_RETURN_POINTER(&f32vec_ip);
-}
-
-Datum
-f32vec_cosine_support(PG_FUNCTION_ARGS)
-{
-	PG_RETURN_POINTER(&f32vec_cosine);
-}
-
-Datum
-f32vec_l1_support(PG_FUNCTION_ARGS)
-{
-	PG_RETURN_POINTER(&f32vec_l1);
-}
+/* codes are exact, whatever the rounding */
+VK_SUPPORT_FUNCTION(vk_bit, hamming, layout_bit, VK_METRIC_HAMMING, vk_canonical_error, score_same)
+VK_SUPPORT_FUNCTION(vk_bit, jaccard, layout_bit, VK_METRIC_JACCARD, vk_canonical_error, score_same)
 
 /*
  * vk_support -- the VkSupport of an index's operator class
@@ -159,4 +158,17 @@ vk_support(Relation index)
 
 	return (const VkSupport *)
 		DatumGetPointer(FunctionCall1(function, PointerGetDatum(NULL)));
+}
+
+void
+vk_support_operator(Relation index, FmgrInfo *operator, MemoryContext context)
+{
+	Oid			type = index->rd_opcintype[0];
+	Oid			found = get_opfamily_member(index->rd_opfamily[0], type, type,
+											VK_STRATEGY_DISTANCE);
+
+	if (!OidIsValid(found))
+		elog(ERROR, "missing operator %d(%u,%u) in operator family %u",
+			 VK_STRATEGY_DISTANCE, type, type, index->rd_opfamily[0]);
+	fmgr_info_cxt(get_opcode(found), operator, context);
 }

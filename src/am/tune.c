@@ -96,13 +96,17 @@ vk_tune(PG_FUNCTION_ARGS)
 
 	/* the lock that vacuum takes; and the table's comes before the index's */
 	heap_oid = IndexGetRelation(index_oid, true);
+	if (!OidIsValid(heap_oid) && get_rel_name(index_oid) == NULL)
+		vk_index_gone(index_oid);
 	if (!OidIsValid(heap_oid))
 		ereport(ERROR,
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
 				 errmsg("relation with OID %u is not an index", index_oid)));
 	if (!vk_owns_relation(index_oid, GetUserId()))
 		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_INDEX, get_rel_name(index_oid));
-	heap = table_open(heap_oid, ShareUpdateExclusiveLock);
+	heap = try_table_open(heap_oid, ShareUpdateExclusiveLock);
+	if (heap == NULL)
+		vk_index_gone(index_oid);
 
 	GetUserIdAndSecContext(&user, &security);
 	SetUserIdAndSecContext(heap->rd_rel->relowner,

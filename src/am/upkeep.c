@@ -16,7 +16,10 @@
  *		each row of all of these goes to the nearest of their centres (LIRE: Xu
  *		et al., SPFresh, SOSP 2023).
  *	  - Rows of segments go to the lists they belong to.
- *	  - Where lists have become very many, the centre list gets groups (regroup.c).
+ *	  - The lists that come out of this may ask for the same once more: it is done
+ *		again until nothing is left to do, or that gets no less.
+ *	  - Where lists have become very many, the centre list gets groups; where many
+ *		of its lanes are of no use any more, it is written anew (regroup.c).
  *	  - Where enough has changed, recall is measured anew.
  *
  *	  Operations are made so large that a neighbor is rarely rewritten twice, and
@@ -54,6 +57,8 @@
 #define OPERATION_ROWS	100000	/* of one operation at least */
 #define OPERATION_SHARE 0.25	/* of all rows */
 #define UNIFORM_ROWS	32		/* of a list that are looked at */
+#define ROUNDS			10		/* of looking at all lists, at most */
+#define VAIN_ROUNDS		2		/* of them without less to do than before */
 #define CHANGED_SHARE	0.2		/* of all rows: recall is measured anew */
 #define RECODE_GROWTH	4.0		/* rows since the mean was taken */
 #define MEAN_ROWS		10000	/* a mean of so many is good for ever */
@@ -97,6 +102,8 @@ typedef struct UpkeepPlan
 	double		list_rows;		/* that a list should have */
 	double		ideal_lists;
 
+	double		fated;			/* rows in lists that are to change, and these */
+
 	/* the operation being put together */
 	uint32	   *members;		/* slots */
 	int64	   *queue;			/* their places in lists */
@@ -123,6 +130,14 @@ note_list(UpkeepPlan *plan, uint32 number, const VkSlot *slot)
 	plan->rows += slot->live;
 	if (slot->flags & VK_SLOT_SEGMENT)
 		plan->segment_rows += slot->live;
+}
+
+/* their memory is that of a context which is reset */
+static void
+forget_lists(UpkeepPlan *plan)
+{
+	plan->lists = NULL;
+	plan->capacity = 0;
 }
 
 static void
@@ -386,6 +401,14 @@ decide_fates(UpkeepPlan *plan)
 			list->fate = FATE_COMPACT;
 	}
 	give_up_thin(plan, lists);
+	plan->fated = 0;
+	for (int64 i = 0; i < plan->centers.count; i++)
+	{
+		const ListFact *list = &plan->lists[plan->center_lists[i]];
+
+		if (list->fate != FATE_KEEP)
+			plan->fated += (double) list->live + list->dead + 1;
+	}
 }
 
 /*
@@ -547,7 +570,11 @@ compact_segments(UpkeepPlan *plan)
 static bool
 mean_is_old(const UpkeepPlan *plan)
 {
-	return plan->rows >= VK_SEGMENT_ROWS &&
+	const VkCoder *coder = &plan->upkeep->vk->coder;
+
+	/* codes of bits are about no mean */
+	return !(coder->flat && vk_metric_of_bits(coder->metric)) &&
+		plan->rows >= VK_SEGMENT_ROWS &&
 		plan->meta.build_rows < MEAN_ROWS &&
 		plan->rows > RECODE_GROWTH * plan->meta.build_rows;
 }
@@ -597,19 +624,48 @@ memory_limit(void)
 	return (Size) (autovacuum ? autovacuum_work_mem : maintenance_work_mem) * 1024;
 }
 
+/* rows of segments to the lists they belong to */
+static void
+keep_segments_empty(UpkeepPlan *plan)
+{
+	read_index(plan);
+	if (plan->centers.count > 0 &&
+		(plan->segment_rows >= plan->list_rows || plan->stale))
+		empty_segments(plan);
+}
+
+/*
+ * Change the lists that are to be changed, and then those of what has come out of
+ * it that are too long or too short themselves, and so on.  Lists that no
+ * clustering makes better end this too: where there is no less to do than ever
+ * before, twice.
+ */
 static void
 keep_lists(UpkeepPlan *plan)
 {
-	read_index(plan);
-	if (plan->centers.count == 0)
-		return;
-	decide_fates(plan);
-	change_lists(plan);
-	if (plan->segment_rows >= plan->list_rows || plan->stale)
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext,
+												  "vkindex upkeep round",
+												  ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(context);
+	double		least = INFINITY;
+	int			vain = 0;
+
+	forget_lists(plan);
+	keep_segments_empty(plan);
+	for (int round = 0; round < ROUNDS; round++)
 	{
+		MemoryContextReset(context);
+		forget_lists(plan);
 		read_index(plan);
-		empty_segments(plan);
+		decide_fates(plan);
+		vain += plan->fated >= least;
+		if (plan->fated == 0 || vain == VAIN_ROUNDS)
+			break;
+		least = Min(least, plan->fated);
+		change_lists(plan);
 	}
+	MemoryContextSwitchTo(old);
+	MemoryContextDelete(context);
 }
 
 /* an index without lists */

@@ -87,6 +87,9 @@ extern VkCenterTree *vk_center_tree_read(Relation index, const VkIndex *vk,
 extern void vk_center_tree_free(VkCenterTree *tree);
 extern void vk_center_list_put(VkCenterTree *tree, uint32 number,
 							   const int8 *code, float a);
+/* lanes of all entries: of lists that are seen, of others, and free ones */
+extern double vk_center_list_lanes(Relation index, const VkIndex *vk,
+								   const VkMeta *meta);
 extern void vk_center_list_drop(Relation index, const VkIndex *vk,
 								const VkSlotSet *drop, bool counted);
 /* a list, and the int8 code and scale of its centre */
@@ -135,9 +138,10 @@ typedef struct VkOperationChange
 	double		residual;		/* mean |row - centre| of rows coded anew */
 	double		live_rows;		/* of the whole index; less than 0: as it was */
 	double		dead_rows;
-	uint32		groups;			/* new ones of the centre list; 0: as it was */
-	uint32		root;			/* the slot that goes with them */
-	uint32		centers;		/* entries in them */
+	uint32		root;			/* slot of a new centre list, or of the list of its
+								 * groups; 0: as it was */
+	uint32		groups;			/* that it has */
+	uint32		centers;		/* entries in it, or in them */
 } VkOperationChange;
 
 /* the lock that all upkeep holds, and inserts never take (protocol 16) */
@@ -301,9 +305,10 @@ extern void vk_rewrite(VkUpkeep *upkeep, const VkIndex *vk, const uint32 *lists,
 /* ---- regroup.c ---- */
 
 /*
- * Put the entries of the centre list into groups, where there are too many for the
- * groups that there are.  One operation, that no row has part in; returns whether
- * there was need for it.  The caller holds the upkeep lock.
+ * Write the centre list anew where its entries are too many for the groups that
+ * there are, or where many of its lanes are free or of retired lists.  One
+ * operation, that no row has part in; returns whether there are other groups now,
+ * so that searches find other lists.  The caller holds the upkeep lock.
  */
 extern bool vk_regroup(VkUpkeep *upkeep);
 

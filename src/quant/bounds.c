@@ -74,10 +74,12 @@ aligned(size_t size)
 	return (size + 63) / 64 * 64;
 }
 
+/* L1 and bits: the kernels take the code as it is */
 static bool
 packs_scan(const VkCoder *coder)
 {
-	return coder->format < VK_INT_FORMATS;
+	return coder->format < VK_INT_FORMATS && coder->metric != VK_METRIC_L1 &&
+		!vk_metric_of_bits(coder->metric);
 }
 
 size_t
@@ -151,7 +153,7 @@ static void
 bound_parts(const VkCoder *coder, const VkQueryCode *code, BoundParts *out)
 {
 	const double rho = coder->rho;
-	const double gamma = vk_operator_error(coder->dim);
+	const double gamma = coder->operator_error;
 	const double norm = sqrt(code->norm2);
 	const double center_norm = code->center_norm;
 
@@ -252,6 +254,12 @@ vk_query_code_set(const VkCoder *coder, const VkQuery *query,
 	{
 		if (requantise)
 			vk_grid_query(coder, query, code);
+		return;
+	}
+	if (vk_metric_of_bits(coder->metric))
+	{
+		if (requantise)
+			vk_bits_query(coder, query, code);
 		return;
 	}
 	if (requantise)

@@ -101,10 +101,12 @@ vk_coder_init(VkCoder *coder, int dim, VkMetric metric, VkFormat format,
 	coder->refine_bits = refine_bits;
 	coder->flat = flat;
 	vk_rotation_init(&coder->rotation, dim, seed,
-					 format == VK_FORMAT_F32 || metric == VK_METRIC_L1 || dim == 1,
+					 format == VK_FORMAT_F32 || metric == VK_METRIC_L1 ||
+					 vk_metric_of_bits(metric) || dim == 1,
 					 memory);
 	coder->mean = mean;
 	coder->step = 0;
+	coder->operator_error = vk_canonical_error(dim);
 	coder->lines = vk_format_lines(format, dim);
 	coder->refine_size = vk_refine_size(refine_bits, dim);
 	/* near 1 / sqrt(d): a / |x~| lies in (2^-7 .. 1] / sqrt(d) */
@@ -351,6 +353,11 @@ vk_row_encode(const VkCoder *coder, const float *y, double norm2,
 		vk_grid_row(coder, y, bounded, out);
 		return;
 	}
+	if (vk_metric_of_bits(coder->metric))
+	{
+		vk_bits_row(coder, y, bounded, out);
+		return;
+	}
 	if (center->code != NULL)
 	{
 		vk_kernels->subtract_code(y, center->a, center->code, coder->dim,
@@ -448,7 +455,8 @@ vk_annotation_residuals(const VkCoder *coder, const void *annotation,
 	double		sum = 0;
 	float		norms[VK_LANES];
 
-	if (coder->metric == VK_METRIC_L1)
+	if (coder->metric == VK_METRIC_L1 ||
+		(vk_metric_of_bits(coder->metric) && !coder->flat))
 		return 0;
 	if (!coder->flat)
 		vk_kernels->half_to_float(((const VkListAnnotation *) annotation)->norm,

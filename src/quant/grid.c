@@ -120,7 +120,7 @@ vk_grid_query(const VkCoder *coder, const VkQuery *query, VkQueryCode *code)
 	bound->base = (float) error.beyond;
 	bound->query_norm2 = vk_round_up(error.sum2);
 	bound->query_error = vk_round_up(error_above(coder, &error));
-	bound->gamma = vk_round_up(vk_operator_error(dim));
+	bound->gamma = vk_round_up(coder->operator_error);
 	bound->epsilon = VK_EPSILON;
 	bound->screen.base = NAN;
 }

@@ -13,7 +13,7 @@
  *	  centre, which *is* its decoded 8-bit code in the rotated space.  "score"
  *	  is what bounds enclose: the squared L2 distance (L2; and cosine, of the
  *	  normalised vectors, so twice the cosine distance), the negative inner
- *	  product, or the L1 distance.
+ *	  product, or the L1, Hamming or Jaccard distance.
  *
  * IDENTIFICATION
  *	  src/quant/quant.h
@@ -41,10 +41,32 @@ typedef enum VkMetric
 	VK_METRIC_L2,
 	VK_METRIC_IP,
 	VK_METRIC_COSINE,
-	VK_METRIC_L1
+	VK_METRIC_L1,
+	VK_METRIC_HAMMING,			/* these two of bit vectors */
+	VK_METRIC_JACCARD
 } VkMetric;
 
-/* does a code of a query or row depend on the centre?  (L1: one grid for all) */
+#define VK_METRICS		6
+
+/* are vectors bits?  They are given as floats all the same, of 0 and 1. */
+static inline bool
+vk_metric_of_bits(VkMetric metric)
+{
+	return metric >= VK_METRIC_HAMMING;
+}
+
+/*
+ * The metric that centres are ranked by: centres of bits are none.  Hamming
+ * distance is the square of the Euclidean one.
+ */
+static inline VkMetric
+vk_metric_of_centers(VkMetric metric)
+{
+	return metric == VK_METRIC_HAMMING ? VK_METRIC_L2 : metric;
+}
+
+/* does a code of a query or row depend on the centre?  (L1: one grid for all;
+ * bits are themselves) */
 static inline bool
 vk_metric_centered(VkMetric metric)
 {
@@ -88,6 +110,7 @@ typedef struct VkCoder
 	VkRotation	rotation;
 	const float *mean;			/* dim floats, original space */
 	float		step;			/* L1: of the grid; the caller sets it */
+	double		operator_error; /* gamma; the caller may set another */
 	/* derived by vk_coder_init */
 	int			lines;			/* code lines a block */
 	int			refine_size;	/* bytes a refine code, 0 for none */
@@ -97,8 +120,8 @@ typedef struct VkCoder
 } VkCoder;
 
 /*
- * identity rotation for F32 codes, L1 (and dim 1).  L1: 8 bits, no refine
- * codes of rows.  memory: vk_rotation_size(dim).
+ * identity rotation for F32 codes, L1, bits (and dim 1).  L1: 8 bits, no refine
+ * codes of rows; bits: one bit, none either.  memory: vk_rotation_size(dim).
  * mean is kept by reference.
  */
 extern void vk_coder_init(VkCoder *coder, int dim, VkMetric metric,
@@ -129,9 +152,10 @@ extern bool vk_normalize(const float *x, int dim, float *out, bool *wild);
 typedef struct VkRowCode
 {
 	/* absolute; vk_annotation_put makes them relative to what a kernel decodes */
-	float		norm2;			/* N = |x~|^2; L1: 0 */
+	float		norm2;			/* N = |x~|^2; L1: 0; bits: how many are set
+								 * (vkivf with lists: 0) */
 	float		norm;			/* |x~| (vkivf: |r|); L1: step * dim */
-	float		a;				/* x' = a c; L1: |y - x'|_2 */
+	float		a;				/* x' = a c; L1: |y - x'|_2; bits: 0 */
 	float		error;			/* |y - x'| (L1: |y - x'|_1) rounded up;
 								 * infinity: no bound */
 	/* 4 bytes a line, vk_format_lines(format, dim) lines */
@@ -222,7 +246,8 @@ typedef struct VkQueryCode
 	bool		centered;		/* the centre is not the mean itself */
 	float	   *values;			/* p - centre (IP: p): dim + 1 floats, padded */
 	int8_t	   *code;			/* quantised values, padded to a multiple of 32;
-								 * L1: bytes u, as scan_l1 takes them */
+								 * L1, bits: bytes as scan_l1, scan_hamming and
+								 * scan_common take them */
 	void	   *packed_scan;	/* VK_PACKED_QUERY_SIZE, 64-byte aligned; NULL
 								 * skips packing for the scan */
 	void	   *packed_row;		/* same size; NULL where there are no refine codes */
@@ -249,11 +274,20 @@ extern void vk_refine_bounds(const VkCoder *coder, const VkQueryCode *code,
 
 #define VK_EPSILON	2.5f		/* standard deviations, statistical reading */
 
-/* relative rounding of an operator's own sum over dim terms: gamma */
+/*
+ * Gamma, the relative rounding of an operator's own sum over dim terms: in the
+ * canonical order of our types, and in any order.
+ */
 static inline double
-vk_operator_error(int dim)
+vk_canonical_error(int dim)
 {
 	return ((dim + 31) / 32 + 8) * VK_UNIT;
+}
+
+static inline double
+vk_any_order_error(int dim)
+{
+	return (dim + 8) * VK_UNIT;
 }
 
 /* ---------------------------------------------------------------------
@@ -269,6 +303,37 @@ extern void vk_grid_row(const VkCoder *coder, const float *y, bool bounded,
 						VkRowCode *out);
 extern void vk_grid_query(const VkCoder *coder, const VkQuery *query,
 						  VkQueryCode *code);
+
+/* ---------------------------------------------------------------------
+ * bits.c: bit vectors, whose codes are themselves
+ */
+
+/* vk_row_encode and vk_query_code_set of bits */
+extern void vk_bits_row(const VkCoder *coder, const float *y, bool known,
+						VkRowCode *out);
+/* lanes of a block whose rows were not known when they were written */
+extern uint32_t vk_bits_unknown(const VkCoder *coder, const void *annotation);
+extern void vk_bits_query(const VkCoder *coder, const VkQuery *query,
+						  VkQueryCode *code);
+
+/*
+ * How a metric makes scores of the dots of one block, but for unknown lanes.  Only
+ * Jaccard distance looks at the annotation, which then is vkflat's.
+ */
+typedef struct VkBitScore
+{
+	/* the lanes whose score may not be above the threshold, and maybe others */
+	uint32_t	(*screen) (const VkQueryCode *code,
+						   const VkFlatAnnotation *annotation,
+						   const VkDots *dots, float threshold);
+	/* that of one lane, as the operator has it */
+	double		(*score) (const VkQueryCode *code,
+						  const VkFlatAnnotation *annotation,
+						  const VkDots *dots, int lane);
+} VkBitScore;
+
+/* NULL: vectors of the metric are no bits */
+extern const VkBitScore *vk_bit_score(VkMetric metric);
 
 /* ---------------------------------------------------------------------
  * kmeans.c (NUMERICS section 6).  Several processes may take part, of which

@@ -1,0 +1,174 @@
+/*-------------------------------------------------------------------------
+ *
+ * block_reader.c
+ *	  Blocks of a list as copies, for who scores them more than once.
+ *
+ * NOTES
+ *	  A batch of queries works on a block for far longer than a page should be
+ *	  locked, and on codes that lie together.  Copying costs one reading of the
+ *	  list, whatever the number of queries.
+ *
+ *	  One share lock is held at a time and no pin is kept (POSTGRES.md, protocol
+ *	  5-9).  Where the blocks of a page do not all fit, the page is locked again
+ *	  later: by then it may have more rows, which the snapshot does not see, and
+ *	  fewer that are live, which it does not see either.
+ *
+ * IDENTIFICATION
+ *	  src/am/block_reader.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+#include "vk_compat.h"
+
+#include "miscadmin.h"
+#include "port/pg_bitutils.h"
+
+#include "am/block_reader.h"
+
+/* blocks at most, and bytes of their codes */
+#define BLOCKS			32
+#define CODE_BYTES		(256 * 1024)
+
+VkBlocks *
+vk_blocks_create(const VkIndex *vk)
+{
+	VkBlocks   *blocks = palloc0(sizeof(VkBlocks));
+
+	blocks->code_size = (size_t) vk->coder.lines * VK_LINE_SIZE;
+	blocks->capacity = (int) Max(Min(CODE_BYTES / blocks->code_size, BLOCKS), 1);
+	blocks->tops = palloc(blocks->capacity * sizeof(VkBlockTop));
+	blocks->live = palloc(blocks->capacity * sizeof(uint32));
+	blocks->annotations = palloc(blocks->capacity * 2 * VK_LINE_SIZE);
+	blocks->refine = palloc(blocks->capacity * sizeof(VkRefineStart));
+	blocks->memory = palloc(blocks->capacity * blocks->code_size + VK_LINE_SIZE);
+	blocks->code = (uint8 *) TYPEALIGN(VK_LINE_SIZE, blocks->memory);
+	return blocks;
+}
+
+void
+vk_blocks_free(VkBlocks *blocks)
+{
+	pfree(blocks->tops);
+	pfree(blocks->live);
+	pfree(blocks->annotations);
+	pfree(blocks->refine);
+	pfree(blocks->memory);
+	pfree(blocks);
+}
+
+void
+vk_block_reader_begin(VkBlockReader *reader, uint32 number, const VkSlot *slot)
+{
+	reader->slot = number;
+	reader->born = slot->born;
+	reader->block = slot->head;
+	reader->position = 0;
+	reader->line = 0;
+	reader->open = false;
+}
+
+/* Copy what a page has of the block that an earlier one began. */
+static void
+copy_rest(VkBlockReader *reader, VkBlocks *blocks, Buffer buffer)
+{
+	const VkIndex *vk = reader->vk;
+	Page		page = BufferGetPage(buffer);
+	int			lines = Min(vk->coder.lines - reader->done, VK_PAGE_LINES);
+
+	memcpy(vk_blocks_code(blocks, blocks->count - 1) + (size_t) reader->done * VK_LINE_SIZE,
+		   vk_page_line(page, 1), (size_t) lines * VK_LINE_SIZE);
+	reader->done += lines;
+	reader->open = reader->done < vk->coder.lines;
+	if (reader->open && vk_page_head(page)->first_head != 0)
+		vk_corrupt(reader->index, BufferGetBlockNumber(buffer),
+				   "A block begins before the one before it ends.");
+}
+
+/* Copy the block whose head is on this line, as far as this page has it. */
+static void
+copy_block(VkBlockReader *reader, VkBlocks *blocks, Page page, int line, int place)
+{
+	const VkIndex *vk = reader->vk;
+	const VkPageHead *head = vk_page_head(page);
+	const VkBlockTop *top = vk_block_top(page, line);
+	int			block = blocks->count++;
+	int			first = line + vk->head_lines;
+	int			lines = Min(vk->coder.lines, VK_PAGE_LINES - first + 1);
+	VkRefineStart *refine = &blocks->refine[block];
+
+	blocks->tops[block] = *top;
+	blocks->live[block] = top->head.live & ((1U << Min(top->head.count, VK_LANES)) - 1);
+	memcpy(vk_blocks_annotation(blocks, block),
+		   vk_page_line(page, line + vk->annotation_line), 2 * VK_LINE_SIZE);
+	memcpy(vk_blocks_code(blocks, block), vk_page_line(page, first),
+		   (size_t) lines * VK_LINE_SIZE);
+	refine->page = head->refine_page;
+	refine->position = head->refine_position;
+	refine->bytes = head->refine_offset +
+		(uint64) place * VK_LANES * vk->coder.refine_size;
+	reader->open = lines < vk->coder.lines;
+	reader->done = lines;
+	reader->stats->rows += pg_popcount32(blocks->live[block]);
+}
+
+/* Copy blocks of the page at hand; true where it has no more for us. */
+static bool
+copy_page(VkBlockReader *reader, VkBlocks *blocks, Buffer buffer)
+{
+	const VkIndex *vk = reader->vk;
+	Page		page = BufferGetPage(buffer);
+	int			first;
+	int			line;
+
+	if (reader->open)
+		copy_rest(reader, blocks, buffer);
+	if (reader->open)
+		return true;
+	first = vk_first_head(reader->index, vk, buffer);
+	for (line = reader->line != 0 ? reader->line : first;
+		 line != 0 && blocks->count < blocks->capacity && !reader->open;
+		 line = vk_next_head(vk, page, line))
+		copy_block(reader, blocks, page, line, (line - first) / vk->block_lines);
+	reader->line = line;
+	return line == 0;
+}
+
+bool
+vk_block_reader_next(VkBlockReader *reader, VkBlocks *blocks)
+{
+	blocks->count = 0;
+	while (BlockNumberIsValid(reader->block))
+	{
+		Buffer		buffer;
+		BlockNumber next;
+		bool		finished;
+
+		CHECK_FOR_INTERRUPTS();
+		buffer = vk_read_chain_page(reader->index, reader->block, VK_PAGE_BLOCK,
+									reader->slot, reader->born, reader->position,
+									BUFFER_LOCK_SHARE);
+		vk_test_old_snapshot(reader->snapshot, reader->index, BufferGetPage(buffer));
+		finished = copy_page(reader, blocks, buffer);
+		next = vk_page_head(BufferGetPage(buffer))->next;
+		UnlockReleaseBuffer(buffer);
+		if (finished)
+		{
+			reader->block = next;
+			reader->position++;
+			reader->line = 0;
+			reader->stats->pages++;
+		}
+		if (blocks->count == blocks->capacity && !reader->open)
+			return true;
+	}
+	if (reader->open)
+		ereport(ERROR,
+				(errcode(ERRCODE_INDEX_CORRUPTED),
+				 errmsg("index \"%s\" contains a list that ends inside a block",
+						RelationGetRelationName(reader->index)),
+				 errdetail("The list in slot %u has %u pages.",
+						   reader->slot, reader->position),
+				 errhint("Please REINDEX it.")));
+	return blocks->count > 0;
+}

@@ -1,0 +1,67 @@
+/*-------------------------------------------------------------------------
+ *
+ * block_reader.h
+ *	  Blocks of a list as copies, for who scores them more than once.
+ *
+ * IDENTIFICATION
+ *	  src/am/block_reader.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef VK_BLOCK_READER_H
+#define VK_BLOCK_READER_H
+
+#include "am/search.h"
+
+/* blocks copied at a time: heads, annotations, and whole codes */
+typedef struct VkBlocks
+{
+	int			capacity;
+	int			count;
+	size_t		code_size;		/* bytes of one block's code */
+	VkBlockTop *tops;
+	uint32	   *live;			/* lanes with a live row */
+	char	   *annotations;	/* two lines each */
+	uint8	   *code;			/* aligned to lines */
+	void	   *memory;			/* of the code */
+	VkRefineStart *refine;
+} VkBlocks;
+
+static inline void *
+vk_blocks_annotation(const VkBlocks *blocks, int block)
+{
+	return blocks->annotations + (size_t) block * 2 * VK_LINE_SIZE;
+}
+
+static inline uint8 *
+vk_blocks_code(const VkBlocks *blocks, int block)
+{
+	return blocks->code + block * blocks->code_size;
+}
+
+/* room for as many blocks as the cache of a core holds beside other work */
+extern VkBlocks *vk_blocks_create(const VkIndex *vk);
+extern void vk_blocks_free(VkBlocks *blocks);
+
+typedef struct VkBlockReader
+{
+	Relation	index;
+	const VkIndex *vk;
+	Snapshot	snapshot;		/* for old-snapshot tests */
+	VkScanStats *stats;
+	uint32		slot;
+	uint64		born;
+	BlockNumber block;			/* the page at hand */
+	uint32		position;
+	int			line;			/* the next block head on it; 0: the first */
+	bool		open;			/* the last block runs on to the next page */
+	int			done;			/* code lines of it that are copied */
+} VkBlockReader;
+
+/* index, vk, snapshot and stats are set already */
+extern void vk_block_reader_begin(VkBlockReader *reader, uint32 number,
+								  const VkSlot *slot);
+/* the next blocks of the list; false where there is none.  No lock is kept. */
+extern bool vk_block_reader_next(VkBlockReader *reader, VkBlocks *blocks);
+
+#endif							/* VK_BLOCK_READER_H */
