@@ -1,0 +1,118 @@
+-- k-NN searches for the rows of another table, in batches
+\set QUIET 1
+SET max_parallel_workers_per_gather = 0;
+SET enable_seqscan = off;
+
+CREATE TABLE items (id int PRIMARY KEY, kind int, v f32vec(8));
+INSERT INTO items
+	SELECT i, i % 10,
+		   (SELECT array_agg((i * (k * 37 + 11) + i / 7 * k) % 23 ORDER BY k)::real[]::f32vec(8)
+			FROM generate_series(1, 8) k)
+	FROM generate_series(1, 3000) i;
+INSERT INTO items VALUES (0, 0, NULL);
+CREATE TABLE questions (id int, v f32vec(8));
+INSERT INTO questions
+	SELECT i, (SELECT array_agg((i * (k * 41 + 3)) % 23 ORDER BY k)::real[]::f32vec(8)
+			   FROM generate_series(1, 8) k)
+	FROM generate_series(1, 100) i;
+INSERT INTO questions VALUES (101, NULL), (102, '[1,1,1,1,1,1,1,1]'), (103, '[1,1,1,1,1,1,1,1]');
+CREATE INDEX items_flat ON items USING vkflat (v);
+ANALYZE items, questions;
+
+EXPLAIN (COSTS OFF)
+	SELECT q.id, t.id, t.d FROM questions q
+	CROSS JOIN LATERAL (SELECT i.id, i.v <-> q.v AS d FROM items i ORDER BY i.v <-> q.v LIMIT 5) t;
+
+EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF)
+	SELECT q.id, t.id, t.d FROM questions q
+	CROSS JOIN LATERAL (SELECT i.id, i.v <-> q.v AS d FROM items i ORDER BY i.v <-> q.v LIMIT 5) t;
+
+CREATE FUNCTION nodes(query text) RETURNS bigint LANGUAGE plpgsql AS $$
+DECLARE
+	line text;
+	found bigint := 0;
+BEGIN
+	FOR line IN EXECUTE 'EXPLAIN (COSTS OFF) ' || query LOOP
+		found := found + (line LIKE '%vkindex batch%')::int;
+	END LOOP;
+	RETURN found;
+END
+$$;
+
+-- the same rows as without batches, of which plans have nodes
+CREATE FUNCTION compare(query text) RETURNS TABLE (nodes bigint, batched bigint, single bigint, differ bigint)
+LANGUAGE plpgsql AS $$
+BEGIN
+	SET LOCAL vkindex.enable_batch = on;
+	nodes := nodes(query);
+	EXECUTE 'CREATE TEMP TABLE batched AS ' || query;
+	SET LOCAL vkindex.enable_batch = off;
+	EXECUTE 'CREATE TEMP TABLE single AS ' || query;
+	RETURN QUERY SELECT nodes,
+		(SELECT count(*) FROM pg_temp.batched), (SELECT count(*) FROM pg_temp.single),
+		(SELECT count(*) FROM ((TABLE pg_temp.batched EXCEPT ALL TABLE pg_temp.single)
+							   UNION ALL (TABLE pg_temp.single EXCEPT ALL TABLE pg_temp.batched)) d);
+	DROP TABLE batched, single;
+END
+$$;
+
+SELECT c.name, r.*
+FROM (VALUES
+	(1, 'distances', 'SELECT q.id, t.d FROM questions q
+		CROSS JOIN LATERAL (SELECT i.v <-> q.v AS d FROM items i ORDER BY i.v <-> q.v LIMIT 5) t'),
+	(2, 'rows', 'SELECT q.id, t.id AS item FROM questions q
+		CROSS JOIN LATERAL (SELECT i.id FROM items i ORDER BY i.v <-> q.v LIMIT 1) t WHERE q.id <> 102 AND q.v IS NOT NULL'),
+	(3, 'left join', 'SELECT q.id, t.d FROM questions q
+		LEFT JOIN LATERAL (SELECT i.v <-> q.v AS d FROM items i ORDER BY i.v <-> q.v LIMIT 7) t ON t.d < 20'),
+	(4, 'offset', 'SELECT q.id, t.d FROM questions q
+		CROSS JOIN LATERAL (SELECT i.v <-> q.v AS d FROM items i ORDER BY i.v <-> q.v LIMIT 4 OFFSET 3) t'),
+	(5, 'an expression', 'SELECT q.id, t.d FROM questions q
+		CROSS JOIN LATERAL (SELECT i.v <-> (q.v + q.v) AS d FROM items i ORDER BY i.v <-> (q.v + q.v) LIMIT 3) t'),
+	(6, 'two tables', 'SELECT q.id, p.id AS other, t.d FROM questions q JOIN questions p ON p.id = q.id + 1
+		CROSS JOIN LATERAL (SELECT i.v <-> (q.v + p.v) AS d FROM items i ORDER BY i.v <-> (q.v + p.v) LIMIT 3) t'),
+	(7, 'a condition on the table', 'SELECT q.id, t.d FROM questions q
+		CROSS JOIN LATERAL (SELECT i.v <-> q.v AS d FROM items i WHERE i.kind = 3 ORDER BY i.v <-> q.v LIMIT 3) t'),
+	(8, 'no limit', 'SELECT q.id, t.d FROM questions q
+		CROSS JOIN LATERAL (SELECT i.v <-> q.v AS d FROM items i ORDER BY i.v <-> q.v) t WHERE q.id < 4'),
+	(9, 'an outer limit', 'SELECT count(*) FROM (SELECT q.id, t.d FROM questions q
+		CROSS JOIN LATERAL (SELECT i.v <-> q.v AS d FROM items i ORDER BY i.v <-> q.v LIMIT 5) t LIMIT 17) s'),
+	(10, 'all rows', 'SELECT q.id, t.d FROM questions q
+		CROSS JOIN LATERAL (SELECT i.v <-> q.v AS d FROM items i ORDER BY i.v <-> q.v LIMIT 1000) t WHERE q.id IN (1, 2, 101, 102)'),
+	(11, 'rescanned', 'SELECT o.n, (SELECT sum(t.d) FROM questions q
+		CROSS JOIN LATERAL (SELECT i.v <-> q.v AS d FROM items i ORDER BY i.v <-> q.v LIMIT 2) t WHERE q.id > o.n * 20) AS s
+		FROM generate_series(0, 4) o (n)')
+) c (n, name, query), LATERAL compare(c.query) r ORDER BY c.n;
+
+-- rows of its own transaction, and deleted ones
+BEGIN;
+INSERT INTO items SELECT 5000 + id, 0, v FROM questions WHERE v IS NOT NULL;
+DELETE FROM items WHERE id % 2 = 0 AND id < 5000;
+SELECT * FROM compare('SELECT q.id, t.d FROM questions q
+	CROSS JOIN LATERAL (SELECT i.v <-> q.v AS d FROM items i ORDER BY i.v <-> q.v LIMIT 5) t');
+ROLLBACK;
+
+-- not where rows are locked, nor where it is turned off
+SELECT nodes('SELECT q.id FROM questions q
+	CROSS JOIN LATERAL (SELECT i.id FROM items i ORDER BY i.v <-> q.v LIMIT 2) t FOR UPDATE OF q');
+SET vkindex.enable_batch = off;
+SELECT nodes('SELECT q.id FROM questions q
+	CROSS JOIN LATERAL (SELECT i.id FROM items i ORDER BY i.v <-> q.v LIMIT 2) t');
+RESET vkindex.enable_batch;
+
+-- a vector of the wrong length, as without batches
+CREATE TABLE wrong (v f32vec);
+INSERT INTO wrong VALUES ('[1,2,3]'), ('[1,2]');
+SELECT t.id FROM wrong q CROSS JOIN LATERAL (SELECT i.id FROM items i ORDER BY i.v <-> q.v LIMIT 2) t;
+
+-- the inverted file
+DROP INDEX items_flat;
+CREATE INDEX items_ivf ON items USING vkivf (v) WITH (lists = 30);
+EXPLAIN (COSTS OFF)
+	SELECT q.id, t.d FROM questions q
+	CROSS JOIN LATERAL (SELECT i.v <-> q.v AS d FROM items i ORDER BY i.v <-> q.v LIMIT 5) t;
+SET vkindex.target_recall = 1;
+SELECT * FROM compare('SELECT q.id, t.d FROM questions q
+	CROSS JOIN LATERAL (SELECT i.v <-> q.v AS d FROM items i ORDER BY i.v <-> q.v LIMIT 5) t');
+
+DROP FUNCTION compare, nodes;
+DROP TABLE items, questions, wrong;

@@ -1,0 +1,121 @@
+--
+-- vk_knn_graph, vk_similarity_graph: each row of an index as a query
+--
+\getenv top PG_ABS_SRCDIR
+\set helpers :top /sql/include/helpers.psql
+\set ECHO none
+\i :helpers
+\set ECHO all
+
+CREATE TABLE t (id int, v f32vec(40));
+CREATE FUNCTION fill(rows int) RETURNS void LANGUAGE sql AS $$
+	TRUNCATE t;
+	INSERT INTO t SELECT n, CASE WHEN n % 97 = 0 THEN NULL WHEN n % 89 = 0 THEN flat_vec(0, 40)
+							WHEN n % 7 = 0 THEN vec(n % 70, 40) ELSE vec(n, 40) END
+	FROM generate_series(1, rows) n;
+$$;
+CREATE FUNCTION change() RETURNS void LANGUAGE sql AS $$
+	INSERT INTO t SELECT n, vec(n, 40) FROM generate_series(9001, 9050) n;
+	DELETE FROM t WHERE id % 11 = 3;
+	UPDATE t SET id = -id WHERE id % 5 = 0;
+	UPDATE t SET v = vec(-id, 40) WHERE id % 13 = 4;
+$$;
+
+-- pairs that only one side has
+CREATE FUNCTION differ(metric text, radius float8, both_ways boolean, OUT pairs bigint, OUT different bigint)
+LANGUAGE plpgsql AS $$
+BEGIN
+	EXECUTE format($q$
+		WITH graph AS MATERIALIZED (SELECT "row", neighbor, float8send(distance) FROM vk_similarity_graph('t_idx', $1, $2)),
+			plain AS MATERIALIZED (
+				SELECT a.ctid, b.ctid, float8send(a.v OPERATOR(public.%1$s) b.v) FROM t a, t b
+				WHERE CASE WHEN $2 THEN a.ctid <> b.ctid ELSE a.ctid < b.ctid END AND a.v OPERATOR(public.%1$s) b.v < $1)
+		SELECT (SELECT count(*) FROM graph),
+			(SELECT count(*) FROM (SELECT * FROM graph EXCEPT ALL SELECT * FROM plain) x) +
+			(SELECT count(*) FROM (SELECT * FROM plain EXCEPT ALL SELECT * FROM graph) y)
+		$q$, operator_of(metric)) INTO pairs, different USING radius, both_ways;
+END
+$$;
+
+-- rows whose neighbors' distances differ from those of the plain query
+CREATE FUNCTION differ_knn(metric text, k int, OUT rows bigint, OUT different bigint)
+LANGUAGE plpgsql AS $$
+BEGIN
+	EXECUTE format($q$
+		SELECT count(*) FILTER (WHERE g.distances <> ''),
+			count(*) FILTER (WHERE g.distances IS DISTINCT FROM p.distances)
+		FROM t LEFT JOIN (SELECT "row", string_agg(float8send(distance), '' ORDER BY rank) AS distances
+						  FROM vk_knn_graph('t_idx', $1) GROUP BY 1) g ON g."row" = t.ctid,
+		LATERAL (SELECT string_agg(float8send(d), '' ORDER BY d) AS distances FROM (
+			SELECT t.v OPERATOR(public.%1$s) o.v AS d FROM t o
+			WHERE o.ctid <> t.ctid AND t.v OPERATOR(public.%1$s) o.v < 'NaN' ORDER BY 1 LIMIT $1) s) p
+		$q$, operator_of(metric)) INTO rows, different USING k;
+END
+$$;
+
+CREATE TABLE results (metric text, method text, options text, pairs bigint, different bigint, rows bigint, knn_different bigint);
+DO $$
+DECLARE
+	metric text;
+	method text;
+	options text;
+BEGIN
+	PERFORM set_config('enable_indexscan', 'off', true), set_config('vkindex.target_recall', '1', true);
+	FOREACH metric IN ARRAY ARRAY['l2', 'ip', 'cosine', 'l1'] LOOP
+		FOREACH method IN ARRAY ARRAY['vkflat', 'vkivf'] LOOP
+			FOREACH options IN ARRAY CASE WHEN metric = 'l1' THEN (ARRAY['', 'WITH (lists = 20)'])[1:1 + (method = 'vkivf')::int]
+				WHEN method = 'vkflat' THEN ARRAY['', 'WITH (bits = 8)'] ELSE ARRAY['WITH (lists = 8, bits = 1, refine = 4)'] END LOOP
+				PERFORM fill(350);
+				EXECUTE format('CREATE INDEX t_idx ON t USING %s (v %s) %s', method, class_of(metric), options);
+				PERFORM change();
+				INSERT INTO results SELECT metric, method, options, d.*, k.*
+				FROM differ(metric, CASE metric WHEN 'l2' THEN 4.3 WHEN 'ip' THEN -3 WHEN 'cosine' THEN 0.75 ELSE 22 END, false) d,
+					differ_knn(metric, 3) k;
+				DROP INDEX t_idx;
+			END LOOP;
+		END LOOP;
+	END LOOP;
+END
+$$;
+SELECT * FROM results ORDER BY metric, method, options;
+
+-- 0.3 %, 10 % and 90 % of all pairs, once and both ways, with little memory
+SELECT fill(350);
+CREATE INDEX t_idx ON t USING vkflat (v);
+SELECT change();
+SET enable_indexscan = off;
+SET work_mem = '64kB';
+WITH d AS (SELECT percentile_cont(ARRAY[0.003, 0.1, 0.9]) WITHIN GROUP (ORDER BY a.v <-> b.v) AS radius FROM t a, t b WHERE a.ctid < b.ctid)
+SELECT both_ways, p.* FROM d, unnest(radius) r, unnest(ARRAY[false, true]) both_ways, differ('l2', r, both_ways) p;
+SELECT * FROM differ_knn('l2', 1);
+SELECT * FROM differ_knn('l2', 1000);
+RESET work_mem;
+SELECT count(*) FROM vk_similarity_graph('t_idx', NULL);
+SELECT count(*) FROM vk_knn_graph('t_idx', NULL);
+SELECT count(*) FROM vk_knn_graph('t_idx', 0);
+TRUNCATE t;
+SELECT count(*) FROM vk_similarity_graph('t_idx', 3);
+SELECT count(*) FROM vk_knn_graph('t_idx', 3);
+-- it can be stopped
+SELECT fill(3000);
+SET statement_timeout = '20ms';
+SELECT count(*) FROM vk_knn_graph('t_idx', 100);
+RESET statement_timeout;
+TRUNCATE t;
+-- one row has no neighbor, two equal ones have each other
+INSERT INTO t VALUES (1, vec(1, 40));
+SELECT * FROM vk_knn_graph('t_idx', 3);
+INSERT INTO t VALUES (1, vec(1, 40));
+SELECT * FROM vk_knn_graph('t_idx', 3);
+SELECT * FROM vk_similarity_graph('t_idx', 1e-9, true);
+
+-- a partial index has its rows only
+DROP INDEX t_idx;
+SELECT fill(100);
+CREATE INDEX t_idx ON t USING vkflat (v) WHERE id % 2 = 0;
+SELECT count(*), count(*) FILTER (WHERE a.id % 2 + b.id % 2 > 0) AS outside
+FROM vk_similarity_graph('t_idx', 5) g JOIN t a ON a.ctid = g."row" JOIN t b ON b.ctid = g.neighbor;
+
+\set ECHO none
+SET client_min_messages = warning;
+DROP SCHEMA vk_test CASCADE;

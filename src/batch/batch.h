@@ -1,0 +1,249 @@
+/*-------------------------------------------------------------------------
+ *
+ * batch.h
+ *	  What the files of batches share.
+ *
+ * IDENTIFICATION
+ *	  src/batch/batch.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef VK_BATCH_H
+#define VK_BATCH_H
+
+#include "am/block_reader.h"
+#include "am/heap_reader.h"
+
+#include "funcapi.h"
+
+/* ---- target.c: an index, its table, and what the user may ask of them ---- */
+
+typedef struct VkBatchTarget
+{
+	Relation	heap;
+	Relation	index;
+	Snapshot	snapshot;		/* of the statement */
+	const VkSupport *support;
+	VkIndex    *vk;
+	VkMeta		meta;
+	VkHeapReader *reader;
+	FmgrInfo	operator;		/* distance of two vectors */
+	double		rows;			/* in the index, about */
+	VkSearch   *search;			/* for what a query looks like, and its lists */
+	VkScanStats stats;			/* becomes vk_last_scan's */
+	bool		indexed_tids;	/* rows by the TIDs that the index has */
+} VkBatchTarget;
+
+/*
+ * Open an index and its table for reading, in the current memory context; an
+ * error where the index cannot be used now, or not by this user.  whole_rows:
+ * all columns of the table are shown.
+ */
+extern VkBatchTarget *vk_batch_open(Oid index, bool whole_rows);
+/* the same within a plan, which has been checked; for index scans to return rows */
+extern VkBatchTarget *vk_batch_open_planned(Oid index);
+/* the TID by which a row is told: the index's, or that of the visible version */
+static inline uint64
+vk_batch_tid(const VkBatchTarget *target, uint64 indexed, const ItemPointerData *visible)
+{
+	return target->indexed_tids ? indexed : vk_tid_encode(visible);
+}
+
+/* the locks are kept to the end of the transaction, as a query keeps them */
+extern void vk_batch_close(VkBatchTarget *target);
+/* do proven bounds over all lists answer, under the settings in force? */
+extern bool vk_batch_strict(const VkBatchTarget *target);
+/* target_recall for the rest of the function: a nest level for AtEOXact_GUC */
+extern int	vk_batch_set_recall(FunctionCallInfo fcinfo, int argument);
+/* the same for functions that must miss nothing */
+extern int	vk_batch_set_exhaustive(void);
+
+/* ---- nearest.c: the rows that may be nearest to one query ---- */
+
+/* a row with bounds of its score */
+typedef struct VkBatchCandidate
+{
+	float		lower;
+	float		upper;
+	uint64		tid;
+} VkBatchCandidate;
+
+typedef struct VkBatchQuery
+{
+	int			number;			/* in the caller's array, from 1 */
+	Datum		value;			/* detoasted */
+	uint64		self;			/* the row that it is the vector of, as the index
+								 * has it; 0: none */
+	uint64		self_place;		/* its version that the snapshot sees */
+	bool		single;			/* no bound holds: it is answered one by one */
+	bool		exhaustive;		/* every list was visited */
+	VkQuery		query;			/* as codes are compared with it */
+	int64		wanted;			/* rows */
+	float		threshold;		/* scores above it do not matter */
+	float		dropped;		/* smallest lower bound of what was dropped */
+	VkBatchCandidate *open;		/* distances not known yet */
+	int64		open_count;
+	int64		open_capacity;
+	VkNeighbor *rows;			/* the nearest that are known, a heap: the farthest
+								 * first */
+	int64		row_count;
+	int64		row_capacity;
+} VkBatchQuery;
+
+typedef struct VkBatch VkBatch;
+
+/* a row within the radius of a query */
+typedef void (*VkBatchFound) (void *arg, const VkBatchQuery *query, uint64 tid,
+							  double distance);
+
+/* queries that are answered together */
+struct VkBatch
+{
+	VkBatchTarget *target;
+	MemoryContext context;		/* emptied between two batches */
+	VkBatchQuery *queries;
+	int			count;
+	bool		strict;
+	VkBatchFound found;			/* wanted are rows within a radius; NULL: the
+								 * nearest */
+	void	   *arg;			/* for it */
+	double		radius;
+	bool		once;			/* of rows as queries, each pair once */
+	uint64		after;			/* rows at or before this one are not wanted; 0: all are */
+	int64		sharpen_at;		/* rows scored when distances are looked at again */
+	int64		memory;			/* bytes that candidates take */
+	int64		memory_limit;
+	float	   *scratch;		/* to select from */
+	int64		scratch_capacity;
+};
+
+extern void vk_nearest_begin(VkBatch *batch, VkBatchQuery *query, int64 wanted);
+/* make room for the rows of one more block */
+extern void vk_nearest_make_room(VkBatch *batch, VkBatchQuery *query);
+/* renew the threshold, and drop what lies beyond it */
+extern void vk_nearest_prune(VkBatch *batch, VkBatchQuery *query);
+/* a row whose distance is known */
+extern void vk_nearest_add(VkBatch *batch, VkBatchQuery *query, double distance,
+						   uint64 tid);
+/* the rows in order, nearest first, in place */
+extern void vk_nearest_sort(VkBatchQuery *query);
+
+static inline void
+vk_nearest_candidate(VkBatchQuery *query, float lower, float upper, uint64 tid)
+{
+	VkBatchCandidate *entry = &query->open[query->open_count++];
+
+	entry->lower = lower;
+	entry->upper = upper;
+	entry->tid = tid;
+}
+
+/* ---- resolve.c: exact distances ---- */
+
+/* a row that a query wants the distance of */
+typedef struct VkBatchPair
+{
+	uint64		tid;
+	float		lower;
+	int32		query;
+} VkBatchPair;
+
+/* Find the distances of candidates: none is open afterwards. */
+extern void vk_batch_resolve(VkBatch *batch);
+/*
+ * Only those of the most promising, so that thresholds come close to the final
+ * ones early: bounds exclude far more rows by a distance than by another bound.
+ */
+extern void vk_batch_sharpen(VkBatch *batch);
+
+/* ---- single.c ---- */
+
+/* answer a query by an index scan: the nearest rows, or those within the radius */
+extern void vk_batch_answer_one(VkBatch *batch, VkBatchQuery *query);
+
+/* ---- score.c: blocks of codes against queries ---- */
+
+#define VK_GROUP_QUERIES	64
+
+/* queries that share a tile, coded against one centre */
+typedef struct VkBatchGroup
+{
+	int			count;
+	bool		tiled;
+	VkBatchQuery *queries[VK_GROUP_QUERIES];
+	VkBoundQuery bounds[VK_GROUP_QUERIES];
+	VkScreenQuery screens[VK_GROUP_QUERIES];	/* tiled */
+	void	   *packed;			/* tiled */
+	VkQueryCode *codes;			/* not tiled, or where rows have refine codes */
+	void	   *packed_scan[VK_GROUP_QUERIES];	/* room of codes for it */
+} VkBatchGroup;
+
+typedef struct VkBatchScorer VkBatchScorer;
+
+extern VkBatchScorer *vk_scorer_create(VkBatch *batch);
+/* bytes of memory that each query of a group takes, about */
+extern Size vk_scorer_query_size(const VkCoder *coder);
+/* for groups of up to so many queries */
+extern VkBatchGroup *vk_group_create(const VkBatchScorer *scorer, int most);
+/* code queries against a centre */
+extern void vk_group_set(VkBatchScorer *scorer, VkBatchGroup *group,
+						 VkBatchQuery **queries, int count, const VkCenter *center);
+/* the blocks that are scored next, to be filled by the caller, of this list */
+extern VkBlocks *vk_scorer_blocks(VkBatchScorer *scorer, uint32 slot, uint64 born);
+/* decode them once for all groups */
+extern void vk_scorer_begin(VkBatchScorer *scorer);
+/* score them: what may be among the nearest becomes candidates */
+extern void vk_scorer_score(VkBatchScorer *scorer, VkBatchGroup *group);
+/* how blocks are scored, for vk_last_scan */
+extern void vk_scorer_path(const VkBatchScorer *scorer, int queries, char *path);
+
+/* ---- collect.c ---- */
+
+/*
+ * What is done with each visible list that has rows, by its slot; a walk ends
+ * where it returns false, and returns the same.
+ */
+typedef bool (*VkSlotAction) (void *arg, uint32 number, const VkSlot *slot);
+
+extern bool vk_batch_walk(VkBatchTarget *target, VkSlotAction action, void *arg);
+
+/*
+ * Candidates of all queries.  False, with nothing collected, where codes cannot
+ * tell anything: every query must be answered one by one.
+ */
+extern bool vk_batch_collect(VkBatch *batch);
+
+/* ---- search.c ---- */
+
+/* the k nearest rows of each query of a batch, sorted: query->rows */
+extern void vk_batch_nearest(VkBatch *batch, int64 k);
+/* the rows within a radius of each, all of them, in no order: found */
+extern void vk_batch_within(VkBatch *batch, double radius, VkBatchFound found,
+							void *arg);
+
+/* ---- run.c: any number of queries, in batches ---- */
+
+/* how many queries are answered together; k = 0: rows within a radius.  Each may
+ * take some more memory of the caller's. */
+extern int	vk_batch_capacity(const VkBatchTarget *target, int64 k, Size more);
+/* a batch of queries with their numbers, values and, if they are rows, selves */
+extern void vk_batch_begin(VkBatch *batch, VkBatchTarget *target,
+						   VkBatchQuery *queries, int count);
+
+/* what is done with a batch that has begun */
+typedef void (*VkBatchAnswer) (void *arg, VkBatch *batch);
+
+/*
+ * Answer queries: detoasted vectors of the index's type and dimension, number 1
+ * being the first; those that are null have no answer.
+ */
+extern void vk_batch_run(VkBatchTarget *target, const Datum *values,
+						 const bool *nulls, int count, int64 k,
+						 VkBatchAnswer answer, void *arg);
+
+/* ---- functions.c ---- */
+
+/* an argument that says how many rows are wanted */
+extern int64 vk_batch_read_k(FunctionCallInfo fcinfo, int argument);
+
+#endif							/* VK_BATCH_H */

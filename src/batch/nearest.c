@@ -1,0 +1,199 @@
+/*-------------------------------------------------------------------------
+ *
+ * nearest.c
+ *	  The rows that may be nearest to one query of a batch.
+ *
+ * NOTES
+ *	  A query has candidates, whose scores are known within bounds, and rows
+ *	  whose distances are known.  Its threshold is the score that as many of
+ *	  them as are wanted do not exceed.  What is dropped has a lower bound above
+ *	  it; the smallest of these is kept, for the rows behind the threshold may
+ *	  turn out to be dead (round.c).
+ *
+ * IDENTIFICATION
+ *	  src/batch/nearest.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include <math.h>
+
+#include "utils/float.h"
+
+#include "batch/batch.h"
+#include "kernels/rounding.h"
+
+/* candidates that there is room for at first, at most */
+#define FIRST_CAPACITY	512
+
+void
+vk_nearest_begin(VkBatch *batch, VkBatchQuery *query, int64 wanted)
+{
+	query->wanted = wanted;
+	query->threshold = query->dropped = get_float4_infinity();
+	query->open = NULL;
+	query->rows = NULL;
+	query->open_count = query->open_capacity = 0;
+	query->row_count = query->row_capacity = 0;
+}
+
+/* an array of a query with room for so many elements; memory is counted */
+static void *
+grow(VkBatch *batch, void *array, int64 *capacity, int64 wanted, Size element_size)
+{
+	batch->memory += (wanted - *capacity) * element_size;
+	*capacity = wanted;
+	return array == NULL ?
+		MemoryContextAllocHuge(batch->context, wanted * element_size) :
+		repalloc_huge(array, wanted * element_size);
+}
+
+void
+vk_nearest_make_room(VkBatch *batch, VkBatchQuery *query)
+{
+	int64		least;
+
+	if (query->open_count + VK_LANES <= query->open_capacity)
+		return;
+	if (query->open_capacity > 0)
+		vk_nearest_prune(batch, query);
+	if (query->open_count <= query->open_capacity / 2 && query->open_capacity > 0)
+		return;
+	least = 4 * Min(query->wanted, FIRST_CAPACITY / 4) + VK_LANES;
+	query->open = grow(batch, query->open, &query->open_capacity,
+					   Max(2 * query->open_capacity, least),
+					   sizeof(VkBatchCandidate));
+}
+
+/* ---- the threshold ---- */
+
+static float
+score_above(const VkBatch *batch, double distance)
+{
+	return isnan(distance) ? get_float4_infinity() :
+		vk_round_up(batch->target->support->score(distance));
+}
+
+static float *
+scratch_floats(VkBatch *batch, int64 count)
+{
+	if (count > batch->scratch_capacity)
+	{
+		if (batch->scratch != NULL)
+			pfree(batch->scratch);
+		batch->scratch_capacity = count * 2;
+		batch->scratch = MemoryContextAllocHuge(batch->context,
+												batch->scratch_capacity * sizeof(float));
+	}
+	return batch->scratch;
+}
+
+void
+vk_nearest_prune(VkBatch *batch, VkBatchQuery *query)
+{
+	int64		count = query->open_count + query->row_count;
+	int64		kept = 0;
+
+	if (count >= query->wanted)
+	{
+		float	   *scores = scratch_floats(batch, count);
+		float		threshold;
+
+		for (int64 i = 0; i < query->open_count; i++)
+			scores[i] = query->open[i].upper;
+		for (int64 i = 0; i < query->row_count; i++)
+			scores[query->open_count + i] = score_above(batch, query->rows[i].distance);
+		threshold = vk_select_float(scores, count, query->wanted - 1);
+		query->threshold = Min(query->threshold, threshold);
+	}
+	for (int64 i = 0; i < query->open_count; i++)
+	{
+		if (query->open[i].lower <= query->threshold)
+			query->open[kept++] = query->open[i];
+		else
+			query->dropped = Min(query->dropped, query->open[i].lower);
+	}
+	query->open_count = kept;
+}
+
+/* ---- rows whose distance is known ---- */
+
+/* the order of the answer: NaN last, ties by their place in the table */
+static inline int
+compare_rows(const void *a, const void *b)
+{
+	const VkNeighbor *x = a;
+	const VkNeighbor *y = b;
+	int			order = float8_cmp_internal(x->distance, y->distance);
+
+	if (order == 0)
+		order = x->tid < y->tid ? -1 : x->tid > y->tid;
+	return order;
+}
+
+static void
+sift_up(VkNeighbor *rows, int64 place)
+{
+	VkNeighbor	row = rows[place];
+
+	while (place > 0 && compare_rows(&row, &rows[(place - 1) / 2]) > 0)
+	{
+		rows[place] = rows[(place - 1) / 2];
+		place = (place - 1) / 2;
+	}
+	rows[place] = row;
+}
+
+static void
+sift_down(VkNeighbor *rows, int64 count)
+{
+	VkNeighbor	row = rows[0];
+	int64		place = 0;
+
+	for (;;)
+	{
+		int64		child = 2 * place + 1;
+
+		if (child + 1 < count && compare_rows(&rows[child + 1], &rows[child]) > 0)
+			child++;
+		if (child >= count || compare_rows(&rows[child], &row) <= 0)
+			break;
+		rows[place] = rows[child];
+		place = child;
+	}
+	rows[place] = row;
+}
+
+void
+vk_nearest_add(VkBatch *batch, VkBatchQuery *query, double distance, uint64 tid)
+{
+	VkNeighbor	row = {distance, tid};
+
+	if (query->row_count < query->wanted)
+	{
+		if (query->row_count == query->row_capacity)
+			query->rows = grow(batch, query->rows, &query->row_capacity,
+							   Max(2 * query->row_capacity, Min(query->wanted, 16)),
+							   sizeof(VkNeighbor));
+		query->rows[query->row_count] = row;
+		sift_up(query->rows, query->row_count++);
+	}
+	else if (compare_rows(&row, &query->rows[0]) < 0)
+	{
+		query->rows[0] = row;
+		sift_down(query->rows, query->row_count);
+	}
+	else
+		return;
+	if (query->row_count == query->wanted)
+		query->threshold = Min(query->threshold,
+							   score_above(batch, query->rows[0].distance));
+}
+
+void
+vk_nearest_sort(VkBatchQuery *query)
+{
+	if (query->row_count > 1)
+		qsort(query->rows, query->row_count, sizeof(VkNeighbor), compare_rows);
+}

@@ -1,0 +1,168 @@
+/*-------------------------------------------------------------------------
+ *
+ * search.c
+ *	  Answer the queries of a batch: collect candidates, find their distances.
+ *
+ * NOTES
+ *	  What a batch found is complete where nothing was dropped that may be nearer
+ *	  than the last row (round.c has the same rule); else those queries are asked
+ *	  again for more rows, and at last one by one.
+ *
+ * IDENTIFICATION
+ *	  src/batch/search.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+#include "vk_compat.h"
+
+#include <math.h>
+
+#include "miscadmin.h"
+#include "portability/instr_time.h"
+#include "utils/float.h"
+
+#include "am/upkeep.h"
+#include "batch/batch.h"
+#include "kernels/rounding.h"
+
+/* times as many rows are asked for where dead rows hid those wanted, how often */
+#define AGAIN_ROWS		4
+#define AGAIN			2
+
+/* ---- is an answer complete? ---- */
+
+static bool
+is_complete(const VkBatch *batch, const VkBatchQuery *query, int64 k)
+{
+	double		last;
+
+	if (query->single)
+		return false;
+	if (query->row_count < k)
+		return isinf(query->dropped) && (batch->strict || query->exhaustive);
+	if (!batch->strict)
+		return true;
+	last = query->rows[k - 1].distance;
+	return isnan(last) ? isinf(query->dropped) :
+		batch->target->support->score(last) <= query->dropped;
+}
+
+/* Look for the rows of all queries. */
+static bool
+search_together(VkBatch *batch, int64 wanted)
+{
+	VkScanStats *stats = &batch->target->stats;
+	instr_time	times[3];
+
+	for (int i = 0; i < batch->count; i++)
+		vk_nearest_begin(batch, &batch->queries[i], wanted);
+	INSTR_TIME_SET_CURRENT(times[0]);
+	if (!vk_batch_collect(batch))
+		return false;
+	INSTR_TIME_SET_CURRENT(times[1]);
+	vk_batch_resolve(batch);
+	INSTR_TIME_SET_CURRENT(times[2]);
+	INSTR_TIME_SUBTRACT(times[2], times[1]);
+	INSTR_TIME_SUBTRACT(times[1], times[0]);
+	stats->scan_us += INSTR_TIME_GET_DOUBLE(times[1]) * 1e6;
+	stats->fetch_us += INSTR_TIME_GET_DOUBLE(times[2]) * 1e6;
+	stats->rounds++;
+	for (int i = 0; i < batch->count; i++)
+		vk_nearest_sort(&batch->queries[i]);
+	return true;
+}
+
+/*
+ * Search for more rows for the queries whose answers are not complete.  Their
+ * number; they come back with the rows of the new search.
+ */
+static int
+search_again(VkBatch *batch, int64 k, int64 wanted)
+{
+	VkBatch		again = *batch;
+	int		   *places = palloc(batch->count * sizeof(int));
+
+	again.queries = palloc(batch->count * sizeof(VkBatchQuery));
+	again.count = 0;
+	for (int i = 0; i < batch->count; i++)
+		if (!batch->queries[i].single && !is_complete(batch, &batch->queries[i], k))
+		{
+			places[again.count] = i;
+			again.queries[again.count++] = batch->queries[i];
+		}
+	if (again.count > 0 && search_together(&again, wanted))
+		for (int i = 0; i < again.count; i++)
+			batch->queries[places[i]] = again.queries[i];
+	batch->memory = again.memory;
+	batch->scratch = again.scratch;
+	batch->scratch_capacity = again.scratch_capacity;
+	return again.count;
+}
+
+void
+vk_batch_nearest(VkBatch *batch, int64 k)
+{
+	VkBatchTarget *target = batch->target;
+	int64		wanted = k;
+	bool		together = search_together(batch, wanted);
+
+	for (int i = 0; i < AGAIN && together; i++)
+	{
+		wanted *= AGAIN_ROWS;
+		if (search_again(batch, k, wanted) == 0)
+			break;
+	}
+	for (int i = 0; i < batch->count; i++)
+	{
+		VkBatchQuery *query = &batch->queries[i];
+
+		if (together && is_complete(batch, query, k))
+			continue;
+		query->wanted = k;
+		vk_batch_answer_one(batch, query);
+		vk_nearest_sort(query);
+		query->single = true;
+		if (!together)
+			strlcpy(target->stats.path, "one by one", VK_PATH_SIZE);
+	}
+	vk_check_not_recycled(target->index, target->meta.epoch);
+}
+
+/*
+ * The greatest score that a row within the radius can have.  A distance is less
+ * than NaN where it is any number, as float8 is ordered.
+ */
+static float
+greatest_score(const VkBatch *batch)
+{
+	return isnan(batch->radius) ? get_float4_infinity() :
+		vk_round_up(batch->target->support->score(batch->radius));
+}
+
+void
+vk_batch_within(VkBatch *batch, double radius, VkBatchFound found, void *arg)
+{
+	VkScanStats *stats = &batch->target->stats;
+	bool		together;
+
+	batch->found = found;
+	batch->arg = arg;
+	batch->radius = radius;
+	batch->strict = true;
+	for (int i = 0; i < batch->count; i++)
+	{
+		vk_nearest_begin(batch, &batch->queries[i], PG_INT64_MAX);
+		batch->queries[i].threshold = greatest_score(batch);
+	}
+	together = vk_batch_collect(batch);
+	if (together)
+		vk_batch_resolve(batch);
+	else
+		strlcpy(stats->path, "one by one", VK_PATH_SIZE);
+	stats->rounds++;
+	for (int i = 0; i < batch->count; i++)
+		if (!together || batch->queries[i].single)
+			vk_batch_answer_one(batch, &batch->queries[i]);
+	vk_check_not_recycled(batch->target->index, batch->target->meta.epoch);
+}

@@ -1,0 +1,110 @@
+/*-------------------------------------------------------------------------
+ *
+ * single.c
+ *	  One query of a batch, answered by an index scan as a plan would.
+ *
+ * NOTES
+ *	  For queries that no tile can serve, and answers that do not fit in memory.
+ *
+ * IDENTIFICATION
+ *	  src/batch/single.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+#include "vk_compat.h"
+
+#include "access/genam.h"
+#include "access/skey.h"
+#include "catalog/pg_type_d.h"
+#include "miscadmin.h"
+#include "utils/float.h"
+
+#include "batch/batch.h"
+
+/* keys of a scan for rows that have a vector, in the order of their distance */
+static void
+make_keys(VkBatchTarget *target, const VkBatchQuery *query, ScanKey not_null,
+		  ScanKey order)
+{
+	ScanKeyEntryInitialize(not_null, SK_ISNULL | SK_SEARCHNOTNULL, 1, InvalidStrategy,
+						   InvalidOid, InvalidOid, InvalidOid, (Datum) 0);
+	ScanKeyEntryInitializeWithInfo(order, SK_ORDER_BY, 1, VK_STRATEGY_DISTANCE,
+								   target->index->rd_opcintype[0], InvalidOid,
+								   &target->operator, query->value);
+	if (query->wanted < PG_INT64_MAX)
+		order->sk_func.fn_extra = vk_scan_hint_rows(query->wanted);
+}
+
+/* what a scan did, into the batch's statistics */
+static void
+add_statistics(VkScanStats *total, const VkScanStats *scan)
+{
+	total->lists += scan->lists;
+	total->rows += scan->rows;
+	total->pages += scan->pages;
+	total->refined += scan->refined;
+	total->fetched += scan->fetched;
+	total->rounds += scan->rounds;
+	total->rank_us += scan->rank_us;
+	total->scan_us += scan->scan_us;
+	total->fetch_us += scan->fetch_us;
+	total->exhaustive = scan->exhaustive;
+	total->budget = scan->budget;
+	total->work_for = scan->work_for;
+	total->seen = scan->seen;
+}
+
+/*
+ * Take the next row of the scan, of which the index has the TID; false where no
+ * more are wanted.
+ */
+static bool
+take_row(VkBatch *batch, VkBatchQuery *query, uint64 tid)
+{
+	VkBatchTarget *target = batch->target;
+	ItemPointerData place;
+	Datum		vector;
+	double		distance;
+
+	if (query->self != 0 && (batch->once ? tid <= query->self : tid == query->self))
+		return true;
+	if (!vk_heap_reader_value(target->reader, tid, &vector, &place))
+		return true;
+	distance = DatumGetFloat8(FunctionCall2(&target->operator, vector, query->value));
+	if (batch->found == NULL)
+		vk_nearest_add(batch, query, distance, vk_batch_tid(target, tid, &place));
+	else if (!float8_lt(distance, batch->radius))
+		return false;
+	else
+		batch->found(batch->arg, query, vk_tid_encode(&place), distance);
+	return query->row_count < query->wanted;
+}
+
+void
+vk_batch_answer_one(VkBatch *batch, VkBatchQuery *query)
+{
+	VkBatchTarget *target = batch->target;
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "vkindex scan of batch",
+												  ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(context);
+	ScanKeyData not_null;
+	ScanKeyData order;
+	IndexScanDesc scan;
+	ItemPointer tid;
+
+	query->row_count = query->open_count = 0;
+	make_keys(target, query, &not_null, &order);
+	scan = vk_index_beginscan_ordered(target->heap, target->index, target->snapshot, 1, 1);
+	index_rescan(scan, &not_null, 1, &order, 1);
+	do
+	{
+		CHECK_FOR_INTERRUPTS();
+		tid = index_getnext_tid(scan, ForwardScanDirection);
+	} while (tid != NULL && take_row(batch, query, vk_tid_encode(tid)));
+	index_endscan(scan);
+	vk_heap_reader_unpin(target->reader);
+	add_statistics(&target->stats, &vk_last_stats);
+	MemoryContextSwitchTo(old);
+	MemoryContextDelete(context);
+}

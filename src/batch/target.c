@@ -1,0 +1,226 @@
+/*-------------------------------------------------------------------------
+ *
+ * target.c
+ *	  What a batch is about: an index and its table, opened for this user.
+ *
+ * NOTES
+ *	  The functions of a batch read a table without a plan.  So what the planner
+ *	  and the executor check for a query is checked here: privileges, row
+ *	  security, whether the index can be used in this transaction.
+ *
+ * IDENTIFICATION
+ *	  src/batch/target.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+#include "vk_compat.h"
+
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/sysattr.h"
+#include "access/table.h"
+#include "catalog/index.h"
+#include "miscadmin.h"
+#include "optimizer/optimizer.h"
+#include "pgstat.h"
+#include "utils/acl.h"
+#include "utils/guc.h"
+#include "utils/lsyscache.h"
+#include "utils/rls.h"
+#include "utils/snapmgr.h"
+
+#include "batch/batch.h"
+
+/* columns that distances and the index's choice of rows depend on */
+static Bitmapset *
+columns_read(Relation index)
+{
+	AttrNumber	column = index->rd_index->indkey.values[0];
+	Bitmapset  *columns = NULL;
+
+	if (column != 0)
+		columns = bms_make_singleton(column - FirstLowInvalidHeapAttributeNumber);
+	else
+		pull_varattnos(linitial(RelationGetIndexExpressions(index)), 1, &columns);
+	pull_varattnos((Node *) RelationGetIndexPredicate(index), 1, &columns);
+	return columns;
+}
+
+static bool
+may_read(Relation index, bool whole_rows)
+{
+	Oid			table = index->rd_index->indrelid;
+	Oid			user = GetUserId();
+	Bitmapset  *columns;
+	int			member = -1;
+
+	if (pg_class_aclcheck(table, user, ACL_SELECT) == ACLCHECK_OK)
+		return true;
+	if (whole_rows)
+		return pg_attribute_aclcheck_all(table, user, ACL_SELECT, ACLMASK_ALL) == ACLCHECK_OK;
+	columns = columns_read(index);
+	while ((member = bms_next_member(columns, member)) >= 0)
+	{
+		AttrNumber	column = member + FirstLowInvalidHeapAttributeNumber;
+		AclResult	result = column == 0 ?
+			pg_attribute_aclcheck_all(table, user, ACL_SELECT, ACLMASK_ALL) :
+			pg_attribute_aclcheck(table, column, user, ACL_SELECT);
+
+		if (result != ACLCHECK_OK)
+			return false;
+	}
+	return true;
+}
+
+static void
+check_rights(Relation index, bool whole_rows)
+{
+	Oid			table = index->rd_index->indrelid;
+
+	if (!may_read(index, whole_rows))
+		aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_TABLE, get_rel_name(table));
+	if (check_enable_rls(table, InvalidOid, false) == RLS_ENABLED)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("row-level security applies to table \"%s\"",
+						get_rel_name(table)),
+				 errhint("Join the queries with LATERAL (SELECT ... ORDER BY ... LIMIT ...) instead.")));
+}
+
+static void
+check_usable(Relation index)
+{
+	if (!index->rd_index->indisvalid)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("index \"%s\" is not valid",
+						RelationGetRelationName(index))));
+	/* rows of broken HOT chains are missing for older snapshots */
+	if (index->rd_index->indcheckxmin &&
+		!TransactionIdPrecedes(HeapTupleHeaderGetXmin(index->rd_indextuple->t_data),
+							   TransactionXmin))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("index \"%s\" cannot be used by transactions as old as this one",
+						RelationGetRelationName(index)),
+				 errhint("Try again in a new transaction.")));
+}
+
+static Relation
+open_table(Oid index)
+{
+	Oid			table = IndexGetRelation(index, true);
+
+	/* what is no index is told so by vk_index_open */
+	return OidIsValid(table) ? table_open(table, AccessShareLock) : NULL;
+}
+
+static VkBatchTarget *
+open_target(Oid index)
+{
+	VkBatchTarget *target = palloc0(sizeof(VkBatchTarget));
+
+	target->heap = open_table(index);
+	target->index = vk_index_open(index, AccessShareLock);
+	if (target->heap == NULL ||
+		RelationGetRelid(target->heap) != target->index->rd_index->indrelid)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("could not open the table of index \"%s\"",
+						RelationGetRelationName(target->index))));
+	target->snapshot = GetActiveSnapshot();
+	if (!IsMVCCSnapshot(target->snapshot))
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("index \"%s\" can be scanned with an MVCC snapshot only",
+						RelationGetRelationName(target->index))));
+	return target;
+}
+
+/* what reading it takes */
+static VkBatchTarget *
+prepare_target(VkBatchTarget *target)
+{
+	target->support = vk_support(target->index);
+	target->vk = vk_index_current(target->index, &target->meta, CurrentMemoryContext);
+	target->rows = vk_estimate_rows(target->index, target->vk, &target->meta);
+	vk_support_operator(target->index, &target->operator, CurrentMemoryContext);
+	target->reader = vk_heap_reader_create(target->index, target->support,
+										   target->vk->coder.dim);
+	vk_heap_reader_open(target->reader, target->heap, target->snapshot);
+	target->search = vk_search_create(target->index, target->vk);
+	vk_search_snapshot(target->search, target->snapshot);
+	pgstat_count_index_scan(target->index);
+	target->stats.exhaustive = vk_batch_strict(target);
+	target->stats.index = RelationGetRelid(target->index);
+	return target;
+}
+
+VkBatchTarget *
+vk_batch_open(Oid index, bool whole_rows)
+{
+	VkBatchTarget *target = open_target(index);
+
+	check_rights(target->index, whole_rows);
+	check_usable(target->index);
+	return prepare_target(target);
+}
+
+VkBatchTarget *
+vk_batch_open_planned(Oid index)
+{
+	VkBatchTarget *target = prepare_target(open_target(index));
+
+	target->indexed_tids = true;
+	return target;
+}
+
+void
+vk_batch_close(VkBatchTarget *target)
+{
+	vk_heap_reader_close(target->reader);
+	target->stats.valid = true;
+	vk_last_stats = target->stats;
+	index_close(target->index, NoLock);
+	table_close(target->heap, NoLock);
+}
+
+bool
+vk_batch_strict(const VkBatchTarget *target)
+{
+	return target->vk->coder.flat || target->meta.lists == 0 ||
+		(vk_target_recall >= 1.0 && vk_probes == 0);
+}
+
+static void
+set_option(const char *name, const char *value)
+{
+	(void) set_config_option(name, value, PGC_USERSET, PGC_S_SESSION,
+							 GUC_ACTION_SAVE, true, 0, false);
+}
+
+int
+vk_batch_set_recall(FunctionCallInfo fcinfo, int argument)
+{
+	int			level = NewGUCNestLevel();
+
+	if (!PG_ARGISNULL(argument))
+	{
+		set_option("vkindex.target_recall",
+				   psprintf("%.17g", PG_GETARG_FLOAT8(argument)));
+		set_option("vkindex.probes", "0");
+	}
+	return level;
+}
+
+int
+vk_batch_set_exhaustive(void)
+{
+	int			level = NewGUCNestLevel();
+
+	set_option("vkindex.target_recall", "1");
+	set_option("vkindex.probes", "0");
+	set_option("vkindex.max_scan_rows", "0");
+	return level;
+}
