@@ -1,0 +1,1 @@
+../../sql/vk_type_indexes.sql
