@@ -8,6 +8,8 @@
 #	  make test            install what is missing, build, run every test
 #	                       (STAGES="regress tap" runs some of them)
 #	  make stress          crashes, mixes and replication at length (an hour)
+#	  make test-clients    drivers, ORMs and vector stores, each from its registry
+#	                       (CLIENTS="psycopg go" takes some of them)
 #	  make matrix          every test on each version of PostgreSQL that Debian
 #	                       has (SERVERS="18 assert" takes some of them)
 #	  make check-kernels   build and run the kernel checker; needs no server
@@ -16,6 +18,9 @@
 #	                       the same for arm64, cross-compiled and emulated
 #	  make check-arm64     regression tests in an emulated arm64 PostgreSQL
 #	  make sanitize        tests under sanitizers and valgrind (STAGES)
+#	  make deb             Debian packages, for each PostgreSQL that this Debian
+#	                       has (SUITE=trixie: another one; CHECK=1: install them
+#	                       in a fresh Debian and try them)
 #	  make lint            check the rules of the tree
 #	  make analyze         static analysis: cppcheck, clang-tidy, scan-build
 #	  make coverage        which lines the tests run (STAGES as for test)
@@ -33,8 +38,9 @@
 #-------------------------------------------------------------------------
 
 MODULE_big = vkindex
-EXTENSION = vkindex
-DATA = vkindex--1.0.sql
+EXTENSION = vkindex vkindex_pgvector
+# scripts that make a version, and those that lead from one to the next
+DATA := $(sort $(foreach extension,$(EXTENSION),$(wildcard $(extension)--*.sql)))
 PGFILEDESC = "vkindex - index access methods for vectors"
 
 KERNEL_SRCS := $(sort $(wildcard src/kernels/*.c))
@@ -44,7 +50,7 @@ OBJS := $(patsubst %.c,%.o,$(SERVER_SRCS) $(KERNEL_SRCS) $(QUANT_SRCS))
 
 EXTRA_CLEAN = build results $(wildcard src/*.d src/*/*.d)
 
-REGRESS = $(patsubst sql/%.sql,%,$(sort $(wildcard sql/*.sql)))
+REGRESS ?= $(patsubst sql/%.sql,%,$(sort $(wildcard sql/*.sql)))
 REGRESS_OPTS = --load-extension=vkindex --launcher=$(CURDIR)/test/plans-as-15
 
 # -isystem quiets the warnings of the server's own headers.  What remains is
@@ -67,7 +73,7 @@ REF_FLAGS = -fno-tree-vectorize -fno-tree-slp-vectorize
 
 # Commands, scripts that install what they need; they and the kernel checker work before
 # a server is installed.
-COMMANDS = test stress matrix sanitize check-kernels-arm check-arm64 lint analyze coverage demo bench
+COMMANDS = test stress test-clients matrix sanitize check-kernels-arm check-arm64 deb lint analyze coverage demo bench
 SERVERLESS = $(COMMANDS) check-kernels vkcheck
 
 GOALS := $(or $(MAKECMDGOALS),all)
@@ -208,6 +214,9 @@ test:
 stress:
 	@test/run stress
 
+test-clients:
+	@CLIENTS='$(CLIENTS)' test/run clients
+
 matrix:
 	@tools/matrix $(SERVERS)
 
@@ -219,6 +228,9 @@ check-kernels-arm:
 
 check-arm64:
 	@tools/check-arm64
+
+deb:
+	@tools/deb
 
 lint:
 	@tools/lint
