@@ -15,11 +15,7 @@ import pathlib
 import statistics
 import sys
 
-import matplotlib
-
-matplotlib.use("Agg")
-import matplotlib.pyplot as plt
-
+import plots
 import suite_report
 from suite_report import bar, format_table
 
@@ -151,26 +147,6 @@ def find_bars(records, lines):
 
 # ---------------------------------------------------------------------- output
 
-def write_plot(lines, data, folder):
-    figure, axes = plt.subplots(figsize=(7, 4.5))
-    for engine in dict.fromkeys(line["engine"] for line in lines):
-        points = sorted((line["recall"], line["qps"]) for line in of(lines, data, engine)
-                        if line["recall"] is not None)
-        if len(points) > 1:
-            axes.plot(*zip(*points), "o-", label=engine, markersize=4)
-        elif of(lines, data, engine):
-            recall, rate = points[0] if points else (1.0, of(lines, data, engine)[0]["qps"])
-            axes.plot([recall], [rate], "D", label=engine)
-    axes.set(yscale="log", xlabel="recall", ylabel="queries a second, one connection", title=data)
-    axes.set_xlim(left=max(0.5, axes.get_xlim()[0]))
-    axes.grid(True, which="both", alpha=0.3)
-    axes.legend()
-    figure.tight_layout()
-    for suffix in ("svg", "png"):
-        figure.savefig(folder / f"{data}.{suffix}", dpi=150)
-    plt.close(figure)
-
-
 def describe(run):
     machine, versions = run["machine"], run["versions"]
     return (f"{run['date']}, commit {run['commit']}{' with changes' if run['modified'] else ''}; "
@@ -214,8 +190,7 @@ def write_markdown(records, lines, bars, path):
 def write(records, folder):
     lines = summarize(records)
     bars = list(find_bars(records, lines))
-    for data in dict.fromkeys(line["data"] for line in lines):
-        write_plot(lines, data, folder)
+    plots.write(records, lines, suite_report.summarize(records, "filters"), folder)
     write_markdown(records, lines, bars, folder / "report.md")
 
 

@@ -100,6 +100,18 @@ class Bench:
                     len(a & b) / K for a, b in zip(found, right))
         return {table: (recall[table], statistics.median(times[table]) * 1e3) for table in tables}
 
+    def work(self, table, questions):
+        """What the scans themselves say, means over the questions: pages, rows, and of each question
+        the least microseconds of ranking and of all (other load of the machine only adds to them)."""
+        sums = [0.0] * 4
+        for question in questions:
+            scans = []
+            for _ in range(ROUNDS):
+                self.nearest(table, question)
+                scans.append(self.one("SELECT pages, scanned, rank_us, rank_us + scan_us + fetch_us FROM vk_last_scan()"))
+            sums = [a + min(b) for a, b in zip(sums, zip(*scans))]
+        return [value / len(questions) for value in sums]
+
     # ---- parts
 
     def drift(self):
@@ -132,6 +144,8 @@ class Bench:
             stats = self.stats(table)
             say(f"drift: {when}: {table}: recall {recall:.4f}, {ms:.3f} ms, {stats['lists']} lists,"
                 f" largest {stats['list_max']}, {self.size(table) >> 20} MB")
+            pages, rows, rank, total = self.work(table, questions)
+            say(f"drift: {when}: {table}: {pages:.1f} pages, {rows:.0f} rows, ranking {rank:.1f} us, all scanning {total:.1f} us")
         say(f"drift: {when}: {figures['drift'][1] / figures['fresh'][1]:.2f} times the fresh one's time")
 
     def vacuum(self):

@@ -1,0 +1,230 @@
+#!/usr/bin/env python3
+#-------------------------------------------------------------------------
+#
+# batch.py
+#	  Many queries in one call, beside single queries and FAISS.
+#
+# Usage: bench/batch.py [--conninfo C] [--data-dir D] [--sift F] [--text F]
+#                       [--rounds N] [--cases WORD,...]
+#
+# NOTES
+#	  Needs a server with vkindex, whose superuser the connection is, and whose
+#	  processes run on this machine; numpy, psycopg and, as a peer, faiss.  Two
+#	  databases, batch_sift and batch_text, are made where they are missing.
+#
+#	  Everything runs on one thread, and what counts is the time that the CPU
+#	  worked for it: of the backend as the kernel accounts it, of FAISS as its
+#	  process does.  That is the time of an idle machine, on a busy one too.  Of
+#	  several rounds the best counts; contestants take turns.
+#
+#	  Single queries are those of a LATERAL join: one statement, no protocol.
+#	  Every answer is compared: exact ones distance by distance with the single
+#	  queries', or with FAISS within the rounding of floats.
+#
+# IDENTIFICATION
+#	  bench/batch.py
+#
+#-------------------------------------------------------------------------
+import argparse
+import os
+import sys
+import time
+
+for variable in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ[variable] = "1"
+
+import numpy as np  # noqa: E402  (after the number of threads is set)
+import psycopg  # noqa: E402
+
+try:
+    import faiss
+    faiss.omp_set_num_threads(1)
+except ImportError:
+    faiss = None
+
+K = 10
+CPU = "SELECT split_part(pg_read_file('/proc/thread-self/schedstat'), ' ', 1)::float8 / 1e9"
+
+
+def read_fvecs(path):
+    raw = np.fromfile(path, dtype=np.int32)
+    return raw.reshape(-1, raw[0] + 1)[:, 1:].view(np.float32)
+
+
+def mixed_queries(base, count, normalize):
+    """Queries where the set has too few: rows, each mixed with another one."""
+    other = base[(np.arange(count) * 7919 + 13) % len(base)]
+    queries = base[:count] + np.float32(0.7) * other
+    return queries / np.linalg.norm(queries, axis=1, keepdims=True) if normalize else queries
+
+
+class Database:
+    """One set of vectors in a database of its own, with its indexes."""
+
+    def __init__(self, conninfo, name, base, queries, operator, indexes):
+        self.operator = operator
+        self.base = base
+        self.queries = queries
+        with psycopg.connect(conninfo, autocommit=True) as admin:
+            fresh = admin.execute("SELECT 1 FROM pg_database WHERE datname = %s", (name,)).fetchone() is None
+            if fresh:
+                admin.execute(f"CREATE DATABASE {name}")
+        self.connection = psycopg.connect(conninfo, dbname=name, autocommit=True)
+        if fresh:
+            self.load(indexes)
+        for setting in ("jit = off", "max_parallel_workers_per_gather = 0", "work_mem = '64MB'",
+                        "enable_seqscan = off"):
+            self.connection.execute("SET " + setting)
+
+    def load(self, indexes):
+        dim = self.base.shape[1]
+        self.connection.execute("CREATE EXTENSION vkindex")
+        for name, vectors in [("queries", self.queries)] + [("t_" + index, self.base) for index in indexes]:
+            self.connection.execute(f"CREATE TABLE {name} (id int, v f32vec({dim}))")
+            with self.connection.cursor().copy(f"COPY {name} FROM STDIN") as copy:
+                for i, vector in enumerate(vectors):
+                    copy.write_row((i, "[" + ",".join(map(repr, vector.tolist())) + "]"))
+        for index, definition in indexes.items():
+            self.connection.execute(f"CREATE INDEX {index} ON t_{index} {definition}")
+        self.connection.execute("VACUUM ANALYZE")
+
+    def timed(self, sql):
+        """Seconds of the backend's CPU, and the answer."""
+        before = self.connection.execute(CPU).fetchone()[0]
+        rows = self.connection.execute(sql).fetchall()
+        return self.connection.execute(CPU).fetchone()[0] - before, rows
+
+    def batch(self, index, count):
+        return self.timed(f"""
+            SELECT query - 1, array_agg(distance ORDER BY rank)
+            FROM (SELECT array_agg(v ORDER BY id) AS q FROM queries WHERE id < {count}) q,
+                vk_knn_batch('{index}', q, {K}) GROUP BY 1 ORDER BY 1""")
+
+    def single(self, index, count):
+        return self.timed(f"""
+            SELECT id, (SELECT array_agg(d ORDER BY d) FROM (
+                SELECT t.v {self.operator} q.v AS d FROM t_{index} t ORDER BY t.v {self.operator} q.v LIMIT {K}) s)
+            FROM queries q WHERE id < {count} ORDER BY id""")
+
+    def graph(self, index, radius):
+        return self.timed(f"SELECT count(*), sum(distance) FROM vk_similarity_graph('{index}', {radius!r})")
+
+    def path(self):
+        return self.connection.execute("SELECT path FROM vk_last_scan()").fetchone()[0]
+
+
+def best_of(rounds, *contestants):
+    """The shortest time of each, and its answer; they take turns."""
+    best = [(float("inf"), None)] * len(contestants)
+    for _ in range(rounds):
+        for i, contestant in enumerate(contestants):
+            seconds, answer = contestant()
+            if seconds < best[i][0]:
+                best[i] = (seconds, answer)
+    return best
+
+
+def process_timed(function):
+    start = time.process_time()
+    answer = function()
+    return time.process_time() - start, answer
+
+
+def distances_of(rows):
+    return np.array([row[1] for row in rows])
+
+
+def share_within(found, limits):
+    """Recall by distance: of the found, those not beyond the true k-th."""
+    return np.mean(found <= limits[:, None])
+
+
+def report(case, ours, theirs, factor, what, answers):
+    print(f"| {case} | {ours * 1e3:.3f} | {theirs * 1e3:.3f} | {theirs / ours:.1f} | {factor} | {what} | {answers} |",
+          flush=True)
+
+
+def compare_singles(database, case, index, count, rounds, bar):
+    batch, single = best_of(rounds, lambda: database.batch(index, count),
+                            lambda: database.single(index, count))
+    a, b = distances_of(batch[1]), distances_of(single[1])
+    if index == "vkivf":
+        truth = distances_of(database.batch("vkflat8", count)[1])[:, -1]
+        answers = f"recall {share_within(a, truth):.3f}, singly {share_within(b, truth):.3f}"
+    else:
+        answers = "all distances equal" if np.array_equal(a, b) else f"{np.sum(a != b)} DIFFERENT"
+    database.batch(index, count)
+    path = database.path()
+    report(case, batch[0] / count, single[0] / count, bar, f"single calls; {path}", answers)
+
+
+def compare_faiss(database, index, flat, count, rounds):
+    queries = database.queries[:count]
+    batch, peer = best_of(rounds, lambda: database.batch(index, count),
+                          lambda: process_timed(lambda: flat.search(queries, K)))
+    difference = np.abs(distances_of(batch[1]) - (1 - peer[1][0])).max()
+    report(f"text 20k x {database.base.shape[1]}, q = {count}, top {K}", batch[0] / count, peer[0] / count, 4,
+           "FAISS IndexFlat", f"greatest difference {difference:.1e}")
+
+
+def compare_graph(database, index, flat, share, rounds):
+    base = database.base
+    sample = np.random.default_rng(1).integers(0, len(base), (2, 200000))
+    similarities = np.einsum("ij,ij->i", base[sample[0]], base[sample[1]])[sample[0] != sample[1]]
+    radius = float(1 - np.quantile(similarities, 1 - share))
+
+    def range_search():
+        limits, _, _ = flat.range_search(base, np.float32(1 - radius))
+        return limits[-1]
+
+    graph, peer = best_of(rounds, lambda: database.graph(index, radius), lambda: process_timed(range_search))
+    pairs = graph[1][0][0]
+    report(f"similarity graph, {share:.2%} of pairs", graph[0], peer[0], 5, "FAISS range_search",
+           f"{pairs} pairs, FAISS {(peer[1] - len(base)) // 2}")
+
+
+def main():
+    parser = argparse.ArgumentParser(description="Batches beside single queries and FAISS.")
+    parser.add_argument("--conninfo", default="")
+    parser.add_argument("--data-dir", default=os.environ.get("VK_DATA", "."))
+    parser.add_argument("--sift", default="sift-100k")
+    parser.add_argument("--text", default="text768-20k")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--cases", default="sift,text,faiss,graph")
+    options = parser.parse_args()
+    cases = options.cases.split(",")
+    if faiss is None and {"faiss", "graph"} & set(cases):
+        sys.exit("batch.py: no module named faiss")
+
+    print("| case | ms | peer ms | times | bar | peer | answers |\n|---|---|---|---|---|---|---|")
+    if "sift" in cases:
+        folder = os.path.join(options.data_dir, options.sift)
+        sift = Database(options.conninfo, "batch_sift", read_fvecs(f"{folder}/base.fvecs"),
+                        read_fvecs(f"{folder}/query.fvecs"), "<->",
+                        {"vkflat": "USING vkflat (v)", "vkflat8": "USING vkflat (v) WITH (bits = 8)"})
+        count = min(len(sift.queries), 1000)
+        for index in ("vkflat", "vkflat8"):
+            compare_singles(sift, f"{options.sift}, {index}, {count} queries", index, count, options.rounds, 6)
+    if {"text", "faiss", "graph"} & set(cases):
+        folder = os.path.join(options.data_dir, options.text)
+        base = read_fvecs(f"{folder}/base.fvecs")
+        base = base / np.linalg.norm(base, axis=1, keepdims=True)
+        text = Database(options.conninfo, "batch_text", base, mixed_queries(base, 2048, True), "<=>",
+                        {"vkivf": "USING vkivf (v f32vec_cosine_ops)",
+                         "vkflat8": "USING vkflat (v f32vec_cosine_ops) WITH (bits = 8)"})
+    if "text" in cases:
+        for index, bar in (("vkivf", 2), ("vkflat8", 6)):
+            compare_singles(text, f"{options.text}, {index}, 1000 queries", index, 1000, options.rounds, bar)
+    if {"faiss", "graph"} & set(cases):
+        flat = faiss.IndexFlatIP(base.shape[1])
+        flat.add(base)
+    if "faiss" in cases:
+        for count in (32, 2048):
+            compare_faiss(text, "vkflat8", flat, count, options.rounds)
+    if "graph" in cases:
+        for share in (0.0001, 0.01):
+            compare_graph(text, "vkflat8", flat, share, options.rounds)
+
+
+if __name__ == "__main__":
+    main()
