@@ -12,7 +12,7 @@ SELECT c.oid, amname, opcname, opfname, opcfamily, opcintype::regtype, opcdefaul
 FROM pg_opclass c JOIN pg_am a ON a.oid = opcmethod JOIN pg_opfamily f ON f.oid = opcfamily
 WHERE amname IN ('vkflat', 'vkivf');
 SELECT opcname, opfname, opcintype, opcdefault, string_agg(amname, ', ' ORDER BY amname) AS methods, bool_and(amvalidate(oid)) AS valid
-FROM classes WHERE opcname NOT LIKE 'f32vec%' GROUP BY 1, 2, 3, 4 ORDER BY opfname, opcname;
+FROM classes WHERE opcname !~ 'vec_' GROUP BY 1, 2, 3, 4 ORDER BY opfname, opcname;
 SELECT opcname, amname FROM classes WHERE NOT amvalidate(oid)
 	OR obj_description(oid, 'pg_opclass') IS NULL OR obj_description(opcfamily, 'pg_opfamily') IS NULL;
 
@@ -23,15 +23,15 @@ SELECT amname, opfname, amopstrategy AS strategy, amoplefttype::regtype AS left_
 FROM pg_amop o JOIN pg_opfamily f ON f.oid = amopfamily JOIN pg_am a ON a.oid = amopmethod;
 SELECT opfname, left_type, right_type, string_agg(strategy || ' ' || oprname, ', ' ORDER BY strategy) AS operators
 FROM members JOIN pg_operator o ON o.oid = operator
-WHERE amname = 'vkflat' AND opfname NOT LIKE 'f32vec%' GROUP BY 1, 2, 3 ORDER BY 1, 2, 3;
+WHERE amname = 'vkflat' AND opfname !~ 'vec_' GROUP BY 1, 2, 3 ORDER BY 1, 2, 3;
 -- the same in both methods
 SELECT count(*) FROM (
-	(SELECT opfname, strategy, operator FROM members WHERE amname = 'vkflat' AND opfname NOT LIKE 'f32vec%')
+	(SELECT opfname, strategy, operator FROM members WHERE amname = 'vkflat' AND opfname !~ 'vec_')
 	EXCEPT ALL (SELECT opfname, strategy, operator FROM members WHERE amname = 'vkivf')) s;
 -- and those of btree, as far as they do not depend on settings; <> are their negators
 SELECT DISTINCT opfname, left_type, right_type, strategy FROM members m JOIN pg_operator o ON o.oid = operator
 	JOIN pg_proc p ON p.oid = oprcode
-WHERE amname = 'vkflat' AND opfname NOT LIKE 'f32vec%' AND (provolatile <> 'i' OR NOT proisstrict
+WHERE amname = 'vkflat' AND opfname !~ 'vec_' AND (provolatile <> 'i' OR NOT proisstrict
 	OR NOT EXISTS (SELECT FROM members b WHERE b.amname = 'btree' AND purpose = 's'
 		AND CASE WHEN m.strategy = 6 THEN b.operator = oprnegate AND b.strategy = 3 ELSE b.operator = m.operator AND b.strategy = m.strategy END));
 SELECT DISTINCT b.opfname, b.left_type, b.right_type, provolatile FROM members b JOIN pg_operator o ON o.oid = b.operator
@@ -40,7 +40,7 @@ WHERE b.amname = 'btree' AND purpose = 's'
 	AND EXISTS (SELECT FROM members m WHERE m.amname = 'vkflat' AND m.left_type = b.left_type AND m.strategy = b.strategy)
 	AND EXISTS (SELECT FROM members m WHERE m.amname = 'vkflat' AND m.left_type = b.right_type AND m.strategy = b.strategy)
 	AND NOT EXISTS (SELECT FROM members m WHERE m.amname = 'vkflat' AND m.operator = b.operator)
-	AND b.opfname NOT LIKE '%pattern%' AND b.opfname NOT LIKE 'f32vec%'
+	AND b.opfname NOT LIKE '%pattern%' AND b.opfname !~ 'vec_'
 ORDER BY 2, 3;
 
 -- an index on each type; of domains and what is as good as a type

@@ -81,7 +81,7 @@ SET vkindex.simd = 'ref';
 SELECT DISTINCT isa FROM vk_simd();
 RESET vkindex.simd;
 -- what may be called by whom: volatility and parallel safety
-SELECT proname, provolatile, proparallel, proisstrict FROM pg_proc
+SELECT DISTINCT proname, provolatile, proparallel, proisstrict FROM pg_proc
 WHERE proname ~ '^vk_' AND pronamespace <> 'vk_test'::regnamespace ORDER BY proname;
 -- everything of the extension is described
 SELECT count(*) FROM pg_depend d WHERE refclassid = 'pg_extension'::regclass

@@ -53,5 +53,37 @@ SELECT same('t', 'l2', vec(-2, 4), 30);
 DROP INDEX t_v;
 SELECT count(*) FROM pg_index JOIN pg_class c ON c.oid = indrelid WHERE relname IN ('t', 't_3', 't_rest') AND relnamespace = 'vk_test'::regnamespace;
 
+-- ranges go into each partition's scan, conditions that rule a partition out too
+CREATE TABLE r (id int, day int, v f32vec(4)) PARTITION BY RANGE (day);
+CREATE TABLE r_1 PARTITION OF r FOR VALUES FROM (0) TO (10);
+CREATE TABLE r_2 PARTITION OF r FOR VALUES FROM (10) TO (20);
+INSERT INTO r SELECT n, n % 20, vec(n, 4) FROM generate_series(1, 9000) n;
+CREATE TABLE centers AS SELECT vec(-n, 4) AS c FROM generate_series(1, 30) n;
+CREATE INDEX r_v ON r USING vkivf (v, day) WITH (centroids = 'vk_test.centers');
+ANALYZE r;
+SET enable_seqscan = off;
+SET enable_sort = off;
+EXPLAIN (COSTS OFF) SELECT id FROM r WHERE day < 8 AND v <<->> vk_sphere('[0,0,0,0]', 0.5) ORDER BY v <-> '[0,0,0,0]' LIMIT 5;
+EXPLAIN (COSTS OFF) SELECT id FROM r WHERE v <-> '[0,0,0,0]' < 0.5 ORDER BY v <-> '[0,0,0,0]' LIMIT 5;
+SET enable_bitmapscan = off;
+EXPLAIN (COSTS OFF) SELECT id FROM r WHERE v <-> '[0,0,0,0]' < 0.5 AND day IN (3, 13);
+SELECT count(*), sum(id) FROM r WHERE v <-> '[0,0,0,0]' < 0.5 AND day IN (3, 13);
+SELECT count(*), sum(id) FROM r WHERE l2_distance(v, '[0,0,0,0]') < 0.5 AND day IN (3, 13);
+RESET enable_bitmapscan;
+-- the LIMIT reaches the scan of each partition
+SELECT count(*) FROM (SELECT id FROM r ORDER BY v <-> '[0,0,0,0]' LIMIT 7) s;
+SELECT wanted FROM vk_last_scan();
+-- partitions have the same centers, those to come and those that come with an index too
+CREATE TABLE r_3 PARTITION OF r FOR VALUES FROM (20) TO (30);
+CREATE TABLE r_4 (LIKE r);
+INSERT INTO r_4 SELECT n, 35, vec(n, 4) FROM generate_series(9001, 12000) n;
+CREATE INDEX r_4_mine ON r_4 USING vkivf (v, day) WITH (centroids = 'vk_test.centers');
+ALTER TABLE r ATTACH PARTITION r_4 FOR VALUES FROM (30) TO (40);
+SELECT i.indexrelid::regclass AS index, c.reloptions, s.lists,
+	(SELECT max(near) < 0.01 FROM (SELECT (SELECT min(f <-> c) FROM vk_centroids(i.indexrelid) f) AS near FROM centers) n) AS same
+FROM pg_inherits h JOIN pg_index i ON i.indexrelid = h.inhrelid JOIN pg_class c ON c.oid = i.indexrelid, vk_stats(i.indexrelid) s
+WHERE inhparent = 'r_v'::regclass ORDER BY 1;
+SELECT same('r', 'l2', vec(-2, 4), 30), same('r', 'l2', vec(-3, 4), 30, 1, 'day IN (5, 35)');
+
 SET client_min_messages = warning;
 DROP SCHEMA vk_test CASCADE;

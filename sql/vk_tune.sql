@@ -100,3 +100,25 @@ RESET ROLE;
 DROP TABLE other;
 REVOKE ALL ON SCHEMA vk_test FROM vk_tune_user;
 DROP ROLE vk_tune_user;
+
+-- the centre list is written anew where many of its lanes are of no use; what is replaced is recycled
+CREATE TEMP TABLE t2 (id int, v f32vec(8));
+INSERT INTO t2 SELECT n, vec(n, 8) FROM generate_series(1, 6000) n;
+CREATE INDEX t2_v ON t2 USING vkivf (v) WITH (lists = 400, calibrate = 0);
+CREATE FUNCTION ranked() RETURNS TABLE (all_live boolean, root_is_new boolean, old_root text)
+LANGUAGE sql AS $$
+	SELECT m.centers = m.lists, m.root <> 0,
+		CASE WHEN s.born = 0 THEN 'unused' WHEN s.retired <> 0 THEN 'retired' ELSE 'in use' END
+	FROM vk_page_meta('t2_v') m, vk_page_slots('t2_v') s WHERE s.slot = 0
+$$;
+SELECT * FROM ranked();
+DELETE FROM t2 WHERE id % 50 > 0;
+INSERT INTO t2 SELECT n, vec(n, 8) + '[9,9,9,9,9,9,9,9]' FROM generate_series(6001, 12000) n;
+VACUUM t2;
+SELECT * FROM ranked();
+SELECT sound('t2_v');
+SELECT txid_current() > 0 AS later;
+SELECT lists_after = lists_before AS same, lists_rewritten, pages_freed > 0 AS recycled FROM vk_tune('t2_v');
+SELECT * FROM ranked();
+SELECT sound('t2_v');
+SELECT bool_and(same('t2', 'l2', vec(-n, 8), 10)) AS exact FROM generate_series(1, 3) n;

@@ -45,7 +45,25 @@ my @cases = (
 	[ 130, '<#>', 'vkivf', 'f32vec_ip_ops', 'lists = 12, bits = 2, refine = 8' ],
 	[ 300, '<=>', 'vkivf', 'f32vec_cosine_ops', 'lists = 7, bits = 8' ],
 	[ 67, '<+>', 'vkflat', 'f32vec_l1_ops', '' ],
-	[ 130, '<+>', 'vkivf', 'f32vec_l1_ops', 'lists = 12' ]);
+	[ 130, '<+>', 'vkivf', 'f32vec_l1_ops', 'lists = 12' ],
+	[ 67, '<->', 'vkflat', 'f16vec_l2_ops', '' ],
+	[ 130, '<=>', 'vkivf', 'bf16vec_cosine_ops', 'lists = 12' ],
+	[ 67, '<#>', 'vkivf', 'i8vec_ip_ops', 'lists = 12' ]);
+# what elements, which are below 1, are multiplied by
+my %factor = (f32vec => 1, f16vec => 1, bf16vec => 1, i8vec => 60);
+
+# random queries, with elements of the type
+sub type_queries
+{
+	my ($type, @arguments) = @_;
+	my @queries = random_queries(@arguments);
+
+	if ($factor{$type} != 1)
+	{
+		s/[^\[\],]+/int($& * $factor{$type})/ge foreach @queries;
+	}
+	return @queries;
+}
 
 # bytes of an index but for what WAL and checksums say
 sub index_bytes
@@ -62,6 +80,7 @@ sub index_bytes
 foreach my $n (0 .. $#cases)
 {
 	my ($dims, $operator, $method, $class, $options) = @{ $cases[$n] };
+	my $type = $class =~ s/_.*//r;
 	my $name = "$method, $class, $dims dimensions, " . ($options || 'no options');
 	my $with = $options ? "WITH ($options)" : '';
 	my (%bytes, %answers);
@@ -70,7 +89,7 @@ foreach my $n (0 .. $#cases)
 		map {
 			"SELECT id, float8send(embedding $operator '$_') FROM t$n "
 			  . "ORDER BY embedding $operator '$_' LIMIT 50"
-		} random_queries(5, $dims, 13));
+		} type_queries($type, 5, $dims, 13));
 
 	foreach my $isa (@isas)
 	{
@@ -78,6 +97,10 @@ foreach my $n (0 .. $#cases)
 		$node->safe_psql('postgres',
 			"SET client_min_messages = warning; DROP TABLE IF EXISTS t$n");
 		load_vectors($node, "t$n", rows => 1500, dims => $dims);
+		$node->safe_psql('postgres', <<"SQL") if $type ne 'f32vec';
+ALTER TABLE t$n ALTER embedding TYPE $type($dims)
+	USING embedding * array_fill($factor{$type}::real, ARRAY[$dims])::f32vec;
+SQL
 		$node->safe_psql('postgres', <<"SQL");
 SET vkindex.simd = $isa;
 CREATE INDEX t${n}_vk ON t$n USING $method (embedding $class) $with;
@@ -100,7 +123,7 @@ SQL
 		ok($answers{$isa} eq $answers{ $isas[0] }, "$name: $isa and $isas[0] answer the same");
 	}
 	# what one has written, the others read
-	same_as_sequential($node, "t$n", $operator, [ random_queries(3, $dims, 17) ],
+	same_as_sequential($node, "t$n", $operator, [ type_queries($type, 3, $dims, 17) ],
 		50, "$name: as the sequential plan");
 }
 

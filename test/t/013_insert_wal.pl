@@ -62,6 +62,12 @@ my %codes = (
 		source => 'short', code => 64 + 4 + 8 + 4,
 		index => "vkivf (embedding, ((id % 100)::int), id, ((id % 30)::text)) "
 		  . "WITH (lists = 20, bits = 4, refine = none)"
+	},
+	# each row widens the summary of its list
+	'vkivf, 128 dimensions and columns of distinct values' => {
+		source => 'short', code => 64 + 4 + 4 + 4,
+		index => 'vkivf (embedding, (id::int), (hashint8(id)), (hashint8(-id) & 1048575)) '
+		  . "WITH (lists = 20, bits = 4, refine = none)"
 	});
 
 foreach my $name (sort keys %codes)

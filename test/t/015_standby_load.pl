@@ -38,7 +38,8 @@ my %standby = (
 	},
 	conflict => {
 		conf => "hot_standby_feedback = off\nmax_standby_streaming_delay = 100ms\n",
-		allowed => ['40001']
+		# and what follows in the transaction
+		allowed => [ '40001', '25P02' ]
 	});
 
 foreach my $name (sort keys %standby)

@@ -1,8 +1,9 @@
 # A list operation that crashes or fails at each of its points, while rows come and
 # go: nothing of it is seen before its commit and all of it after, also on a
 # standby; the next operation cleans up.  The situations are an index that has
-# grown from nothing, lists that have become too long, and lists that are nearly
-# empty.  `make stress` runs all combinations several times.
+# grown from nothing, lists that have become too long, lists that are nearly empty,
+# a centre list with many lanes of no use, and one that is to become groups.
+# `make stress` runs all combinations several times.
 
 use strict;
 use warnings FATAL => 'all';
@@ -40,6 +41,17 @@ my $rows = "SELECT any_kind(), any_vector($VkLoad::dims) FROM generate_series";
 my $elsewhere = "SELECT any_kind(), random_vector($VkLoad::dims) + array_fill(4::real, ARRAY[$VkLoad::dims])::f32vec "
   . 'FROM generate_series';
 
+# all upkeep but that of the centre list
+my $not_the_centers = <<'SQL';
+SET vkindex.test_point = 'regroup-due error';
+DO $$
+BEGIN
+	PERFORM vk_tune('%1$s_ivf');
+	RAISE 'the centre list is well';
+EXCEPTION WHEN internal_error THEN
+END $$
+SQL
+
 # What makes an operation necessary: statements, with %s for the table
 my %situations = (
 	grown => [
@@ -56,6 +68,21 @@ my %situations = (
 		'CREATE INDEX %1$s_ivf ON %1$s USING vkivf (embedding f32vec_l2_ops, kind) WITH (calibrate = 0)',
 		'DELETE FROM %1$s WHERE id %% 10 > 0',
 		'VACUUM %1$s'
+	],
+	ranked => [
+		"INSERT INTO %1\$s (kind, embedding) $rows(1, 4500)",
+		'CREATE INDEX %1$s_ivf ON %1$s USING vkivf (embedding f32vec_l2_ops, kind) WITH (lists = 200, calibrate = 0)',
+		'DELETE FROM %1$s',
+		"INSERT INTO %1\$s (kind, embedding) $elsewhere(1, 4500)",
+		"\\set ON_ERROR_STOP off\nSET vkindex.test_point = 'regroup-due error';\nVACUUM %1\$s",
+		$not_the_centers
+	],
+	grouped => [
+		"INSERT INTO %1\$s (kind, embedding) SELECT any_kind(), random_vector($VkLoad::dims) FROM generate_series(1, 16384)",
+		'CREATE INDEX %1$s_ivf ON %1$s USING vkivf (embedding f32vec_l2_ops, kind) WITH (lists = 16384, calibrate = 0)',
+		'ALTER INDEX %1$s_ivf SET (lists = 17000)',
+		"INSERT INTO %1\$s (kind, embedding) $elsewhere(1, 2500)",
+		$not_the_centers
 	]);
 
 make_functions($primary);

@@ -159,8 +159,8 @@ sub vector_text
 
 	return "query_vector($n)" if one_in($self->{schema}{large} ? 50 : 10);
 	return "(SELECT v FROM q WHERE n = $n)" if one_in(6) || $self->{schema}{dims} > 300;
-	return 'NULL::f32vec' if $query->{vector} eq '';
-	return one_in(3) ? "$literal\::f32vec" : $literal;
+	return "NULL::$self->{schema}{type}" if $query->{vector} eq '';
+	return one_in(3) ? "$literal\::$self->{schema}{type}" : $literal;
 }
 
 # A radius: most are distances of rows.
@@ -207,9 +207,10 @@ sub sphere_condition
 	my ($expression, $vector, $operator) = @$search{qw(expression vector operator)};
 	my ($equal, $plain) = @{ pick([ '', '<' ], [ '=', '<=' ]) };
 	my $exact = pick('', ', true', ', false');
+	my $type = $self->{schema}{type};
 
-	$vector .= '::f32vec' if $vector =~ /^'/;
-	my $sphere = one_in(10) ? "ROW($vector, $radius, " . ($exact =~ /true/ ? 'true' : 'false') . ')::vk_sphere_f32vec'
+	$vector .= "::$type" if $vector =~ /^'/;
+	my $sphere = one_in(10) ? "ROW($vector, $radius, " . ($exact =~ /true/ ? 'true' : 'false') . ")::vk_sphere_$type"
 	  : "vk_sphere($vector, $radius$exact)";
 	return {
 		sql => "$expression <$operator>$equal $sphere",
@@ -564,7 +565,7 @@ sub draw_prepared
 		$set .= "SELECT coalesce(quote_literal(v), 'NULL') AS v$n, coalesce(quote_literal(r), 'NULL') AS r$n FROM q WHERE n = $1 \\gset\n";
 		$call =~ s/\(SELECT r FROM q WHERE n = (\d+)\)/:r$n/;
 	}
-	my $types = 'f32vec, float8, bigint, integer';
+	my $types = "$self->{schema}{type}, float8, bigint, integer";
 	return {
 		%text,
 		sql => join(";\n", @calls),

@@ -171,6 +171,14 @@ my %unordered = map { $_ => 1 } qw(enum text varchar bpchar numeric bytea nocase
 
 # ----------------------------------------------------------------- vectors
 
+# The types of vectors: kinds of elements that a type cannot have, and a factor
+# for those of the others.
+my %vector_types = (
+	f32vec => { factor => 1 },
+	f16vec => { factor => 1, without => qr/huge|mixed/ },
+	bf16vec => { factor => 1 },
+	i8vec => { factor => 40, without => qr/huge|mixed/ });
+
 # What every schema uses: elements of vectors of a kind, and helpers.
 sub fuzz_functions
 {
@@ -201,6 +209,8 @@ BEGIN
 		RETURN (SELECT array_agg(((random() * 2 - 1) * scale)::real) FROM generate_series(1, dims));
 	END CASE;
 END $$;
+CREATE FUNCTION elements(kind text, dims integer, cluster integer, factor real) RETURNS real[]
+LANGUAGE sql VOLATILE AS $$ SELECT array_agg(e * factor) FROM unnest(elements(kind, dims, cluster)) e $$;
 -- indexes of partitions say in a plan what they are
 CREATE FUNCTION name_partition_indexes(parent regclass) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
@@ -229,7 +239,8 @@ sub vector_sql
 	my $kind = @kinds == 1 ? "'$kinds[0]'"
 	  : '(ARRAY[' . join(', ', map { "'$_'" } @kinds) . "])[1 + floor(random() * random() * "
 	  . scalar(@kinds) . ')::integer]';
-	my $vector = "elements($kind, $self->{dims}, i % $self->{clusters})::f32vec";
+	my $factor = $vector_types{ $self->{type} }{factor};
+	my $vector = "elements($kind, $self->{dims}, i % $self->{clusters}, $factor)::$self->{type}";
 
 	return $self->{null_vectors} && !$no_null
 	  ? "CASE WHEN random() >= $self->{null_vectors} THEN $vector END"
@@ -250,6 +261,7 @@ sub new
 		large => $large,
 		metric => pick('l2', 'l2', 'cosine', 'cosine', 'ip', 'l1'),
 		clusters => pick(3, 10, 30),
+		type => weighted(f32vec => 4, f16vec => 2, bf16vec => 2, i8vec => 2),
 		next_id => 1,
 	}, $class;
 
@@ -265,6 +277,10 @@ sub new
 	$self->{kinds} = $large ? [ pick(qw(uniform clusters)) ]
 	  : [ map { weighted(uniform => 4, clusters => 5, duplicates => 2, integers => 4, sparse => 2,
 			huge => 1, tiny => 1, mixed => 1, zero => 1, constant => 1) } 1 .. between(1, 3) ];
+	if (my $without = $vector_types{ $self->{type} }{without})
+	{
+		s/$without/uniform/ foreach @{ $self->{kinds} };
+	}
 	$self->{null_vectors} = pick(0, 0.02, 0.2);
 	$self->{layout} = weighted(plain => 60, partitioned => 25, inherited => 5, dropped => 10);
 	$self->draw_columns;
@@ -314,13 +330,13 @@ sub bare { return $_[0] =~ s/ COLLATE .*//r; }
 sub draw_vector_expression
 {
 	my ($self) = @_;
-	my $with_dims = "f32vec($self->{dims})";
+	my $with_dims = "$self->{type}($self->{dims})";
 
 	$self->{expression} = 'v';
 	$self->{vector_type} = $with_dims;
 	if (one_in(8))
 	{
-		$self->{vector_type} = 'f32vec';
+		$self->{vector_type} = $self->{type};
 		$self->{expression} = pick("(v::$with_dims)", "(l2_normalize(v)::$with_dims)", "((v + v)::$with_dims)");
 		$self->{expression} = "(v::$with_dims)" if grep { /huge|mixed|tiny/ } @{ $self->{kinds} };
 	}
@@ -519,7 +535,7 @@ sub index_sql
 	foreach my $table (@tables)
 	{
 		my @columns = @{ $index->{columns} };
-		unshift @columns, "$self->{expression} f32vec_$index->{metric}_ops" if $index->{metric};
+		unshift @columns, "$self->{expression} $self->{type}_$index->{metric}_ops" if $index->{metric};
 		$sql .= "CREATE INDEX " . ($how // '') . " $index->{name}" . ($table eq 't' ? '' : "_$table")
 		  . " ON $table USING $index->{method} (" . join(', ', @columns) . ')'
 		  . ($index->{options} ? " WITH ($index->{options})" : '')
@@ -536,33 +552,35 @@ sub query_pool_sql
 {
 	my ($self) = @_;
 	my $operator = $operator_of{ $self->{metric} };
-	my $dims = $self->{dims};
+	my ($type, $dims) = @$self{qw(type dims)};
+	my $factor = $vector_types{$type}{factor};
+	my $far = $type eq 'i8vec' ? 120 : 1000;
 	my @columns = @{ $self->{search_columns} };
 	my ($rows, $natural) = @$self{qw(row_queries natural)};
 	my $fresh = $self->vector_sql($self->{large});
 	my $moved = $rows + int(($natural - $rows) / 2);
 	my @special = map { $natural + $_ } 1 .. 3;
 	my $sql = <<"SQL";
-CREATE TABLE q (n integer, v f32vec($dims), r float8);
+CREATE TABLE q (n integer, v $type($dims), r float8);
 INSERT INTO q SELECT n, (SELECT v FROM t WHERE v IS NOT NULL ORDER BY id % 17, id OFFSET n LIMIT 1), 0
 	FROM generate_series(1, $rows) n;
-INSERT INTO q SELECT i, (SELECT array_agg(e + (random() - 0.5) * 0.05) FROM unnest(v::real[]) e)::f32vec, 0
+INSERT INTO q SELECT i, (SELECT array_agg(e + (random() - 0.5) * 0.05 * $factor) FROM unnest(v::real[]) e)::$type, 0
 	FROM (SELECT $rows + row_number() OVER (ORDER BY id % 31, id) AS i, v FROM t WHERE v IS NOT NULL) s
 	WHERE i <= $moved;
 INSERT INTO q SELECT i, $fresh, 0 FROM generate_series($moved + 1, $natural) i;
-INSERT INTO q VALUES ($special[0], array_fill(0::real, ARRAY[$dims])::f32vec, 0),
-	($special[1], array_fill(1000::real, ARRAY[$dims])::f32vec, 0), ($special[2], NULL, 0);
+INSERT INTO q VALUES ($special[0], array_fill(0::real, ARRAY[$dims])::$type, 0),
+	($special[1], array_fill($far\::real, ARRAY[$dims])::$type, 0), ($special[2], NULL, 0);
 CREATE TEMP TABLE quantiles AS SELECT q.n,
 	(SELECT percentile_disc(ARRAY[0, 0.002, 0.01, 0.03, 0.1, 0.3, 0.8, 1])
 	 WITHIN GROUP (ORDER BY $self->{expression} $operator q.v) FROM t) AS radii FROM q;
 UPDATE q SET r = radii[3] FROM quantiles u WHERE u.n = q.n;
-CREATE FUNCTION query_vector(n integer) RETURNS f32vec LANGUAGE plpgsql STABLE AS
+CREATE FUNCTION query_vector(n integer) RETURNS $type LANGUAGE plpgsql STABLE AS
 	\$\$ BEGIN RETURN (SELECT q.v FROM $self->{name}.q WHERE q.n = query_vector.n); END \$\$;
 \\echo \@queries
 SELECT n, @{[ $dims <= 300 ? 'v' : "''" ]}, radii FROM q JOIN quantiles USING (n) ORDER BY n;
 \\echo \@values
 SQL
-	# the class of f32vec_out's text is not short: sampled values are
+	# the class of a vector's text is not short: sampled values are
 	$sql .= "SELECT $_, format('%L', value) FROM (SELECT DISTINCT $columns[$_]{sql} AS value FROM t "
 	  . "WHERE $columns[$_]{sql} IS NOT NULL ORDER BY 1 LIMIT 40) s;\n"
 	  foreach grep { $columns[$_]{type_name} !~ /char|text|bytea/ } 0 .. $#columns;
@@ -653,12 +671,13 @@ sub copy_sql
 {
 	my ($self) = @_;
 	my $sql = "COPY t (id, v, part) FROM STDIN;\n";
+	my $element = sub { return sprintf($self->{type} eq 'i8vec' ? '%d' : '%.4g', (rand(2) - 1) * $vector_types{ $self->{type} }{factor}) };
 
 	return $self->insert_sql(5) if $self->{dims} > 300;
 	foreach (1 .. between(1, 12))
 	{
 		my $vector = one_in(8) ? '\\N'
-		  : '[' . join(',', map { pick(0, 1, -1, sprintf('%.4g', rand(2) - 1)) } 1 .. $self->{dims}) . ']';
+		  : '[' . join(',', map { pick(0, 1, -1, $element->()) } 1 .. $self->{dims}) . ']';
 		$sql .= join("\t", $self->{next_id}++, $vector, between(1, 4)) . "\n";
 	}
 	return $sql . "\\.\n";
@@ -680,7 +699,7 @@ sub describe
 {
 	my ($self) = @_;
 
-	return "$self->{rows} rows of $self->{dims} dimensions, $self->{layout}, $self->{metric}, "
+	return "$self->{rows} rows of $self->{type}($self->{dims}), $self->{layout}, $self->{metric}, "
 	  . join('+', @{ $self->{kinds} }) . ', ' . scalar(@{ $self->{columns} }) . ' columns, '
 	  . join(' ', map { $_->{method} } grep { $_->{metric} } @{ $self->{indexes} });
 }
