@@ -137,10 +137,12 @@ sub statements
 	push @statements, [ 'parallel scan', $count->($order), $parallel ] if $case % 8 == 1;
 	foreach my $function (sort keys %functions)
 	{
-		push @statements,
-		  $functions{$function} eq 'index'
-		  ? [ $function, "SELECT count(*) FROM $function('$index')" ]
-		  : [ $function, "SELECT count(*) FROM generate_series(0, pg_relation_size('$index') / 8192 - 1) b, $function('$index', b)" ];
+		my %calls = (
+			index => "SELECT count(*) FROM $function('$index')",
+			number => "SELECT count(*) FROM $function('$index', 3)",
+			block => "SELECT count(*) FROM generate_series(0, pg_relation_size('$index') / 8192 - 1) b, $function('$index', b)");
+
+		push @statements, [ $function, $calls{ $functions{$function} } ];
 	}
 	push @statements,
 	  [ 'insert', "INSERT INTO $table SELECT 5000 + i, $values FROM generate_series(1, $rows) i" ],

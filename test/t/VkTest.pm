@@ -134,19 +134,21 @@ sub build_module
 	return $library;
 }
 
-# index_functions($node): name => 'index' or 'block', for the functions of the
-# extension that take an index, or an index and the number of a block
+# index_functions($node): name => what is given, for the functions of the extension that
+# take an index ('index'), and with it the number of a block ('block') or another
+# number ('number')
 sub index_functions
 {
 	my ($node) = @_;
 
 	return map { split /\|/ } split /\n/, $node->safe_psql('postgres', <<'SQL');
-SELECT proname, CASE WHEN pronargs - pronargdefaults = 1 THEN 'index' ELSE 'block' END
+SELECT proname, CASE WHEN pronargs - pronargdefaults = 1 THEN 'index'
+	WHEN proargtypes[1] = 'bigint'::regtype THEN 'block' ELSE 'number' END
 FROM pg_proc p JOIN pg_depend d ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid
 JOIN pg_extension e ON d.refclassid = 'pg_extension'::regclass AND d.refobjid = e.oid AND extname = 'vkindex'
 WHERE proargtypes[0] = 'regclass'::regtype
 	AND (pronargs - pronargdefaults = 1
-		OR pronargs - pronargdefaults = 2 AND proargtypes[1] IN ('bigint'::regtype, 'integer'::regtype))
+		OR pronargs - pronargdefaults = 2 AND proargtypes[1] IN ('bigint'::regtype, 'integer'::regtype, 'double precision'::regtype))
 SQL
 }
 
