@@ -77,6 +77,13 @@
 	 LWLockHeldByMe(BufferDescriptorGetContentLock(GetBufferDescriptor((buffer) - 1))))
 #endif
 
+/* from 18 what EXPLAIN prints properties with has a header of its own */
+#if PG_VERSION_NUM >= 180000
+#include "commands/explain_format.h"
+#else
+#include "commands/explain.h"
+#endif
+
 /* 19 wants a static IndexAmRoutine, the others one that they may free */
 #if PG_VERSION_NUM >= 190000
 #define VK_RETURN_ROUTINE(routine)	PG_RETURN_POINTER(&(routine))

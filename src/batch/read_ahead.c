@@ -22,7 +22,6 @@
 
 #include <math.h>
 
-#include "commands/explain.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
 #include "nodes/nodeFuncs.h"
@@ -311,7 +310,7 @@ inner_scan(PlanState *inner)
 
 /* connect the nodes of a plan with the scans that they read ahead for */
 static bool
-connect(PlanState *state, void *context)
+connect_scans(PlanState *state, void *context)
 {
 	if (state == NULL)
 		return false;
@@ -324,7 +323,7 @@ connect(PlanState *state, void *context)
 		node->connected = scan != NULL &&
 			vk_hint_set_source(scan, node->index, &node->source);
 	}
-	return planstate_tree_walker(state, connect, context);
+	return planstate_tree_walker(state, connect_scans, context);
 }
 
 static void
@@ -335,7 +334,7 @@ executor_start(QueryDesc *query, int flags)
 	else
 		standard_ExecutorStart(query, flags);
 
-	connect(query->planstate, NULL);
+	connect_scans(query->planstate, NULL);
 }
 
 /*
