@@ -23,9 +23,20 @@ EXPLAIN (COSTS OFF)
 	SELECT q.id, t.id, t.d FROM questions q
 	CROSS JOIN LATERAL (SELECT i.id, i.v <-> q.v AS d FROM items i ORDER BY i.v <-> q.v LIMIT 5) t;
 
-EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF)
-	SELECT q.id, t.id, t.d FROM questions q
-	CROSS JOIN LATERAL (SELECT i.id, i.v <-> q.v AS d FROM items i ORDER BY i.v <-> q.v LIMIT 5) t;
+-- what ANALYZE adds
+CREATE FUNCTION counts(query text) RETURNS SETOF text LANGUAGE plpgsql AS $$
+DECLARE
+	line text;
+BEGIN
+	FOR line IN EXECUTE 'EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF) ' || query LOOP
+		IF line ~ '^ *(Batches|Queries):' THEN
+			RETURN NEXT trim(line);
+		END IF;
+	END LOOP;
+END
+$$;
+SELECT counts('SELECT q.id, t.id, t.d FROM questions q
+	CROSS JOIN LATERAL (SELECT i.id, i.v <-> q.v AS d FROM items i ORDER BY i.v <-> q.v LIMIT 5) t');
 
 CREATE FUNCTION nodes(query text) RETURNS bigint LANGUAGE plpgsql AS $$
 DECLARE
@@ -114,5 +125,5 @@ SET vkindex.target_recall = 1;
 SELECT * FROM compare('SELECT q.id, t.d FROM questions q
 	CROSS JOIN LATERAL (SELECT i.v <-> q.v AS d FROM items i ORDER BY i.v <-> q.v LIMIT 5) t');
 
-DROP FUNCTION compare, nodes;
+DROP FUNCTION compare, nodes, counts;
 DROP TABLE items, questions, wrong;
