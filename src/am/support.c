@@ -81,7 +81,7 @@ static const float *
 floats_bit(Datum value, float *buffer)
 {
 	const VarBit *vec = (const VarBit *) DatumGetPointer(value);
-	const bits8 *bytes = VARBITS(vec);
+	const uint8 *bytes = VARBITS(vec);
 	int			dim = VARBITLEN(vec);
 
 	for (int i = 0; i < dim; i++)

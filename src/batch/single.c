@@ -16,6 +16,7 @@
 
 #include "access/genam.h"
 #include "access/skey.h"
+#include "access/tableam.h"
 #include "catalog/pg_type_d.h"
 #include "miscadmin.h"
 #include "utils/float.h"

@@ -13,6 +13,7 @@
 
 #include <math.h>
 
+#include "access/attnum.h"
 #include "types/vec_type.h"
 #include "utils/array.h"
 
