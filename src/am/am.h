@@ -453,6 +453,9 @@ typedef struct VkAnswerSource
 							   int64 wanted);
 } VkAnswerSource;
 
+/* sees each node of a plan that has been initialised; set once a process */
+extern void (*vk_plan_visitor) (PlanState *node);
+
 /* false where the scan is of another index */
 extern bool vk_hint_set_source(IndexScanState *scan, Oid index,
 							   VkAnswerSource *source);

@@ -61,6 +61,8 @@ struct VkScanHint
 	VkAnswerSource *source;		/* NULL: none */
 };
 
+void		(*vk_plan_visitor) (PlanState *node) = NULL;
+
 static ExecutorStart_hook_type previous_executor_start = NULL;
 static ExecutorRun_hook_type previous_executor_run = NULL;
 
@@ -182,6 +184,8 @@ give_hints(PlanState *node, void *context)
 	if (IsA(node, LimitState))
 		give_demand(outerPlanState(node),
 					(Demand) {.limit = (const LimitState *) node});
+	if (vk_plan_visitor != NULL)
+		vk_plan_visitor(node);
 	return planstate_tree_walker(node, give_hints, context);
 }
 

@@ -24,7 +24,6 @@
 
 #include "executor/executor.h"
 #include "miscadmin.h"
-#include "nodes/nodeFuncs.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 
@@ -58,8 +57,6 @@ typedef struct ReadAhead
 	int64		batches;
 	int64		searched;
 } ReadAhead;
-
-static ExecutorStart_hook_type previous_executor_start = NULL;
 
 /* ---- a batch ---- */
 
@@ -308,33 +305,20 @@ inner_scan(PlanState *inner)
 	return (IndexScanState *) inner;
 }
 
-/* connect the nodes of a plan with the scans that they read ahead for */
-static bool
-connect_scans(PlanState *state, void *context)
-{
-	if (state == NULL)
-		return false;
-	if (IsA(state, NestLoopState) && IsA(outerPlanState(state), CustomScanState) &&
-		((CustomScanState *) outerPlanState(state))->methods == &read_ahead_methods)
-	{
-		ReadAhead  *node = (ReadAhead *) outerPlanState(state);
-		IndexScanState *scan = inner_scan(innerPlanState(state));
-
-		node->connected = scan != NULL &&
-			vk_hint_set_source(scan, node->index, &node->source);
-	}
-	return planstate_tree_walker(state, connect_scans, context);
-}
-
+/* vk_plan_visitor: connect a node with the scan that it reads ahead for */
 static void
-executor_start(QueryDesc *query, int flags)
+connect_scan(PlanState *state)
 {
-	if (previous_executor_start)
-		previous_executor_start(query, flags);
-	else
-		standard_ExecutorStart(query, flags);
+	ReadAhead  *node;
+	IndexScanState *scan;
 
-	connect_scans(query->planstate, NULL);
+	if (!IsA(state, NestLoopState) || !IsA(outerPlanState(state), CustomScanState) ||
+		((CustomScanState *) outerPlanState(state))->methods != &read_ahead_methods)
+		return;
+	node = (ReadAhead *) outerPlanState(state);
+	scan = inner_scan(innerPlanState(state));
+	node->connected = scan != NULL &&
+		vk_hint_set_source(scan, node->index, &node->source);
 }
 
 /*
@@ -345,6 +329,5 @@ vk_read_ahead_init(void)
 {
 	RegisterCustomScanMethods(&vk_read_ahead_scan_methods);
 	vk_read_ahead_path_init();
-	previous_executor_start = ExecutorStart_hook;
-	ExecutorStart_hook = executor_start;
+	vk_plan_visitor = connect_scan;
 }

@@ -151,36 +151,15 @@ vec_combine(FunctionCallInfo fcinfo, const VecType *type)
 }
 
 /*
- * vec_avg -- the average of the vectors added; NULL if there were none
+ * divide_sums -- a vector of the sums divided; NULL if none were added
+ *
+ * A sum that is too large for the type is an overflow, a state's average that is
+ * no number an element that is not allowed.
  */
 static Datum
-vec_avg(FunctionCallInfo fcinfo, const VecType *type)
+divide_sums(FunctionCallInfo fcinfo, const VecType *type, SumState state,
+			float8 divisor, bool may_overflow)
 {
-	SumState	state = get_state_arg(fcinfo, 0, type, "avg");
-	const VecType *wide = &vec_types[type->wide];
-	Vec		   *result;
-	float	   *values;
-
-	if (*state.count == 0.0)
-		PG_RETURN_NULL();
-
-	vec_check_dim(wide, state.dim);
-	result = vec_alloc(wide, state.dim);
-	values = vec_all_room(wide, result);
-	for (int i = 0; i < state.dim; i++)
-		values[i] = (float) (state.sums[i] / *state.count);
-	vec_put_all(wide, result, values);
-
-	PG_RETURN_VEC_P(result);
-}
-
-/*
- * vec_sum -- the sum of the vectors added; NULL if there were none
- */
-static Datum
-vec_sum(FunctionCallInfo fcinfo, const VecType *type)
-{
-	SumState	state = get_state_arg(fcinfo, 0, type, "sum");
 	const VecType *wide = &vec_types[type->wide];
 	Vec		   *result;
 	float	   *values;
@@ -193,13 +172,35 @@ vec_sum(FunctionCallInfo fcinfo, const VecType *type)
 	values = vec_all_room(wide, result);
 	for (int i = 0; i < state.dim; i++)
 	{
-		values[i] = (float) state.sums[i];
-		if (!vec_in_range(wide, values[i]) && !isnan(values[i]))
+		values[i] = (float) (state.sums[i] / divisor);
+		if (may_overflow && !vec_in_range(wide, values[i]) && !isnan(values[i]))
 			float_overflow_error();
 	}
 	vec_put_all(wide, result, values);
 
 	PG_RETURN_VEC_P(result);
+}
+
+/*
+ * vec_avg -- the average of the vectors added
+ */
+static Datum
+vec_avg(FunctionCallInfo fcinfo, const VecType *type)
+{
+	SumState	state = get_state_arg(fcinfo, 0, type, "avg");
+
+	return divide_sums(fcinfo, type, state, *state.count, false);
+}
+
+/*
+ * vec_sum -- the sum of the vectors added
+ */
+static Datum
+vec_sum(FunctionCallInfo fcinfo, const VecType *type)
+{
+	SumState	state = get_state_arg(fcinfo, 0, type, "sum");
+
+	return divide_sums(fcinfo, type, state, 1.0, true);
 }
 
 #define VEC_AGGREGATES(type, element) \
