@@ -124,16 +124,16 @@ SQL
 sub meets
 {
 	my ($table, $point, $action, $how) = @_;
+	my %before = (
+		recycle => "SELECT vk_tune('${table}_ivf'); INSERT INTO $table (kind, embedding) $rows(1, 5);",
+		clean => "SET vkindex.test_point = 'operation-made error'; SELECT vk_tune('${table}_ivf');");
+	my ($kind) = $point =~ /^([a-z]+)/;
 
-	sql("SELECT vk_tune('${table}_ivf'); INSERT INTO $table (kind, embedding) $rows(1, 5)")
-	  if $point =~ /^recycle/;
-	$primary->psql('postgres', "SET vkindex.test_point = 'operation-made error'; SELECT vk_tune('${table}_ivf');")
-	  if $point =~ /^clean-up/;
 	foreach my $attempt (1 .. 3)
 	{
-		my ($rc, $out, $err) =
-		  $primary->psql('postgres', "SET vkindex.test_point = '$point $action';\n$how;");
+		my ($rc, $out, $err) = $primary->psql('postgres', $before{$kind} // '');
 
+		($rc, $out, $err) = $primary->psql('postgres', "SET vkindex.test_point = '$point $action';\n$how;");
 		return 1 if $action eq 'error' && $err =~ /test point "$point" was reached/;
 		return 1 if $action eq 'crash' && $rc == 2;
 		if ($rc != 0)
