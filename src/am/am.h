@@ -41,6 +41,9 @@ vk_array_grow(MemoryContext context, void *array, int64 count, int64 *capacity,
 		repalloc_huge(array, *capacity * element_size);
 }
 
+/* build_parallel.c: can shared memory of this size be had now? */
+extern bool vk_shared_memory_left(Size size);
+
 /* ---- operator classes ---- */
 
 /* of the vector column */

@@ -176,11 +176,12 @@ make_crew(CrewShared *shared, bool leader)
 /* ---- arenas ---- */
 
 /*
- * May a segment of this size be had?  Containers often have a small /dev/shm,
- * and running out of it is an error that ends the build.
+ * vk_shared_memory_left -- may a segment of this size be had?
+ *
+ * Containers often have a small /dev/shm, and running out of it is an error.
  */
-static bool
-shared_memory_left(Size size)
+bool
+vk_shared_memory_left(Size size)
 {
 #ifdef __linux__
 	struct statvfs file_system;
@@ -205,7 +206,7 @@ vk_arena_make(VkBuild *build, VkArena arena, Size size, bool shared)
 	Assert(crew->arenas[arena].base == NULL);
 	if (shared && crew->workers > 0)
 	{
-		if (shared_memory_left(size))
+		if (vk_shared_memory_left(size))
 			segment = dsm_create(size, DSM_CREATE_NULL_IF_MAXSEGMENTS);
 		if (segment == NULL)
 			crew->workers = 0;
