@@ -547,7 +547,8 @@ CREATE FUNCTION vk_last_scan(
 	OUT fetched bigint, OUT rank_us double precision,
 	OUT scan_us double precision, OUT fetch_us double precision,
 	OUT skipped bigint, OUT matched bigint, OUT checked bigint,
-	OUT estimated_recall double precision, OUT path text)
+	OUT estimated_recall double precision, OUT path text,
+	OUT workers integer)
 	RETURNS record
 	AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL RESTRICTED;
 

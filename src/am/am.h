@@ -494,6 +494,7 @@ typedef struct VkScanStats
 	double		work_for;		/* neighbors that the budget is for */
 	double		seen;			/* rows that it has seen */
 	char		path[VK_PATH_SIZE];		/* how rows were scored */
+	int			workers;		/* of a batch function; what they did is counted */
 	bool		valid;
 	Oid			index;
 } VkScanStats;

@@ -37,7 +37,7 @@ PG_FUNCTION_INFO_V1(vk_simd);
 PG_FUNCTION_INFO_V1(vk_centroids);
 
 #define STATS_COLUMNS		24
-#define LAST_SCAN_COLUMNS	20
+#define LAST_SCAN_COLUMNS	21
 #define SIMD_COLUMNS		3
 #define BUDGET_WANTED		10	/* rows that budget_rows of vk_stats is for */
 
@@ -415,6 +415,7 @@ vk_last_scan(PG_FUNCTION_ARGS)
 	nulls[n] = !scan_recall(stats, &recall);
 	values[n++] = Float8GetDatum(recall);
 	values[n++] = CStringGetTextDatum(stats->path);
+	values[n++] = Int32GetDatum(stats->workers);
 	Assert(n == LAST_SCAN_COLUMNS);
 
 	PG_RETURN_DATUM(HeapTupleGetDatum(form_row(fcinfo, values, nulls)));
