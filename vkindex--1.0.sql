@@ -709,3 +709,18 @@ CREATE FUNCTION vk_similarity_graph(index regclass, radius double precision,
 	AS 'MODULE_PATHNAME' LANGUAGE C STABLE PARALLEL RESTRICTED COST 1000000 ROWS 100000;
 
 COMMENT ON FUNCTION vk_similarity_graph(regclass, double precision, boolean) IS 'all pairs of rows of an index that are nearer than a radius: once, the row that comes first in the table first, or both ways';
+
+CREATE FUNCTION vk_get_progress(OUT pid integer, OUT datid oid, OUT relid oid,
+	OUT function text, OUT queries_total bigint, OUT queries_done bigint, OUT workers integer)
+	RETURNS SETOF record
+	AS 'MODULE_PATHNAME' LANGUAGE C STABLE PARALLEL RESTRICTED ROWS 10;
+
+COMMENT ON FUNCTION vk_get_progress() IS 'the batch functions that run now, in all databases; see the view vk_progress';
+
+CREATE VIEW vk_progress AS
+	SELECT p.pid, p.datid, d.datname, p.relid, p.function, p.queries_total, p.queries_done, p.workers
+	FROM vk_get_progress() p LEFT JOIN pg_catalog.pg_database d ON d.oid OPERATOR(pg_catalog.=) p.datid;
+
+COMMENT ON VIEW vk_progress IS 'the batch functions that run now, and how many of their queries are answered';
+
+GRANT SELECT ON vk_progress TO PUBLIC;

@@ -273,4 +273,20 @@
 #define vk_buffer_state(buffer)	pg_atomic_read_u32(&(buffer)->state)
 #endif
 
+/* 18 may leave room before a tuple */
+#if PG_VERSION_NUM >= 180000
+#define vk_form_minimal_tuple(desc, values, nulls) \
+	heap_form_minimal_tuple(desc, values, nulls, 0)
+#else
+#define vk_form_minimal_tuple(desc, values, nulls) \
+	heap_form_minimal_tuple(desc, values, nulls)
+#endif
+
+/* 16 renamed what is known of a session by its place */
+#if PG_VERSION_NUM >= 160000
+#define vk_local_backend_entry(place)	pgstat_get_local_beentry_by_index(place)
+#else
+#define vk_local_backend_entry(place)	pgstat_fetch_stat_local_beentry(place)
+#endif
+
 #endif							/* VK_COMPAT_H */

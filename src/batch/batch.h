@@ -15,6 +15,11 @@
 #include "am/heap_reader.h"
 
 #include "funcapi.h"
+#include "storage/dsm.h"
+#include "storage/shm_toc.h"
+#include "utils/array.h"
+#include "utils/sharedtuplestore.h"
+#include "utils/tuplestore.h"
 
 /* ---- target.c: an index, its table, and what the user may ask of them ---- */
 
@@ -40,7 +45,9 @@ typedef struct VkBatchTarget
  * all columns of the table are shown.
  */
 extern VkBatchTarget *vk_batch_open(Oid index, bool whole_rows);
-/* the same within a plan, which has been checked; for index scans to return rows */
+/* the same where that has been checked: for another process of this session */
+extern VkBatchTarget *vk_batch_open_checked(Oid index);
+/* or for a plan, whose index scans are to return the rows */
 extern VkBatchTarget *vk_batch_open_planned(Oid index);
 /* the TID by which a row is told: the index's, or that of the visible version */
 static inline uint64
@@ -51,6 +58,8 @@ vk_batch_tid(const VkBatchTarget *target, uint64 indexed, const ItemPointerData 
 
 /* the locks are kept to the end of the transaction, as a query keeps them */
 extern void vk_batch_close(VkBatchTarget *target);
+/* what a part of the work did, into the whole's statistics */
+extern void vk_batch_add_statistics(VkScanStats *total, const VkScanStats *part);
 /* do proven bounds over all lists answer, under the settings in force? */
 extern bool vk_batch_strict(const VkBatchTarget *target);
 /* target_recall for the rest of the function: a nest level for AtEOXact_GUC */
@@ -241,9 +250,109 @@ extern void vk_batch_run(VkBatchTarget *target, const Datum *values,
 						 const bool *nulls, int count, int64 k,
 						 VkBatchAnswer answer, void *arg);
 
-/* ---- functions.c ---- */
+/* ---- request.c: what a function is asked, from its call to its rows ---- */
 
+/* SQL functions, by their place in the table of request.c */
+typedef enum VkBatchFunctionNumber
+{
+	VK_KNN_BATCH,
+	VK_KNN_BATCH_ROWS,
+	VK_RANGE_BATCH,
+	VK_KNN_GRAPH,
+	VK_SIMILARITY_GRAPH,
+	VK_BATCH_FUNCTIONS
+} VkBatchFunctionNumber;
+
+/* what it is asked; copied byte by byte to the processes that take part */
+typedef struct VkBatchRequest
+{
+	VkBatchFunctionNumber function;
+	Oid			index;
+	Oid			row_type;		/* of the rows shown; InvalidOid: only their TIDs are */
+	int64		k;				/* 0: all within the radius */
+	double		radius;
+	bool		both_ways;
+} VkBatchRequest;
+
+/* one process's part of it */
+typedef struct VkBatchWork
+{
+	VkBatchRequest request;
+	ArrayType  *queries;		/* as given; NULL: the rows of the index are */
+	VkBatchTarget *target;
+	MemoryContext context;		/* for as long as the function runs */
+
+	/* set when the routine begins */
+	int64		units;			/* pieces that the work can be divided into */
+	double		query_count;	/* of all of them, about */
+
+	/* where rows go */
+	TupleDesc	desc;
+	Tuplestorestate *store;		/* of the function's result */
+	SharedTuplestoreAccessor *shared;	/* instead, where several processes work */
+	uint64		chunk;			/* the units at hand, for their order */
+
+	/* progress */
+	pg_atomic_uint64 *done;		/* queries, of all processes */
+	bool		shows_progress;
+} VkBatchWork;
+
+/* how a function does its work; one state in each process that takes part */
+typedef struct VkBatchRoutine
+{
+	void	   *(*begin) (VkBatchWork *work);
+	/* the rows of units from first on and before end; called with rising units */
+	void		(*answer) (void *state, int64 first, int64 end);
+	void		(*end) (void *state);
+} VkBatchRoutine;
+
+typedef struct VkBatchFunction
+{
+	const char *name;
+	int			required;		/* arguments, from the first, that are not NULL */
+	int			recall;			/* the argument that is target_recall; 0: none, and no
+								 * row is missed */
+	bool		queries;		/* the second argument is an array of them */
+	void		(*read) (FunctionCallInfo fcinfo, VkBatchRequest *request);
+	const VkBatchRoutine *routine;
+} VkBatchFunction;
+
+extern const VkBatchFunction vk_batch_functions[VK_BATCH_FUNCTIONS];
+
+/* a call of one of them, as fmgr makes it */
+extern Datum vk_batch_call(FunctionCallInfo fcinfo, VkBatchFunctionNumber number);
+/* a row of the result */
+extern void vk_batch_put(VkBatchWork *work, Datum *values, bool *nulls);
+/* so many queries more have been answered */
+extern void vk_batch_done(VkBatchWork *work, int count);
 /* an argument that says how many rows are wanted */
 extern int64 vk_batch_read_k(FunctionCallInfo fcinfo, int argument);
+
+/* ---- functions.c, graph.c: how they do it ---- */
+
+extern void vk_knn_batch_read(FunctionCallInfo fcinfo, VkBatchRequest *request);
+extern void vk_range_batch_read(FunctionCallInfo fcinfo, VkBatchRequest *request);
+extern void vk_knn_graph_read(FunctionCallInfo fcinfo, VkBatchRequest *request);
+extern void vk_similarity_graph_read(FunctionCallInfo fcinfo, VkBatchRequest *request);
+extern const VkBatchRoutine vk_query_routine;
+extern const VkBatchRoutine vk_graph_routine;
+
+/* ---- parallel.c: work that several processes share ---- */
+
+/* how many workers pay; the routine has begun */
+extern int	vk_batch_plan_workers(const VkBatchWork *work);
+/*
+ * Do the work with so many workers or as many of them as there are.  False, with
+ * nothing done, where there is none.
+ */
+extern bool vk_batch_share(VkBatchWork *work, void *state, int workers);
+extern PGDLLEXPORT void vk_batch_worker(dsm_segment *segment, shm_toc *toc);
+
+/* ---- progress.c: what vk_progress shows of the work ---- */
+
+extern void vk_progress_begin(VkBatchWork *work);
+extern void vk_progress_workers(const VkBatchWork *work, int workers);
+extern void vk_progress_update(const VkBatchWork *work);
+extern void vk_progress_end(const VkBatchWork *work);
 
 #endif							/* VK_BATCH_H */

@@ -24,9 +24,7 @@
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/float.h"
-#include "utils/guc.h"
 #include "utils/lsyscache.h"
-#include "utils/tuplestore.h"
 
 #include "batch/batch.h"
 
@@ -37,18 +35,18 @@ PG_FUNCTION_INFO_V1(vk_range_batch);
 #define KNN_COLUMNS		4
 #define RANGE_COLUMNS	3
 
-/* where answers go */
-typedef struct Output
+/* the queries of an array, and where their rows go */
+typedef struct Queries
 {
-	VkBatchTarget *target;
-	ReturnSetInfo *result;
+	VkBatchWork *work;
 	int64		k;
-	double		radius;
-	bool		whole_rows;		/* not only their TIDs */
-	TupleTableSlot *slot;		/* for whole rows */
+	Datum	   *values;
+	bool	   *nulls;
+	int64		first;			/* of the chunk at hand: numbers in it begin at 1 */
+	TupleTableSlot *slot;		/* for whole rows; NULL: their TIDs are shown */
 	VkNeighbor *last;			/* rows at distance NaN, once they were wanted */
 	int64		last_count;
-} Output;
+} Queries;
 
 /* ---- arguments ---- */
 
@@ -92,47 +90,36 @@ read_queries(const VkBatchTarget *target, ArrayType *array, Datum **values, bool
 	return count;
 }
 
-int64
-vk_batch_read_k(FunctionCallInfo fcinfo, int argument)
-{
-	int			k = PG_GETARG_INT32(argument);
-
-	if (k < 1)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("k must be greater than 0")));
-	return k;
-}
-
 /* ---- results ---- */
 
 /* the row itself, as a value of the table's row type */
 static Datum
-fetch_row(Output *output, uint64 number)
+fetch_row(Queries *queries, uint64 number)
 {
+	const VkBatchTarget *target = queries->work->target;
 	ItemPointerData tid;
 
 	vk_tid_decode(number, &tid);
-	if (!table_tuple_fetch_row_version(output->target->heap, &tid,
-									   output->target->snapshot, output->slot))
+	if (!table_tuple_fetch_row_version(target->heap, &tid, target->snapshot,
+									   queries->slot))
 		elog(ERROR, "row that was seen is not there any more");
-	return ExecFetchSlotHeapTupleDatum(output->slot);
+	return ExecFetchSlotHeapTupleDatum(queries->slot);
 }
 
 static void
-put_row(Output *output, int number, int64 rank, const VkNeighbor *row)
+put_row(Queries *queries, int number, int64 rank, const VkNeighbor *row)
 {
 	Datum		values[KNN_COLUMNS];
 	bool		nulls[KNN_COLUMNS] = {0};
 	ItemPointerData tid;
 	int			n = 0;
 
-	values[n++] = Int32GetDatum(number);
+	values[n++] = Int32GetDatum((int32) (queries->first + number));
 	values[n++] = Int32GetDatum((int32) rank);
-	if (output->whole_rows)
+	if (queries->slot != NULL)
 	{
 		values[n++] = Float8GetDatum(row->distance);
-		values[n++] = fetch_row(output, row->tid);
+		values[n++] = fetch_row(queries, row->tid);
 	}
 	else
 	{
@@ -140,32 +127,33 @@ put_row(Output *output, int number, int64 rank, const VkNeighbor *row)
 		values[n++] = PointerGetDatum(&tid);
 		values[n++] = Float8GetDatum(row->distance);
 	}
-	tuplestore_putvalues(output->result->setResult, output->result->setDesc, values, nulls);
-	output->target->stats.emitted++;
+	vk_batch_put(queries->work, values, nulls);
 }
 
 /* Find the rows whose distance is NaN whatever the query is, up to k of them. */
 static void
-find_last(Output *output)
+find_last(Queries *queries)
 {
-	VkBatchTarget *target = output->target;
-	MemoryContext old = MemoryContextSwitchTo(output->result->econtext->ecxt_per_query_memory);
+	VkBatchTarget *target = queries->work->target;
+	MemoryContext old = MemoryContextSwitchTo(queries->work->context);
 	VkRestWalk *walk = palloc(sizeof(VkRestWalk));
 	int64		capacity = 0;
 
-	output->last = vk_array_grow(CurrentMemoryContext, NULL, 0, &capacity, sizeof(VkNeighbor));
+	queries->last = vk_array_grow(CurrentMemoryContext, NULL, 0, &capacity,
+								  sizeof(VkNeighbor));
 	vk_rest_begin(walk, target->index, &target->meta, VK_SLOT_REST_NAN);
-	while (output->last_count < output->k && vk_rest_step(walk))
-		for (int i = 0; i < walk->count && output->last_count < output->k; i++)
+	while (queries->last_count < queries->k && vk_rest_step(walk))
+		for (int i = 0; i < walk->count && queries->last_count < queries->k; i++)
 		{
 			Datum		vector;
 			ItemPointerData tid;
 
 			if (!vk_heap_reader_value(target->reader, walk->tids[i], &vector, &tid))
 				continue;
-			output->last = vk_array_grow(CurrentMemoryContext, output->last,
-										 output->last_count, &capacity, sizeof(VkNeighbor));
-			output->last[output->last_count++] =
+			queries->last = vk_array_grow(CurrentMemoryContext, queries->last,
+										  queries->last_count, &capacity,
+										  sizeof(VkNeighbor));
+			queries->last[queries->last_count++] =
 				(VkNeighbor) {get_float8_nan(), vk_tid_encode(&tid)};
 		}
 	pfree(walk);
@@ -173,66 +161,67 @@ find_last(Output *output)
 }
 
 static void
-put_answer(Output *output, VkBatchQuery *query)
+put_answer(Queries *queries, VkBatchQuery *query)
 {
-	int64		found = Min(query->row_count, output->k);
+	int64		found = Min(query->row_count, queries->k);
 
 	for (int64 i = 0; i < found; i++)
-		put_row(output, query->number, i + 1, &query->rows[i]);
+		put_row(queries, query->number, i + 1, &query->rows[i]);
 	/* one by one they are among the rows */
-	if (found == output->k || query->single)
+	if (found == queries->k || query->single)
 		return;
-	if (output->last == NULL)
-		find_last(output);
-	for (int64 i = 0; i < output->last_count && found < output->k; i++)
-		put_row(output, query->number, ++found, &output->last[i]);
+	if (queries->last == NULL)
+		find_last(queries);
+	for (int64 i = 0; i < queries->last_count && found < queries->k; i++)
+		put_row(queries, query->number, ++found, &queries->last[i]);
 }
 
 /* VkBatchAnswer */
 static void
 answer_nearest(void *arg, VkBatch *batch)
 {
-	Output	   *output = arg;
+	Queries    *queries = arg;
 
-	vk_batch_nearest(batch, output->k);
+	vk_batch_nearest(batch, queries->k);
 	for (int i = 0; i < batch->count; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
-		put_answer(output, &batch->queries[i]);
+		put_answer(queries, &batch->queries[i]);
 	}
+	vk_batch_done(queries->work, batch->count);
 }
 
 /* VkBatchFound */
 static void
 put_found(void *arg, const VkBatchQuery *query, uint64 tid, double distance)
 {
-	Output	   *output = arg;
+	Queries    *queries = arg;
 	Datum		values[RANGE_COLUMNS];
 	bool		nulls[RANGE_COLUMNS] = {0};
 	ItemPointerData place;
 
 	vk_tid_decode(tid, &place);
-	values[0] = Int32GetDatum(query->number);
+	values[0] = Int32GetDatum((int32) (queries->first + query->number));
 	values[1] = PointerGetDatum(&place);
 	values[2] = Float8GetDatum(distance);
-	tuplestore_putvalues(output->result->setResult, output->result->setDesc, values, nulls);
-	output->target->stats.emitted++;
+	vk_batch_put(queries->work, values, nulls);
 }
 
 /* VkBatchAnswer */
 static void
 answer_within(void *arg, VkBatch *batch)
 {
-	Output	   *output = arg;
+	Queries    *queries = arg;
 
-	vk_batch_within(batch, output->radius, put_found, output);
+	vk_batch_within(batch, queries->work->request.radius, put_found, queries);
+	vk_batch_done(queries->work, batch->count);
 }
 
-static void
-check_row_type(FunctionCallInfo fcinfo, int argument, const VkBatchTarget *target)
-{
-	Oid			type = get_fn_expr_argtype(fcinfo->flinfo, argument);
+/* ---- VkBatchRoutine: units are queries ---- */
 
+static void
+check_row_type(const VkBatchTarget *target, Oid type)
+{
 	if (type != target->heap->rd_rel->reltype)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATATYPE_MISMATCH),
@@ -241,51 +230,76 @@ check_row_type(FunctionCallInfo fcinfo, int argument, const VkBatchTarget *targe
 				 errhint("Use null::%s.", quote_identifier(RelationGetRelationName(target->heap)))));
 }
 
+static void *
+begin_queries(VkBatchWork *work)
+{
+	Queries    *queries = palloc0(sizeof(Queries));
+
+	queries->work = work;
+	queries->k = work->request.k;
+	if (OidIsValid(work->request.row_type))
+	{
+		check_row_type(work->target, work->request.row_type);
+		queries->slot = table_slot_create(work->target->heap, NULL);
+	}
+	work->units = read_queries(work->target, work->queries, &queries->values,
+							   &queries->nulls);
+	work->query_count = work->units;
+	return queries;
+}
+
+static void
+answer_queries(void *state, int64 first, int64 end)
+{
+	Queries    *queries = state;
+
+	queries->first = first;
+	vk_batch_run(queries->work->target, queries->values + first, queries->nulls + first,
+				 (int) (end - first), queries->k,
+				 queries->k == 0 ? answer_within : answer_nearest, queries);
+}
+
+static void
+end_queries(void *state)
+{
+	Queries    *queries = state;
+
+	if (queries->slot != NULL)
+		ExecDropSingleTupleTableSlot(queries->slot);
+}
+
+const VkBatchRoutine vk_query_routine = {
+	.begin = begin_queries,
+	.answer = answer_queries,
+	.end = end_queries
+};
+
 /* ---- the functions ---- */
 
-static Datum
-knn_batch(FunctionCallInfo fcinfo, bool whole_rows)
+void
+vk_knn_batch_read(FunctionCallInfo fcinfo, VkBatchRequest *request)
 {
-	Output		output = {0};
-	int			recall_argument = whole_rows ? 4 : 3;
-	int			level;
-	Datum	   *values;
-	bool	   *nulls;
-	int			count;
+	request->k = vk_batch_read_k(fcinfo, 2);
+	if (request->function == VK_KNN_BATCH_ROWS)
+		request->row_type = get_fn_expr_argtype(fcinfo->flinfo, 3);
+}
 
-	InitMaterializedSRF(fcinfo, 0);
-	if (PG_ARGISNULL(0) || PG_ARGISNULL(1) || PG_ARGISNULL(2))
-		return (Datum) 0;
-	level = vk_batch_set_recall(fcinfo, recall_argument);
-	output.result = (ReturnSetInfo *) fcinfo->resultinfo;
-	output.k = vk_batch_read_k(fcinfo, 2);
-	output.whole_rows = whole_rows;
-	output.target = vk_batch_open(PG_GETARG_OID(0), whole_rows);
-	if (whole_rows)
-	{
-		check_row_type(fcinfo, 3, output.target);
-		output.slot = table_slot_create(output.target->heap, NULL);
-	}
-	count = read_queries(output.target, PG_GETARG_ARRAYTYPE_P(1), &values, &nulls);
-	output.target->stats.wanted = output.k;
-	vk_batch_run(output.target, values, nulls, count, output.k, answer_nearest, &output);
-	if (whole_rows)
-		ExecDropSingleTupleTableSlot(output.slot);
-	vk_batch_close(output.target);
-	AtEOXact_GUC(false, level);
-	return (Datum) 0;
+void
+vk_range_batch_read(FunctionCallInfo fcinfo, VkBatchRequest *request)
+{
+	request->radius = PG_GETARG_FLOAT8(2);
 }
 
 Datum
 vk_knn_batch(PG_FUNCTION_ARGS)
 {
-	return knn_batch(fcinfo, false);
+	return vk_batch_call(fcinfo, VK_KNN_BATCH);
 }
 
 Datum
 vk_knn_batch_rows(PG_FUNCTION_ARGS)
 {
-	return knn_batch(fcinfo, true);
+	return vk_batch_call(fcinfo, VK_KNN_BATCH_ROWS);
 }
 
 /*
@@ -294,22 +308,5 @@ vk_knn_batch_rows(PG_FUNCTION_ARGS)
 Datum
 vk_range_batch(PG_FUNCTION_ARGS)
 {
-	Output		output = {0};
-	int			level;
-	Datum	   *values;
-	bool	   *nulls;
-	int			count;
-
-	InitMaterializedSRF(fcinfo, 0);
-	if (PG_ARGISNULL(0) || PG_ARGISNULL(1) || PG_ARGISNULL(2))
-		return (Datum) 0;
-	level = vk_batch_set_exhaustive();
-	output.result = (ReturnSetInfo *) fcinfo->resultinfo;
-	output.radius = PG_GETARG_FLOAT8(2);
-	output.target = vk_batch_open(PG_GETARG_OID(0), false);
-	count = read_queries(output.target, PG_GETARG_ARRAYTYPE_P(1), &values, &nulls);
-	vk_batch_run(output.target, values, nulls, count, 0, answer_within, &output);
-	vk_batch_close(output.target);
-	AtEOXact_GUC(false, level);
-	return (Datum) 0;
+	return vk_batch_call(fcinfo, VK_RANGE_BATCH);
 }

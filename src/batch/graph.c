@@ -25,10 +25,9 @@
 #include "catalog/pg_operator.h"
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
+#include "storage/bufmgr.h"
 #include "utils/datum.h"
-#include "utils/guc.h"
 #include "utils/tuplesort.h"
-#include "utils/tuplestore.h"
 
 #include "batch/batch.h"
 
@@ -40,12 +39,12 @@ PG_FUNCTION_INFO_V1(vk_similarity_graph);
 
 typedef struct Graph
 {
+	VkBatchWork *work;
 	VkBatchTarget *target;
-	ReturnSetInfo *result;
 	Tuplesortstate *rows;		/* all TIDs of the index, in order */
+	bool		pending;		/* the next of them is known, or that there is none */
+	uint64		next;			/* PG_UINT64_MAX: there is none */
 	int64		k;				/* 0: pairs within the radius */
-	double		radius;
-	bool		both_ways;
 } Graph;
 
 /* ---- the rows ---- */
@@ -76,23 +75,38 @@ list_rows(void *arg, uint32 number, const VkSlot *slot)
 	return true;
 }
 
-/* Take the next rows as queries, which the context keeps; how many there are. */
-static int
-next_rows(Graph *graph, VkBatchQuery *queries, int most)
+/* Take the next TID of the index where it lies before the end. */
+static bool
+next_tid(Graph *graph, uint64 end, uint64 *tid)
 {
-	VkBatchTarget *target = graph->target;
-	int			count = 0;
 	Datum		number;
 	bool		isnull;
 
-	while (count < most && vk_tuplesort_getdatum(graph->rows, &number, &isnull))
+	if (!graph->pending)
+		graph->next = vk_tuplesort_getdatum(graph->rows, &number, &isnull) ?
+			(uint64) DatumGetInt64(number) : PG_UINT64_MAX;
+	*tid = graph->next;
+	graph->pending = graph->next >= end;
+	return !graph->pending;
+}
+
+/* Take the next rows before the end as queries, which the context keeps; how many
+ * there are. */
+static int
+next_rows(Graph *graph, uint64 end, VkBatchQuery *queries, int most)
+{
+	VkBatchTarget *target = graph->target;
+	int			count = 0;
+	uint64		tid;
+
+	while (count < most && next_tid(graph, end, &tid))
 	{
 		VkBatchQuery *query = &queries[count];
 		ItemPointerData place;
 		Datum		vector;
 
 		CHECK_FOR_INTERRUPTS();
-		query->self = (uint64) DatumGetInt64(number);
+		query->self = tid;
 		if (!vk_heap_reader_value(target->reader, query->self, &vector, &place))
 			continue;
 		query->self_place = vk_tid_encode(&place);
@@ -117,8 +131,7 @@ put_pair(Graph *graph, uint64 first, uint64 second, double distance)
 	values[0] = PointerGetDatum(&places[0]);
 	values[1] = PointerGetDatum(&places[1]);
 	values[2] = Float8GetDatum(distance);
-	tuplestore_putvalues(graph->result->setResult, graph->result->setDesc, values, nulls);
-	graph->target->stats.emitted++;
+	vk_batch_put(graph->work, values, nulls);
 }
 
 /* VkBatchFound */
@@ -128,7 +141,7 @@ put_found(void *arg, const VkBatchQuery *query, uint64 tid, double distance)
 	Graph	   *graph = arg;
 
 	put_pair(graph, Min(query->self_place, tid), Max(query->self_place, tid), distance);
-	if (graph->both_ways)
+	if (graph->work->request.both_ways)
 		put_pair(graph, Max(query->self_place, tid), Min(query->self_place, tid), distance);
 }
 
@@ -149,12 +162,11 @@ put_neighbors(Graph *graph, const VkBatchQuery *query)
 		values[1] = Int32GetDatum((int32) (i + 1));
 		values[2] = PointerGetDatum(&places[1]);
 		values[3] = Float8GetDatum(query->rows[i].distance);
-		tuplestore_putvalues(graph->result->setResult, graph->result->setDesc, values, nulls);
-		graph->target->stats.emitted++;
+		vk_batch_put(graph->work, values, nulls);
 	}
 }
 
-/* ---- the functions ---- */
+/* ---- VkBatchRoutine: units are pages of the table ---- */
 
 static void
 answer_rows(Graph *graph, VkBatchQuery *queries, int count)
@@ -166,7 +178,7 @@ answer_rows(Graph *graph, VkBatchQuery *queries, int count)
 	{
 		batch.once = true;
 		batch.after = queries[0].self;
-		vk_batch_within(&batch, graph->radius, put_found, graph);
+		vk_batch_within(&batch, graph->work->request.radius, put_found, graph);
 		return;
 	}
 	vk_batch_nearest(&batch, graph->k);
@@ -177,34 +189,84 @@ answer_rows(Graph *graph, VkBatchQuery *queries, int count)
 	}
 }
 
-static void
-run_graph(Graph *graph)
+/* the least number of a TID on a page */
+static uint64
+first_tid(int64 page)
 {
-	VkBatchTarget *target = graph->target;
-	Size		vector_size = sizeof(float) * target->vk->coder.dim;
-	int			most = vk_batch_capacity(target, graph->k, vector_size);
-	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "vkindex graph",
-												  ALLOCSET_DEFAULT_SIZES);
-	int			count;
+	return (uint64) page << 16;
+}
 
-	target->stats.wanted = graph->k;
+/* Each process sorts all TIDs for itself, and asks for those of its pages. */
+static void *
+begin_graph(VkBatchWork *work)
+{
+	Graph	   *graph = palloc0(sizeof(Graph));
+
+	graph->work = work;
+	graph->target = work->target;
+	graph->k = work->request.k;
 	graph->rows = tuplesort_begin_datum(INT8OID, Int8LessOperator, InvalidOid, false,
 										work_mem, NULL, TUPLESORT_NONE);
-	(void) vk_batch_walk(target, list_rows, graph);
+	(void) vk_batch_walk(work->target, list_rows, graph);
 	tuplesort_performsort(graph->rows);
+	work->units = RelationGetNumberOfBlocks(work->target->heap);
+	work->query_count = work->target->rows;
+	return graph;
+}
+
+static void
+answer_pages(void *state, int64 first, int64 end)
+{
+	Graph	   *graph = state;
+	Size		vector_size = sizeof(float) * graph->target->vk->coder.dim;
+	int			most = vk_batch_capacity(graph->target, graph->k, vector_size);
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "vkindex graph",
+												  ALLOCSET_DEFAULT_SIZES);
+	uint64		tid;
+	int			count;
+
+	while (next_tid(graph, first_tid(first), &tid))
+		CHECK_FOR_INTERRUPTS();
 	do
 	{
 		MemoryContext old = MemoryContextSwitchTo(context);
 		VkBatchQuery *queries = palloc0(most * sizeof(VkBatchQuery));
 
-		count = next_rows(graph, queries, most);
+		count = next_rows(graph, first_tid(end), queries, most);
 		if (count > 0)
 			answer_rows(graph, queries, count);
+		vk_batch_done(graph->work, count);
 		MemoryContextSwitchTo(old);
 		MemoryContextReset(context);
 	} while (count > 0);
-	tuplesort_end(graph->rows);
 	MemoryContextDelete(context);
+}
+
+static void
+end_graph(void *state)
+{
+	tuplesort_end(((Graph *) state)->rows);
+}
+
+const VkBatchRoutine vk_graph_routine = {
+	.begin = begin_graph,
+	.answer = answer_pages,
+	.end = end_graph
+};
+
+/* ---- the functions ---- */
+
+void
+vk_knn_graph_read(FunctionCallInfo fcinfo, VkBatchRequest *request)
+{
+	request->k = vk_batch_read_k(fcinfo, 1);
+}
+
+void
+vk_similarity_graph_read(FunctionCallInfo fcinfo, VkBatchRequest *request)
+{
+	request->radius = PG_GETARG_FLOAT8(1);
+	request->both_ways = PG_GETARG_BOOL(2);
 }
 
 /*
@@ -213,20 +275,7 @@ run_graph(Graph *graph)
 Datum
 vk_knn_graph(PG_FUNCTION_ARGS)
 {
-	Graph		graph = {0};
-	int			level;
-
-	InitMaterializedSRF(fcinfo, 0);
-	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
-		return (Datum) 0;
-	level = vk_batch_set_recall(fcinfo, 2);
-	graph.result = (ReturnSetInfo *) fcinfo->resultinfo;
-	graph.k = vk_batch_read_k(fcinfo, 1);
-	graph.target = vk_batch_open(PG_GETARG_OID(0), false);
-	run_graph(&graph);
-	vk_batch_close(graph.target);
-	AtEOXact_GUC(false, level);
-	return (Datum) 0;
+	return vk_batch_call(fcinfo, VK_KNN_GRAPH);
 }
 
 /*
@@ -235,19 +284,5 @@ vk_knn_graph(PG_FUNCTION_ARGS)
 Datum
 vk_similarity_graph(PG_FUNCTION_ARGS)
 {
-	Graph		graph = {0};
-	int			level;
-
-	InitMaterializedSRF(fcinfo, 0);
-	if (PG_ARGISNULL(0) || PG_ARGISNULL(1) || PG_ARGISNULL(2))
-		return (Datum) 0;
-	level = vk_batch_set_exhaustive();
-	graph.result = (ReturnSetInfo *) fcinfo->resultinfo;
-	graph.radius = PG_GETARG_FLOAT8(1);
-	graph.both_ways = PG_GETARG_BOOL(2);
-	graph.target = vk_batch_open(PG_GETARG_OID(0), false);
-	run_graph(&graph);
-	vk_batch_close(graph.target);
-	AtEOXact_GUC(false, level);
-	return (Datum) 0;
+	return vk_batch_call(fcinfo, VK_SIMILARITY_GRAPH);
 }

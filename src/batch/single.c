@@ -37,25 +37,6 @@ make_keys(VkBatchTarget *target, const VkBatchQuery *query, ScanKey not_null,
 		order->sk_func.fn_extra = vk_scan_hint_rows(query->wanted);
 }
 
-/* what a scan did, into the batch's statistics */
-static void
-add_statistics(VkScanStats *total, const VkScanStats *scan)
-{
-	total->lists += scan->lists;
-	total->rows += scan->rows;
-	total->pages += scan->pages;
-	total->refined += scan->refined;
-	total->fetched += scan->fetched;
-	total->rounds += scan->rounds;
-	total->rank_us += scan->rank_us;
-	total->scan_us += scan->scan_us;
-	total->fetch_us += scan->fetch_us;
-	total->exhaustive = scan->exhaustive;
-	total->budget = scan->budget;
-	total->work_for = scan->work_for;
-	total->seen = scan->seen;
-}
-
 /*
  * Take the next row of the scan, of which the index has the TID; false where no
  * more are wanted.
@@ -105,7 +86,7 @@ vk_batch_answer_one(VkBatch *batch, VkBatchQuery *query)
 	} while (tid != NULL && take_row(batch, query, vk_tid_encode(tid)));
 	index_endscan(scan);
 	vk_heap_reader_unpin(target->reader);
-	add_statistics(&target->stats, &vk_last_stats);
+	vk_batch_add_statistics(&target->stats, &vk_last_stats);
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(context);
 }

@@ -168,9 +168,15 @@ vk_batch_open(Oid index, bool whole_rows)
 }
 
 VkBatchTarget *
+vk_batch_open_checked(Oid index)
+{
+	return prepare_target(open_target(index));
+}
+
+VkBatchTarget *
 vk_batch_open_planned(Oid index)
 {
-	VkBatchTarget *target = prepare_target(open_target(index));
+	VkBatchTarget *target = vk_batch_open_checked(index);
 
 	target->indexed_tids = true;
 	return target;
@@ -184,6 +190,24 @@ vk_batch_close(VkBatchTarget *target)
 	vk_last_stats = target->stats;
 	index_close(target->index, NoLock);
 	table_close(target->heap, NoLock);
+}
+
+void
+vk_batch_add_statistics(VkScanStats *total, const VkScanStats *part)
+{
+	total->lists += part->lists;
+	total->rows += part->rows;
+	total->pages += part->pages;
+	total->refined += part->refined;
+	total->fetched += part->fetched;
+	total->rounds += part->rounds;
+	total->rank_us += part->rank_us;
+	total->scan_us += part->scan_us;
+	total->fetch_us += part->fetch_us;
+	total->exhaustive = part->exhaustive;
+	total->budget = part->budget;
+	total->work_for = part->work_for;
+	total->seen = part->seen;
 }
 
 bool
