@@ -3,65 +3,13 @@
 --
 \getenv top PG_ABS_SRCDIR
 \set helpers :top /sql/include/helpers.psql
+\set batch :top /sql/include/batch.psql
 \set ECHO none
 \i :helpers
+\i :batch
 \set ECHO all
 
-CREATE TABLE t (id int, v f32vec(40), a int);
-
-CREATE FUNCTION queries(count int) RETURNS f32vec[] LANGUAGE sql AS $$
-	SELECT coalesce(array_agg(CASE WHEN i % 5 = 2 THEN vec(i * 3, 40) ELSE vec(50000 + i, 40) END
-							  ORDER BY i), '{}') FROM generate_series(1, count) i $$;
-
--- How many of a batch's answers differ from the sequential plan's: distances bit
--- for bit and position by position, rows by their ctid, ranks from 1.
-CREATE FUNCTION differ(index regclass, queries f32vec[], k int,
-					   OUT answers int, OUT rows int, OUT different int)
-LANGUAGE plpgsql AS $$
-DECLARE
-	pair record;
-	metric text := (SELECT split_part(opcname, '_', 2) FROM pg_index
-					JOIN pg_opclass o ON o.oid = indclass[0] WHERE indexrelid = index);
-	tab text := (SELECT indrelid::regclass FROM pg_index WHERE indexrelid = index);
-BEGIN
-	answers := 0; rows := 0; different := 0;
-	PERFORM set_config('enable_indexscan', 'off', true);
-	FOR pair IN EXECUTE format($q$
-		WITH batch AS MATERIALIZED (
-			SELECT b.query, rank, distance, id, v OPERATOR(public.%1$s) $2[b.query] AS again
-			FROM vk_knn_batch($1, $2, $3) b LEFT JOIN %2$s t ON t.ctid = b."row")
-		SELECT n, count(batch.id) AS rows,
-			string_agg(float8send(distance), '' ORDER BY rank) IS DISTINCT FROM
-			(SELECT string_agg(float8send(d), '' ORDER BY d) FROM (
-				SELECT v OPERATOR(public.%1$s) $2[n] AS d FROM %2$s WHERE v IS NOT NULL AND $2[n] IS NOT NULL
-				ORDER BY 1 LIMIT $3) s)
-			OR bool_or(float8send(distance) <> float8send(again))
-			OR count(DISTINCT id) <> count(distance) OR max(rank) <> count(distance)
-			AS wrong
-		FROM generate_series(1, cardinality($2)) n LEFT JOIN batch ON batch.query = n GROUP BY n
-		$q$, operator_of(metric), tab) USING index, queries, k LOOP
-		answers := answers + 1;
-		rows := rows + pair.rows;
-		different := different + coalesce(pair.wrong, false)::int;
-	END LOOP;
-	PERFORM set_config('enable_indexscan', 'on', true);
-END
-$$;
-
--- every metric, both methods; with rows that have no vector or no direction,
--- rows that are equal, rows in open segments, dead rows, updated rows
-CREATE FUNCTION fill(rows int) RETURNS void LANGUAGE sql AS $$
-	TRUNCATE t;
-	INSERT INTO t SELECT n, CASE WHEN n % 97 = 0 THEN NULL WHEN n % 89 = 0 THEN flat_vec(0, 40)
-							WHEN n % 7 = 0 THEN vec(n % 70, 40) ELSE vec(n, 40) END, n
-	FROM generate_series(1, rows) n;
-$$;
-CREATE FUNCTION change() RETURNS void LANGUAGE sql AS $$
-	INSERT INTO t SELECT n, vec(n, 40), n FROM generate_series(9001, 9050) n;
-	DELETE FROM t WHERE id % 11 = 3;
-	UPDATE t SET a = a + 1 WHERE id % 5 = 0;
-	UPDATE t SET v = vec(-id, 40) WHERE id % 13 = 4;
-$$;
+-- every metric, both methods
 SELECT fill(3000);
 CREATE TABLE results (metric text, method text, options text, k int, count int, answers int, rows int, different int);
 DO $$
@@ -81,7 +29,7 @@ BEGIN
 				PERFORM change();
 				PERFORM set_config('vkindex.target_recall', '1', true);
 				FOREACH k IN ARRAY ARRAY[1, 10] LOOP
-					INSERT INTO results SELECT metric, method, options, k, 17, d.* FROM differ('t_idx', queries(17), k) d;
+					INSERT INTO results SELECT metric, method, options, k, 17, d.* FROM knn_differ('t_idx', queries(17), k) d;
 				END LOOP;
 				DROP INDEX t_idx;
 			END LOOP;
@@ -96,18 +44,18 @@ FROM results GROUP BY 1, 2, 3 ORDER BY 1, 2, 3;
 SELECT fill(3000);
 CREATE INDEX t_idx ON t USING vkflat (v);
 SELECT change();
-SELECT n, d.* FROM unnest(ARRAY[0, 1, 2, 3, 4, 15, 16, 17, 33, 70]) n, differ('t_idx', queries(n), 5) d;
+SELECT n, d.* FROM unnest(ARRAY[0, 1, 2, 3, 4, 15, 16, 17, 33, 70]) n, knn_differ('t_idx', queries(n), 5) d;
 SET work_mem = '64kB';
-SELECT d.* FROM differ('t_idx', queries(70), 30) d;
-SELECT d.* FROM differ('t_idx', queries(3), 1000) d;
+SELECT d.* FROM knn_differ('t_idx', queries(70), 30) d;
+SELECT d.* FROM knn_differ('t_idx', queries(3), 1000) d;
 SET vkindex.simd = 'ref';
-SELECT d.* FROM differ('t_idx', queries(7), 100) d;
+SELECT d.* FROM knn_differ('t_idx', queries(7), 100) d;
 RESET vkindex.simd;
 RESET work_mem;
 
 -- more than there are; queries that are NULL have no rows
-SELECT d.* FROM differ('t_idx', queries(3), 5000) d;
-SELECT d.* FROM differ('t_idx', ARRAY[NULL, vec(1, 40), NULL, vec(1, 40), vec(1, 40)]::f32vec[], 3) d;
+SELECT d.* FROM knn_differ('t_idx', queries(3), 5000) d;
+SELECT d.* FROM knn_differ('t_idx', ARRAY[NULL, vec(1, 40), NULL, vec(1, 40), vec(1, 40)]::f32vec[], 3) d;
 SELECT count(*) FROM vk_knn_batch('t_idx', ARRAY[NULL]::f32vec[], 3);
 SELECT count(*) FROM vk_knn_batch('t_idx', '{}'::f32vec[], 3);
 SELECT count(*) FROM vk_knn_batch('t_idx', NULL::f32vec[], 3);
@@ -115,16 +63,16 @@ SELECT count(*) FROM vk_knn_batch('t_idx', queries(3), NULL);
 
 -- all dead but a few: what set the thresholds is not there any more
 DELETE FROM t WHERE id > 4;
-SELECT d.* FROM differ('t_idx', queries(20), 10) d;
+SELECT d.* FROM knn_differ('t_idx', queries(20), 10) d;
 TRUNCATE t;
-SELECT d.* FROM differ('t_idx', queries(20), 10) d;
+SELECT d.* FROM knn_differ('t_idx', queries(20), 10) d;
 
 -- queries without a direction: each distance is NaN
 SELECT fill(300);
 DROP INDEX t_idx;
 CREATE INDEX t_idx ON t USING vkflat (v f32vec_cosine_ops);
-SELECT d.* FROM differ('t_idx', ARRAY[flat_vec(0, 40), vec(1, 40)], 5) d;
-SELECT d.* FROM differ('t_idx', ARRAY[flat_vec(0, 40), vec(1, 40), vec(2, 40), vec(3, 40), vec(4, 40)], 500) d;
+SELECT d.* FROM knn_differ('t_idx', ARRAY[flat_vec(0, 40), vec(1, 40)], 5) d;
+SELECT d.* FROM knn_differ('t_idx', ARRAY[flat_vec(0, 40), vec(1, 40), vec(2, 40), vec(3, 40), vec(4, 40)], 500) d;
 DROP INDEX t_idx;
 
 -- the rows of the table, under the snapshot of the statement
@@ -152,7 +100,7 @@ SET client_min_messages = warning;
 -- attribute columns, expressions, partial indexes
 DROP INDEX t_idx;
 CREATE INDEX t_idx ON t USING vkflat (v, a, id);
-SELECT d.* FROM differ('t_idx', queries(20), 10) d;
+SELECT d.* FROM knn_differ('t_idx', queries(20), 10) d;
 DROP INDEX t_idx;
 CREATE INDEX t_idx ON t USING vkflat ((l2_normalize(v)::f32vec(40)) f32vec_ip_ops) WHERE v IS NOT NULL AND id % 3 = 1;
 SELECT count(*) AS rows, count(*) FILTER (WHERE distance <> l2_normalize(v) <#> (queries(9))[query]) AS wrong,
@@ -170,7 +118,7 @@ FROM vk_knn_batch('t_idx', (SELECT array_agg(vec(n % 40, 40) + vec(90000 + n, 40
 	(SELECT array_agg(d ORDER BY n) AS limits FROM generate_series(1, 200) n, LATERAL (
 		SELECT max(d) AS d FROM (SELECT v <-> vec(n % 40, 40) + vec(90000 + n, 40, 0.4) AS d FROM t ORDER BY 1 LIMIT 10) s) l) l;
 SELECT exhaustive, scanned < 6000 * 200 AS less FROM vk_last_scan();
-SELECT d.* FROM differ('t_idx', (queries(3)), 7000) d;
+SELECT d.* FROM knn_differ('t_idx', (queries(3)), 7000) d;
 SHOW vkindex.target_recall;
 SELECT count(*) FROM vk_knn_batch('t_idx', queries(3), 10, 1);
 SELECT exhaustive, scanned >= 6000 AS scanned FROM vk_last_scan();
