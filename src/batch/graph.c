@@ -42,6 +42,7 @@ typedef struct Graph
 	VkBatchWork *work;
 	VkBatchTarget *target;
 	Tuplesortstate *rows;		/* all TIDs of the index, in order */
+	int64		row_count;
 	bool		pending;		/* the next of them is known, or that there is none */
 	uint64		next;			/* PG_UINT64_MAX: there is none */
 	int64		k;				/* 0: pairs within the radius */
@@ -68,9 +69,12 @@ list_rows(void *arg, uint32 number, const VkSlot *slot)
 		for (int i = 0; i < blocks->count; i++)
 			for (int lane = 0; lane < VK_LANES; lane++)
 				if ((blocks->live[i] & 1U << lane) != 0)
+				{
 					tuplesort_putdatum(graph->rows,
 									   Int64GetDatum((int64) vk_tid_encode(&blocks->tops[i].tids[lane])),
 									   false);
+					graph->row_count++;
+				}
 	vk_blocks_free(blocks);
 	return true;
 }
@@ -91,9 +95,9 @@ next_tid(Graph *graph, uint64 end, uint64 *tid)
 }
 
 /* Take the next rows before the end as queries, which the context keeps; how many
- * there are. */
+ * there are, and of how many TIDs. */
 static int
-next_rows(Graph *graph, uint64 end, VkBatchQuery *queries, int most)
+next_rows(Graph *graph, uint64 end, VkBatchQuery *queries, int most, int *taken)
 {
 	VkBatchTarget *target = graph->target;
 	int			count = 0;
@@ -106,6 +110,7 @@ next_rows(Graph *graph, uint64 end, VkBatchQuery *queries, int most)
 		Datum		vector;
 
 		CHECK_FOR_INTERRUPTS();
+		(*taken)++;
 		query->self = tid;
 		if (!vk_heap_reader_value(target->reader, query->self, &vector, &place))
 			continue;
@@ -210,7 +215,7 @@ begin_graph(VkBatchWork *work)
 	(void) vk_batch_walk(work->target, list_rows, graph);
 	tuplesort_performsort(graph->rows);
 	work->units = RelationGetNumberOfBlocks(work->target->heap);
-	work->query_count = work->target->rows;
+	work->query_count = graph->row_count;
 	return graph;
 }
 
@@ -231,11 +236,12 @@ answer_pages(void *state, int64 first, int64 end)
 	{
 		MemoryContext old = MemoryContextSwitchTo(context);
 		VkBatchQuery *queries = palloc0(most * sizeof(VkBatchQuery));
+		int			taken = 0;
 
-		count = next_rows(graph, first_tid(end), queries, most);
+		count = next_rows(graph, first_tid(end), queries, most, &taken);
 		if (count > 0)
 			answer_rows(graph, queries, count);
-		vk_batch_done(graph->work, count);
+		vk_batch_done(graph->work, taken);
 		MemoryContextSwitchTo(old);
 		MemoryContextReset(context);
 	} while (count > 0);
