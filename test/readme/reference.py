@@ -13,6 +13,7 @@ DATABASE = "vk_reference"
 # Catalogs of named objects, with the column of the name.
 CATALOGS = [
     ("functions", "pg_proc", "proname"),
+    ("views", "pg_class", "relname"),
     ("types", "pg_type", "typname"),
     ("operators", "pg_operator", "oprname"),
     ("operator classes", "pg_opclass", "opcname"),
