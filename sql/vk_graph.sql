@@ -3,55 +3,11 @@
 --
 \getenv top PG_ABS_SRCDIR
 \set helpers :top /sql/include/helpers.psql
+\set batch :top /sql/include/batch.psql
 \set ECHO none
 \i :helpers
+\i :batch
 \set ECHO all
-
-CREATE TABLE t (id int, v f32vec(40));
-CREATE FUNCTION fill(rows int) RETURNS void LANGUAGE sql AS $$
-	TRUNCATE t;
-	INSERT INTO t SELECT n, CASE WHEN n % 97 = 0 THEN NULL WHEN n % 89 = 0 THEN flat_vec(0, 40)
-							WHEN n % 7 = 0 THEN vec(n % 70, 40) ELSE vec(n, 40) END
-	FROM generate_series(1, rows) n;
-$$;
-CREATE FUNCTION change() RETURNS void LANGUAGE sql AS $$
-	INSERT INTO t SELECT n, vec(n, 40) FROM generate_series(9001, 9050) n;
-	DELETE FROM t WHERE id % 11 = 3;
-	UPDATE t SET id = -id WHERE id % 5 = 0;
-	UPDATE t SET v = vec(-id, 40) WHERE id % 13 = 4;
-$$;
-
--- pairs that only one side has
-CREATE FUNCTION differ(metric text, radius float8, both_ways boolean, OUT pairs bigint, OUT different bigint)
-LANGUAGE plpgsql AS $$
-BEGIN
-	EXECUTE format($q$
-		WITH graph AS MATERIALIZED (SELECT "row", neighbor, float8send(distance) FROM vk_similarity_graph('t_idx', $1, $2)),
-			plain AS MATERIALIZED (
-				SELECT a.ctid, b.ctid, float8send(a.v OPERATOR(public.%1$s) b.v) FROM t a, t b
-				WHERE CASE WHEN $2 THEN a.ctid <> b.ctid ELSE a.ctid < b.ctid END AND a.v OPERATOR(public.%1$s) b.v < $1)
-		SELECT (SELECT count(*) FROM graph),
-			(SELECT count(*) FROM (SELECT * FROM graph EXCEPT ALL SELECT * FROM plain) x) +
-			(SELECT count(*) FROM (SELECT * FROM plain EXCEPT ALL SELECT * FROM graph) y)
-		$q$, operator_of(metric)) INTO pairs, different USING radius, both_ways;
-END
-$$;
-
--- rows whose neighbors' distances differ from those of the plain query
-CREATE FUNCTION differ_knn(metric text, k int, OUT rows bigint, OUT different bigint)
-LANGUAGE plpgsql AS $$
-BEGIN
-	EXECUTE format($q$
-		SELECT count(*) FILTER (WHERE g.distances <> ''),
-			count(*) FILTER (WHERE g.distances IS DISTINCT FROM p.distances)
-		FROM t LEFT JOIN (SELECT "row", string_agg(float8send(distance), '' ORDER BY rank) AS distances
-						  FROM vk_knn_graph('t_idx', $1) GROUP BY 1) g ON g."row" = t.ctid,
-		LATERAL (SELECT string_agg(float8send(d), '' ORDER BY d) AS distances FROM (
-			SELECT t.v OPERATOR(public.%1$s) o.v AS d FROM t o
-			WHERE o.ctid <> t.ctid AND t.v OPERATOR(public.%1$s) o.v < 'NaN' ORDER BY 1 LIMIT $1) s) p
-		$q$, operator_of(metric)) INTO rows, different USING k;
-END
-$$;
 
 CREATE TABLE results (metric text, method text, options text, pairs bigint, different bigint, rows bigint, knn_different bigint);
 DO $$
@@ -69,8 +25,8 @@ BEGIN
 				EXECUTE format('CREATE INDEX t_idx ON t USING %s (v %s) %s', method, class_of(metric), options);
 				PERFORM change();
 				INSERT INTO results SELECT metric, method, options, d.*, k.*
-				FROM differ(metric, CASE metric WHEN 'l2' THEN 4.3 WHEN 'ip' THEN -3 WHEN 'cosine' THEN 0.75 ELSE 22 END, false) d,
-					differ_knn(metric, 3) k;
+				FROM pairs_differ(metric, CASE metric WHEN 'l2' THEN 4.3 WHEN 'ip' THEN -3 WHEN 'cosine' THEN 0.75 ELSE 22 END, false) d,
+					knn_graph_differ(metric, 3) k;
 				DROP INDEX t_idx;
 			END LOOP;
 		END LOOP;
@@ -86,9 +42,9 @@ SELECT change();
 SET enable_indexscan = off;
 SET work_mem = '64kB';
 WITH d AS (SELECT percentile_cont(ARRAY[0.003, 0.1, 0.9]) WITHIN GROUP (ORDER BY a.v <-> b.v) AS radius FROM t a, t b WHERE a.ctid < b.ctid)
-SELECT both_ways, p.* FROM d, unnest(radius) r, unnest(ARRAY[false, true]) both_ways, differ('l2', r, both_ways) p;
-SELECT * FROM differ_knn('l2', 1);
-SELECT * FROM differ_knn('l2', 1000);
+SELECT both_ways, p.* FROM d, unnest(radius) r, unnest(ARRAY[false, true]) both_ways, pairs_differ('l2', r, both_ways) p;
+SELECT * FROM knn_graph_differ('l2', 1);
+SELECT * FROM knn_graph_differ('l2', 1000);
 RESET work_mem;
 SELECT count(*) FROM vk_similarity_graph('t_idx', NULL);
 SELECT count(*) FROM vk_knn_graph('t_idx', NULL);
