@@ -7,8 +7,7 @@
  *	  What is divided are the queries: each process answers those of a chunk, as
  *	  it would answer all of them, and takes the next one when it is done.  So no
  *	  process waits for another, thresholds are those of one process, and an
- *	  answer is the same whoever finds it.  Chunks are taken in order and become
- *	  smaller towards the end, when all processes are to finish at a time.
+ *	  answer is the same whoever finds it.  Chunks are taken in order.
  *
  *	  The leader takes part (parallel_leader_participation), so it cannot read what
  *	  workers send meanwhile: each process writes its rows to a file of its own,
@@ -64,13 +63,14 @@ enum
 
 /* queries of a process that make a tile of their own */
 #define LEAST_QUERIES		16
-/* queries that gain most of what a larger batch does: with vkivf more, as a few
- * only visit the same lists */
-#define ENOUGH_FLAT			VK_GROUP_QUERIES
-#define ENOUGH_INVERTED		(4 * VK_GROUP_QUERIES)
 
-/* what is left is divided into so many chunks for each process */
-#define SHARES_LEFT			2
+/*
+ * Chunks for each process, so that all end at about the same time: as many as have
+ * so many queries, since reading the index takes a chunk the time of 15 queries (8
+ * bits) to 45 (4 bits, which must be unpacked).
+ */
+#define MOST_CHUNKS			16
+#define ENOUGH_QUERIES		256
 
 /* of the queries that a batch can have: pages of a table have more rows or fewer,
  * and what does not fit is a batch of its own */
@@ -85,9 +85,7 @@ typedef struct SharedWork
 	/* fixed from the start */
 	VkBatchRequest request;
 	int64		units;
-	int64		least;			/* units of a chunk, but for the last one */
-	int64		most;
-	int			processes;
+	int64		size;			/* units of a chunk */
 
 	pg_atomic_uint64 next;		/* unit that nobody has taken */
 	pg_atomic_uint64 done;		/* queries */
@@ -184,44 +182,29 @@ vk_batch_plan_workers(const VkBatchWork *work)
 
 /* ---- chunks ---- */
 
-/* Say which chunks processes will take. */
-static void
-plan_chunks(SharedWork *shared, const VkBatchWork *work, int processes)
+/* units of a chunk where so many processes work */
+static int64
+chunk_size(const VkBatchWork *work, int processes)
 {
 	const VkBatchTarget *target = work->target;
-	double		queries = Max(work->query_count, 1) / Max(work->units, 1);	/* a unit */
-	double		enough = vk_batch_strict(target) ? ENOUGH_FLAT : ENOUGH_INVERTED;
-	double		least = Min(enough, work->query_count / processes);
-	double		most = MOST_OF_BATCH *
-		vk_batch_capacity(target, work->request.k, sizeof(float) * target->vk->coder.dim);
+	Size		vector_size = sizeof(float) * target->vk->coder.dim;
+	double		share = work->query_count / processes;
+	double		chunks = Max(Min(floor(share / ENOUGH_QUERIES), MOST_CHUNKS), 1);
+	double		most = work->queries != NULL ?
+		vk_batch_capacity(target, work->request.k, 0) :
+		MOST_OF_BATCH * vk_batch_capacity(target, work->request.k, vector_size);
+	double		queries = Min(ceil(share / chunks), most);
 
-	shared->units = work->units;
-	shared->most = (int64) Max(most / queries, 1);
-	shared->least = Min((int64) Max(ceil(least / queries), 1), shared->most);
-	shared->most -= shared->most % shared->least;
-	shared->processes = processes;
+	return (int64) Max(queries * work->units / work->query_count, 1);
 }
 
 /* Take the next chunk; false where there is none. */
 static bool
 take_chunk(SharedWork *shared, int64 *first, int64 *end)
 {
-	uint64		next = pg_atomic_read_u64(&shared->next);
-	int64		size;
-
-	do
-	{
-		int64		left = shared->units - (int64) next;
-
-		if (left <= 0)
-			return false;
-		size = left / (SHARES_LEFT * shared->processes);
-		size = (size + shared->least - 1) / shared->least * shared->least;
-		size = Min(Max(size, shared->least), Min(shared->most, left));
-	} while (!pg_atomic_compare_exchange_u64(&shared->next, &next, next + size));
-	*first = (int64) next;
-	*end = (int64) next + size;
-	return true;
+	*first = (int64) pg_atomic_fetch_add_u64(&shared->next, shared->size);
+	*end = Min(*first + shared->size, shared->units);
+	return *first < shared->units;
 }
 
 /* Work until there is no chunk. */
@@ -293,7 +276,8 @@ init_shared(Crew *crew, SharedWork *shared)
 	memset(shared, 0, offsetof(SharedWork, stats) +
 		   crew->context->nworkers * sizeof(VkScanStats));
 	shared->request = crew->work->request;
-	plan_chunks(shared, crew->work, crew->processes);
+	shared->units = crew->work->units;
+	shared->size = chunk_size(crew->work, crew->processes);
 	pg_atomic_init_u64(&shared->next, 0);
 	pg_atomic_init_u64(&shared->done, 0);
 	SharedFileSetInit(&shared->files, crew->context->seg);
