@@ -80,6 +80,10 @@ enum
  * a scan's; a query of a batch takes a quarter of it) */
 #define LINE_OPERATORS		0.003
 
+/* finding the exact distance of a row, in units of cpu_tuple_cost: half of a scan's,
+ * as rows are fetched in the order of the table */
+#define FETCH_TUPLES		25
+
 typedef struct SharedWork
 {
 	/* fixed from the start */
@@ -138,29 +142,34 @@ most_workers(Relation heap)
 	return own >= 0 ? Min(own, most) : most;
 }
 
-/* rows that a search for one query scores, about */
+/* rows that one query is compared with, about, by their codes */
 static double
 rows_scored(const VkBatchWork *work)
 {
 	const VkBatchTarget *target = work->target;
+	double		rows;
 
 	if (vk_batch_strict(target) || work->request.k == 0)
 		return target->rows;
 	if (vk_probes > 0)
-		return Min(target->rows, target->rows / target->meta.lists * vk_probes);
-	return vk_curve_budget(&target->meta.curve, work->request.k, vk_target_recall,
-						   target->rows);
+		rows = Min(target->rows, target->rows / target->meta.lists * vk_probes);
+	else
+		rows = vk_curve_budget(&target->meta.curve, work->request.k, vk_target_recall,
+							   target->rows);
+	/* and with centroids; coding it against a list's takes as long as the list */
+	return 2 * rows + target->meta.lists;
 }
 
 /* in the planner's units, less what handing over the rows costs */
 static double
 cost_to_share(const VkBatchWork *work)
 {
-	const VkCoder *coder = &work->target->vk->coder;
+	double		line_cost = LINE_OPERATORS * cpu_operator_cost;
+	double		found = Min((double) work->request.k, work->target->rows);
 
 	return work->query_count *
-		(rows_scored(work) * coder->lines * LINE_OPERATORS * cpu_operator_cost -
-		 work->request.k * parallel_tuple_cost);
+		(rows_scored(work) * work->target->vk->coder.lines * line_cost +
+		 found * (FETCH_TUPLES * cpu_tuple_cost - parallel_tuple_cost));
 }
 
 int
