@@ -285,6 +285,7 @@ typedef struct VkBatchWork
 	/* set when the routine begins */
 	int64		units;			/* pieces that the work can be divided into */
 	double		query_count;	/* of all of them, about */
+	double		capacity;		/* queries that are answered together at most */
 
 	/* where rows go */
 	TupleDesc	desc;

@@ -46,7 +46,12 @@ typedef struct Graph
 	bool		pending;		/* the next of them is known, or that there is none */
 	uint64		next;			/* PG_UINT64_MAX: there is none */
 	int64		k;				/* 0: pairs within the radius */
+	int			capacity;		/* rows that are answered together */
 } Graph;
+
+/* of that, what a chunk has: pages of a table have more rows or fewer, and what does
+ * not fit is a batch of its own */
+#define CHUNK_SHARE		0.9
 
 /* ---- the rows ---- */
 
@@ -206,6 +211,7 @@ static void *
 begin_graph(VkBatchWork *work)
 {
 	Graph	   *graph = palloc0(sizeof(Graph));
+	Size		vector_size = sizeof(float) * work->target->vk->coder.dim;
 
 	graph->work = work;
 	graph->target = work->target;
@@ -216,6 +222,8 @@ begin_graph(VkBatchWork *work)
 	tuplesort_performsort(graph->rows);
 	work->units = RelationGetNumberOfBlocks(work->target->heap);
 	work->query_count = graph->row_count;
+	graph->capacity = vk_batch_capacity(work->target, graph->k, vector_size);
+	work->capacity = CHUNK_SHARE * graph->capacity;
 	return graph;
 }
 
@@ -223,8 +231,6 @@ static void
 answer_pages(void *state, int64 first, int64 end)
 {
 	Graph	   *graph = state;
-	Size		vector_size = sizeof(float) * graph->target->vk->coder.dim;
-	int			most = vk_batch_capacity(graph->target, graph->k, vector_size);
 	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "vkindex graph",
 												  ALLOCSET_DEFAULT_SIZES);
 	uint64		tid;
@@ -235,10 +241,10 @@ answer_pages(void *state, int64 first, int64 end)
 	do
 	{
 		MemoryContext old = MemoryContextSwitchTo(context);
-		VkBatchQuery *queries = palloc0(most * sizeof(VkBatchQuery));
+		VkBatchQuery *queries = palloc0(graph->capacity * sizeof(VkBatchQuery));
 		int			taken = 0;
 
-		count = next_rows(graph, first_tid(end), queries, most, &taken);
+		count = next_rows(graph, first_tid(end), queries, graph->capacity, &taken);
 		if (count > 0)
 			answer_rows(graph, queries, count);
 		vk_batch_done(graph->work, taken);

@@ -72,10 +72,6 @@ enum
 #define MOST_CHUNKS			16
 #define ENOUGH_QUERIES		256
 
-/* of the queries that a batch can have: pages of a table have more rows or fewer,
- * and what does not fit is a batch of its own */
-#define MOST_OF_BATCH		0.9
-
 /* a line of codes of one row in a batch, in units of cpu_operator_cost (cost.c has
  * a scan's; a query of a batch takes a quarter of it) */
 #define LINE_OPERATORS		0.003
@@ -195,14 +191,9 @@ vk_batch_plan_workers(const VkBatchWork *work)
 static int64
 chunk_size(const VkBatchWork *work, int processes)
 {
-	const VkBatchTarget *target = work->target;
-	Size		vector_size = sizeof(float) * target->vk->coder.dim;
 	double		share = work->query_count / processes;
 	double		chunks = Max(Min(floor(share / ENOUGH_QUERIES), MOST_CHUNKS), 1);
-	double		most = work->queries != NULL ?
-		vk_batch_capacity(target, work->request.k, 0) :
-		MOST_OF_BATCH * vk_batch_capacity(target, work->request.k, vector_size);
-	double		queries = Min(ceil(share / chunks), most);
+	double		queries = Min(ceil(share / chunks), work->capacity);
 
 	return (int64) Max(queries * work->units / work->query_count, 1);
 }
