@@ -83,6 +83,8 @@ typedef struct VkSupport
 	double		(*operator_error) (int dim);
 	/* score (quant.h) of the operator's result */
 	double		(*score) (double distance);
+	/* and the way back: the distance that has a score, 0 for one that none has */
+	double		(*distance) (double score);
 } VkSupport;
 
 extern const VkSupport *vk_support(Relation index);

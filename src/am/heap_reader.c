@@ -295,6 +295,15 @@ vk_heap_reader_distance(VkHeapReader *reader, uint64 number, bool checked,
 }
 
 bool
+vk_heap_reader_place(VkHeapReader *reader, uint64 number, ItemPointer tid)
+{
+	if (!fetch_row(reader, number))
+		return false;
+	*tid = reader->slot->tts_tid;
+	return true;
+}
+
+bool
 vk_heap_reader_value(VkHeapReader *reader, uint64 number, Datum *vector,
 					 ItemPointer tid)
 {

@@ -47,6 +47,8 @@ extern bool vk_heap_reader_distance(VkHeapReader *reader, uint64 tid,
  */
 extern bool vk_heap_reader_value(VkHeapReader *reader, uint64 number,
 								 Datum *vector, ItemPointer tid);
+/* only where that version lies; false: the snapshot sees none */
+extern bool vk_heap_reader_place(VkHeapReader *reader, uint64 number, ItemPointer tid);
 /*
  * For upkeep, in place of a query: fetch a row as a snapshot sees it, without
  * conditions; then its vector, valid until the next one.  NULL: it is that of a

@@ -106,6 +106,18 @@ score_same(double distance)
 	return distance;
 }
 
+static double
+distance_root(double score)
+{
+	return score > 0.0 ? sqrt(score) : 0.0;
+}
+
+static double
+distance_same(double score)
+{
+	return score;
+}
+
 /* |a - b|^2 of normalised vectors is twice their cosine distance */
 static double
 score_twice(double distance)
@@ -113,25 +125,31 @@ score_twice(double distance)
 	return 2.0 * distance;
 }
 
+static double
+distance_half(double score)
+{
+	return Max(0.5 * score, 0.0);
+}
+
 /* ---- support functions ---- */
 
-#define VK_SUPPORT_FUNCTION(type, metric_name, layout_, metric_, error, score_) \
+#define VK_SUPPORT_FUNCTION(type, metric_name, layout_, metric_, error, score_, distance_) \
 	PG_FUNCTION_INFO_V1(type##_##metric_name##_support); \
 	Datum \
 	type##_##metric_name##_support(PG_FUNCTION_ARGS) \
 	{ \
 		static const VkSupport support = { \
 			.layout = &layout_, .metric = metric_, \
-			.operator_error = error, .score = score_ \
+			.operator_error = error, .score = score_, .distance = distance_ \
 		}; \
 		PG_RETURN_POINTER(&support); \
 	}
 
 #define VK_SUPPORT_FUNCTIONS(type, layout, error) \
-	VK_SUPPORT_FUNCTION(type, l2, layout, VK_METRIC_L2, error, score_square) \
-	VK_SUPPORT_FUNCTION(type, ip, layout, VK_METRIC_IP, error, score_same) \
-	VK_SUPPORT_FUNCTION(type, cosine, layout, VK_METRIC_COSINE, error, score_twice) \
-	VK_SUPPORT_FUNCTION(type, l1, layout, VK_METRIC_L1, error, score_same)
+	VK_SUPPORT_FUNCTION(type, l2, layout, VK_METRIC_L2, error, score_square, distance_root) \
+	VK_SUPPORT_FUNCTION(type, ip, layout, VK_METRIC_IP, error, score_same, distance_same) \
+	VK_SUPPORT_FUNCTION(type, cosine, layout, VK_METRIC_COSINE, error, score_twice, distance_half) \
+	VK_SUPPORT_FUNCTION(type, l1, layout, VK_METRIC_L1, error, score_same, distance_same)
 
 VK_SUPPORT_FUNCTIONS(f32vec, layout_f32, vk_canonical_error)
 VK_SUPPORT_FUNCTIONS(f16vec, layout_f16, vk_canonical_error)
@@ -143,8 +161,8 @@ VK_SUPPORT_FUNCTIONS(vk_vector, layout_f32, vk_any_order_error)
 VK_SUPPORT_FUNCTIONS(vk_halfvec, layout_f16, vk_any_order_error)
 
 /* codes are exact, whatever the rounding */
-VK_SUPPORT_FUNCTION(vk_bit, hamming, layout_bit, VK_METRIC_HAMMING, vk_canonical_error, score_same)
-VK_SUPPORT_FUNCTION(vk_bit, jaccard, layout_bit, VK_METRIC_JACCARD, vk_canonical_error, score_same)
+VK_SUPPORT_FUNCTION(vk_bit, hamming, layout_bit, VK_METRIC_HAMMING, vk_canonical_error, score_same, distance_same)
+VK_SUPPORT_FUNCTION(vk_bit, jaccard, layout_bit, VK_METRIC_JACCARD, vk_canonical_error, score_same, distance_same)
 
 /*
  * vk_support -- the VkSupport of an index's operator class
