@@ -105,6 +105,13 @@ typedef struct VkBatch VkBatch;
 typedef void (*VkBatchFound) (void *arg, const VkBatchQuery *query, uint64 tid,
 							  double distance);
 
+/*
+ * A row may be within the radius, and this is what its code tells of its score.
+ * True: that is enough, its distance is not wanted.
+ */
+typedef bool (*VkBatchSettle) (void *arg, const VkBatchQuery *query, uint64 tid,
+							   float lower, float upper);
+
 /* queries that are answered together */
 struct VkBatch
 {
@@ -115,7 +122,8 @@ struct VkBatch
 	bool		strict;
 	VkBatchFound found;			/* wanted are rows within a radius; NULL: the
 								 * nearest */
-	void	   *arg;			/* for it */
+	VkBatchSettle settle;		/* NULL: distances are always wanted */
+	void	   *arg;			/* for both */
 	double		radius;
 	bool		once;			/* of rows as queries, each pair once */
 	uint64		after;			/* rows at or before this one are not wanted; 0: all are */
@@ -179,6 +187,8 @@ typedef struct VkBatchGroup
 {
 	int			count;
 	bool		tiled;
+	uint64		after;			/* rows at or before this one none of them wants; 0: all
+								 * are wanted */
 	VkBatchQuery *queries[VK_GROUP_QUERIES];
 	VkBoundQuery bounds[VK_GROUP_QUERIES];
 	VkScreenQuery screens[VK_GROUP_QUERIES];	/* tiled */
@@ -229,6 +239,9 @@ extern void vk_batch_nearest(VkBatch *batch, int64 k);
 /* the rows within a radius of each, all of them, in no order: found */
 extern void vk_batch_within(VkBatch *batch, double radius, VkBatchFound found,
 							void *arg);
+/* only prepare for that: what vk_batch_collect makes candidates is left to do */
+extern void vk_batch_within_begin(VkBatch *batch, double radius, VkBatchFound found,
+								  void *arg);
 
 /* ---- run.c: any number of queries, in batches ---- */
 

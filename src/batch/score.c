@@ -77,6 +77,7 @@ struct VkBatchScorer
 	VkBlocks   *blocks;			/* of it */
 	/* of them those that have rows to be scored: */
 	int			count;
+	uint64		last;			/* the last of these rows, if pairs come once */
 	int		   *places;			/* among the blocks */
 	uint16	   *live;			/* zero past count */
 	VkLineRun  *runs;
@@ -249,6 +250,7 @@ vk_group_set(VkBatchScorer *scorer, VkBatchGroup *group, VkBatchQuery **queries,
 
 	group->count = count;
 	group->tiled = count >= scorer->tile_pays;
+	group->after = scorer->batch->once ? PG_UINT64_MAX : 0;
 	for (int i = 0; i < count; i++)
 	{
 		VkQueryCode *code = group_code(scorer, group, i);
@@ -256,6 +258,7 @@ vk_group_set(VkBatchScorer *scorer, VkBatchGroup *group, VkBatchQuery **queries,
 		if (i + CODED_AHEAD < count)
 			prefetch_query(queries[i + CODED_AHEAD], coder->dim);
 		group->queries[i] = queries[i];
+		group->after = Min(group->after, queries[i]->self);
 		vk_query_code_set(coder, &queries[i]->query, center, true, code);
 		code->bound.epsilon = VK_EPSILON;
 		group->bounds[i] = code->bound;
@@ -281,9 +284,10 @@ vk_scorer_blocks(VkBatchScorer *scorer, uint32 slot, uint64 born)
 	return scorer->blocks;
 }
 
-/* the live lanes of a block whose rows lie behind a place in the table */
+/* the live lanes of a block whose rows lie behind a place in the table; *last
+ * becomes the last of them, if it is after that */
 static uint32
-lanes_after(const VkBlocks *blocks, int block, uint64 after)
+lanes_after(const VkBlocks *blocks, int block, uint64 after, uint64 *last)
 {
 	uint32		lanes = blocks->live[block];
 
@@ -292,9 +296,11 @@ lanes_after(const VkBlocks *blocks, int block, uint64 after)
 	for (uint32 left = lanes; left != 0; left &= left - 1)
 	{
 		int			lane = pg_rightmost_one_pos32(left);
+		uint64		tid = vk_tid_encode(&blocks->tops[block].tids[lane]);
 
-		if (vk_tid_encode(&blocks->tops[block].tids[lane]) <= after)
+		if (tid <= after)
 			lanes &= ~(1U << lane);
+		*last = Max(*last, tid);
 	}
 	return lanes;
 }
@@ -306,6 +312,7 @@ vk_scorer_begin(VkBatchScorer *scorer)
 	const VkBlocks *blocks = scorer->blocks;
 
 	scorer->count = 0;
+	scorer->last = 0;
 	memset(scorer->live, 0, blocks->capacity * sizeof(uint16));
 	if (scorer->refine_read != NULL)
 		memset(scorer->refine_read, false, blocks->count * VK_LANES * sizeof(bool));
@@ -314,7 +321,7 @@ vk_scorer_begin(VkBatchScorer *scorer)
 		const void *annotation = vk_blocks_annotation(blocks, i);
 		float		scale = blocks->tops[i].head.scale;
 		VkScreenRows *rows = &scorer->rows[scorer->count];
-		uint32		live = lanes_after(blocks, i, scorer->batch->after);
+		uint32		live = lanes_after(blocks, i, scorer->batch->after, &scorer->last);
 
 		if (live == 0)
 			continue;
@@ -371,6 +378,16 @@ lanes_of_others(const VkBatchScorer *scorer, const VkBatchQuery *query,
 	return lanes;
 }
 
+/* a row becomes a candidate, unless its bounds are enough */
+static inline void
+add_candidate(VkBatch *batch, VkBatchQuery *query, float lower, float upper, uint64 tid)
+{
+	if (batch->settle != NULL && batch->settle(batch->arg, query, tid, lower, upper))
+		return;
+	vk_nearest_make_room(batch, query);
+	vk_nearest_candidate(query, lower, upper, tid);
+}
+
 /* Take those lanes of a block that may be among a query's nearest. */
 static void
 take_block(VkBatchScorer *scorer, VkBatchGroup *group, int i, int block,
@@ -387,15 +404,13 @@ take_block(VkBatchScorer *scorer, VkBatchGroup *group, int i, int block,
 		query->dropped = Min(query->dropped, query->threshold);
 	if (query->self != 0)
 		left = lanes_of_others(scorer, query, top, left);
-	if (left != 0 && scorer->fresh == NULL)
-		vk_nearest_make_room(scorer->batch, query);
 	for (; left != 0; left &= left - 1)
 	{
 		int			lane = pg_rightmost_one_pos32(left);
 
 		if (scorer->fresh == NULL)
-			vk_nearest_candidate(query, scores.lower[lane], scores.upper[lane],
-								 vk_tid_encode(&top->tids[lane]));
+			add_candidate(scorer->batch, query, scores.lower[lane], scores.upper[lane],
+						  vk_tid_encode(&top->tids[lane]));
 		else
 			scorer->fresh[scorer->fresh_count++] =
 				(FreshLane) {scores.lower[lane], scores.upper[lane],
@@ -436,10 +451,9 @@ refine_lane(VkBatchScorer *scorer, VkBatchGroup *group, int i, const FreshLane *
 	vk_refine_bounds(scorer->coder, &group->codes[i], refine_code(scorer, fresh->place),
 					 scorer->proven, &lower, &upper);
 	scorer->batch->target->stats.refined++;
-	vk_nearest_make_room(scorer->batch, query);
 	if (vk_round_down(lower) <= query->threshold)
-		vk_nearest_candidate(query, vk_round_down(lower), vk_round_up(upper),
-							 vk_tid_encode(&top->tids[fresh->place % VK_LANES]));
+		add_candidate(scorer->batch, query, vk_round_down(lower), vk_round_up(upper),
+					  vk_tid_encode(&top->tids[fresh->place % VK_LANES]));
 	else
 		query->dropped = Min(query->dropped, vk_round_down(lower));
 }
@@ -547,7 +561,7 @@ vk_scorer_score(VkBatchScorer *scorer, VkBatchGroup *group)
 	const VkCoder *coder = scorer->coder;
 
 	CHECK_FOR_INTERRUPTS();
-	if (scorer->count == 0)
+	if (scorer->count == 0 || (group->after != 0 && scorer->last <= group->after))
 		return;
 	if (group->tiled)
 		vk_kernels->tile[coder->format] (group->packed, group->count, coder->dim,

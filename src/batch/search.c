@@ -141,11 +141,8 @@ greatest_score(const VkBatch *batch)
 }
 
 void
-vk_batch_within(VkBatch *batch, double radius, VkBatchFound found, void *arg)
+vk_batch_within_begin(VkBatch *batch, double radius, VkBatchFound found, void *arg)
 {
-	VkScanStats *stats = &batch->target->stats;
-	bool		together;
-
 	batch->found = found;
 	batch->arg = arg;
 	batch->radius = radius;
@@ -155,6 +152,15 @@ vk_batch_within(VkBatch *batch, double radius, VkBatchFound found, void *arg)
 		vk_nearest_begin(batch, &batch->queries[i], PG_INT64_MAX);
 		batch->queries[i].threshold = greatest_score(batch);
 	}
+}
+
+void
+vk_batch_within(VkBatch *batch, double radius, VkBatchFound found, void *arg)
+{
+	VkScanStats *stats = &batch->target->stats;
+	bool		together;
+
+	vk_batch_within_begin(batch, radius, found, arg);
 	together = vk_batch_collect(batch);
 	if (together)
 		vk_batch_resolve(batch);
