@@ -704,11 +704,17 @@ CREATE FUNCTION vk_knn_graph(index regclass, k integer,
 COMMENT ON FUNCTION vk_knn_graph(regclass, integer, double precision) IS 'the k nearest other rows of each row of an index';
 
 CREATE FUNCTION vk_similarity_graph(index regclass, radius double precision,
-	both_ways boolean DEFAULT false)
+	both_ways boolean DEFAULT false, tolerance double precision DEFAULT 0.001)
 	RETURNS TABLE ("row" tid, neighbor tid, distance double precision)
 	AS 'MODULE_PATHNAME' LANGUAGE C STABLE PARALLEL RESTRICTED COST 1000000 ROWS 100000;
 
-COMMENT ON FUNCTION vk_similarity_graph(regclass, double precision, boolean) IS 'all pairs of rows of an index that are nearer than a radius: once, the row that comes first in the table first, or both ways';
+COMMENT ON FUNCTION vk_similarity_graph(regclass, double precision, boolean, double precision) IS 'all pairs of rows of an index that are nearer than a radius: once, the row that comes first in the table first, or both ways; distances may be off by the tolerance times the radius';
+
+CREATE FUNCTION vk_similarity_degree(index regclass, radius double precision)
+	RETURNS TABLE ("row" tid, neighbors bigint)
+	AS 'MODULE_PATHNAME' LANGUAGE C STABLE PARALLEL RESTRICTED COST 1000000 ROWS 100000;
+
+COMMENT ON FUNCTION vk_similarity_degree(regclass, double precision) IS 'how many other rows of an index are nearer than a radius to each of its rows';
 
 CREATE FUNCTION vk_get_progress(OUT pid integer, OUT datid oid, OUT relid oid,
 	OUT function text, OUT queries_total bigint, OUT queries_done bigint, OUT workers integer)

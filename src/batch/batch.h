@@ -273,6 +273,7 @@ typedef enum VkBatchFunctionNumber
 	VK_RANGE_BATCH,
 	VK_KNN_GRAPH,
 	VK_SIMILARITY_GRAPH,
+	VK_SIMILARITY_DEGREE,
 	VK_BATCH_FUNCTIONS
 } VkBatchFunctionNumber;
 
@@ -285,6 +286,7 @@ typedef struct VkBatchRequest
 	int64		k;				/* 0: all within the radius */
 	double		radius;
 	bool		both_ways;
+	double		tolerance;		/* of distances, in shares of the radius */
 } VkBatchRequest;
 
 /* one process's part of it */
@@ -348,6 +350,7 @@ extern void vk_knn_batch_read(FunctionCallInfo fcinfo, VkBatchRequest *request);
 extern void vk_range_batch_read(FunctionCallInfo fcinfo, VkBatchRequest *request);
 extern void vk_knn_graph_read(FunctionCallInfo fcinfo, VkBatchRequest *request);
 extern void vk_similarity_graph_read(FunctionCallInfo fcinfo, VkBatchRequest *request);
+extern void vk_similarity_degree_read(FunctionCallInfo fcinfo, VkBatchRequest *request);
 extern const VkBatchRoutine vk_query_routine;
 extern const VkBatchRoutine vk_graph_routine;
 

@@ -1,7 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * graph.c
- *	  All rows of an index as queries: vk_knn_graph, vk_similarity_graph.
+ *	  All rows of an index as queries: vk_knn_graph, vk_similarity_graph,
+ *	  vk_similarity_degree.
  *
  * NOTES
  *	  Rows are taken in the order of the table, as many at a time as fit in
@@ -9,6 +10,12 @@
  *	  go to a tuplestore that spills.  Where each pair comes once, the row that
  *	  lies first in the table asks for those behind it, and blocks of the index
  *	  with none of these are not scored: of an index as it was built, half.
+ *
+ *	  Pairs within a radius are found by codes where few are, or by tiles of the
+ *	  vectors (dense.c).  A pair whose bounds lie within the radius belongs; its
+ *	  rows are fetched only where its distance is wanted better than bounds
+ *	  tell it.  That presumes that both are seen by the snapshot, so that is
+ *	  looked up first, for all rows.
  *
  *	  Rows without a vector, or whose distances are NaN, are not in the graph.
  *
@@ -27,30 +34,25 @@
 #include "miscadmin.h"
 #include "storage/bufmgr.h"
 #include "utils/datum.h"
-#include "utils/tuplesort.h"
+#include "utils/float.h"
 
-#include "batch/batch.h"
+#include "batch/graph.h"
+#include "kernels/rounding.h"
 
 PG_FUNCTION_INFO_V1(vk_knn_graph);
 PG_FUNCTION_INFO_V1(vk_similarity_graph);
+PG_FUNCTION_INFO_V1(vk_similarity_degree);
 
 #define KNN_COLUMNS		4
 #define SIMILARITY_COLUMNS	3
+#define DEGREE_COLUMNS	2
 
-typedef struct Graph
-{
-	VkBatchWork *work;
-	VkBatchTarget *target;
-	Tuplesortstate *rows;		/* all TIDs of the index, in order */
-	int64		row_count;
-	bool		pending;		/* the next of them is known, or that there is none */
-	uint64		next;			/* PG_UINT64_MAX: there is none */
-	int64		k;				/* 0: pairs within the radius */
-	int			capacity;		/* rows that are answered together */
-} Graph;
+/* a set of visible rows, and their neighbors' numbers, take at most this share of
+ * work_mem each */
+#define MEMORY_SHARE	4
 
-/* of that, what a chunk has: pages of a table have more rows or fewer, and what does
- * not fit is a batch of its own */
+/* of the rows that are answered together what a chunk has: pages of a table have more
+ * rows or fewer, and what does not fit is a batch of its own */
 #define CHUNK_SHARE		0.9
 
 /* ---- the rows ---- */
@@ -59,7 +61,7 @@ typedef struct Graph
 static bool
 list_rows(void *arg, uint32 number, const VkSlot *slot)
 {
-	Graph	   *graph = arg;
+	VkGraph    *graph = arg;
 	VkBatchTarget *target = graph->target;
 	VkBlockReader reader = {0};
 	VkBlocks   *blocks = vk_blocks_create(target->vk);
@@ -75,62 +77,126 @@ list_rows(void *arg, uint32 number, const VkSlot *slot)
 			for (int lane = 0; lane < VK_LANES; lane++)
 				if ((blocks->live[i] & 1U << lane) != 0)
 				{
-					tuplesort_putdatum(graph->rows,
-									   Int64GetDatum((int64) vk_tid_encode(&blocks->tops[i].tids[lane])),
-									   false);
+					uint64		tid = vk_tid_encode(&blocks->tops[i].tids[lane]);
+
+					tuplesort_putdatum(graph->rows, Int64GetDatum((int64) tid), false);
 					graph->row_count++;
 				}
 	vk_blocks_free(blocks);
 	return true;
 }
 
-/* Take the next TID of the index where it lies before the end. */
+static void
+sort_rows(VkGraph *graph)
+{
+	graph->rows = tuplesort_begin_datum(INT8OID, Int8LessOperator, InvalidOid, false,
+										work_mem, NULL, TUPLESORT_RANDOMACCESS);
+	(void) vk_batch_walk(graph->target, list_rows, graph);
+	tuplesort_performsort(graph->rows);
+}
+
+void
+vk_graph_seek(VkGraph *graph, int64 position)
+{
+	if (position < graph->position)
+	{
+		tuplesort_rescan(graph->rows);
+		graph->position = 0;
+	}
+	(void) tuplesort_skiptuples(graph->rows, position - graph->position, true);
+	graph->position = position;
+}
+
+/* the TID of the next row before a position, as the index has it */
 static bool
-next_tid(Graph *graph, uint64 end, uint64 *tid)
+next_tid(VkGraph *graph, int64 end, uint64 *tid)
 {
 	Datum		number;
 	bool		isnull;
 
-	if (!graph->pending)
-		graph->next = vk_tuplesort_getdatum(graph->rows, &number, &isnull) ?
-			(uint64) DatumGetInt64(number) : PG_UINT64_MAX;
-	*tid = graph->next;
-	graph->pending = graph->next >= end;
-	return !graph->pending;
+	CHECK_FOR_INTERRUPTS();
+	if (graph->position >= end ||
+		!vk_tuplesort_getdatum(graph->rows, &number, &isnull))
+		return false;
+	graph->position++;
+	*tid = (uint64) DatumGetInt64(number);
+	return true;
 }
 
-/* Take the next rows before the end as queries, which the context keeps; how many
- * there are, and of how many TIDs. */
-static int
-next_rows(Graph *graph, uint64 end, VkBatchQuery *queries, int most, int *taken)
+bool
+vk_graph_next(VkGraph *graph, int64 end, VkGraphRow *row)
 {
-	VkBatchTarget *target = graph->target;
-	int			count = 0;
-	uint64		tid;
+	ItemPointerData place;
 
-	while (count < most && next_tid(graph, end, &tid))
+	while (next_tid(graph, end, &row->indexed))
+		if (vk_heap_reader_value(graph->target->reader, row->indexed, &row->vector, &place))
+		{
+			row->place = vk_tid_encode(&place);
+			return true;
+		}
+	return false;
+}
+
+int
+vk_graph_queries(VkGraph *graph, int64 end, VkBatchQuery *queries)
+{
+	VkGraphRow	row;
+	int			count = 0;
+
+	while (vk_graph_next(graph, end, &row))
 	{
 		VkBatchQuery *query = &queries[count];
-		ItemPointerData place;
-		Datum		vector;
 
-		CHECK_FOR_INTERRUPTS();
-		(*taken)++;
-		query->self = tid;
-		if (!vk_heap_reader_value(target->reader, query->self, &vector, &place))
-			continue;
-		query->self_place = vk_tid_encode(&place);
-		query->value = datumCopy(vector, false, -1);
+		query->self = row.indexed;
+		query->self_place = row.place;
+		query->value = datumCopy(row.vector, false, -1);
+		query->number = (int) vk_graph_number(graph, row.place, count);
 		count++;
 	}
-	vk_heap_reader_unpin(target->reader);
+	vk_heap_reader_unpin(graph->target->reader);
 	return count;
+}
+
+/* Find out which rows are visible, if there is room to remember it. */
+static void
+mark_visible(VkGraph *graph)
+{
+	VkBatchTarget *target = graph->target;
+	BlockNumber pages = RelationGetNumberOfBlocks(target->heap);
+	Size		limit = (Size) work_mem * 1024 / MEMORY_SHARE;
+	uint64		tid;
+	ItemPointerData place;
+	int64		count;
+
+	if (vk_row_set_size(pages) > limit)
+		return;
+	graph->visible = vk_row_set_create(pages);
+	vk_graph_seek(graph, 0);
+	while (next_tid(graph, graph->row_count, &tid))
+		if (vk_heap_reader_place(target->reader, tid, &place))
+			vk_row_set_add(graph->visible, vk_tid_encode(&place));
+	vk_heap_reader_unpin(target->reader);
+	count = vk_row_set_number(graph->visible);
+	if (graph->counting)
+		graph->once = count <= (int64) Min(limit / sizeof(int64), PG_INT32_MAX);
+	if (graph->counting && graph->once)
+		graph->neighbors = MemoryContextAllocExtended(CurrentMemoryContext,
+													  Max(count, 1) * sizeof(int64),
+													  MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+}
+
+int64
+vk_graph_number(const VkGraph *graph, uint64 place, int64 place_in_chunk)
+{
+	if (!graph->counting)
+		return -1;
+	return graph->once ? vk_row_set_find(graph->visible, place) : place_in_chunk;
 }
 
 /* ---- results ---- */
 
 static void
-put_pair(Graph *graph, uint64 first, uint64 second, double distance)
+put_pair(VkGraph *graph, uint64 first, uint64 second, double distance)
 {
 	Datum		values[SIMILARITY_COLUMNS];
 	bool		nulls[SIMILARITY_COLUMNS] = {0};
@@ -144,19 +210,71 @@ put_pair(Graph *graph, uint64 first, uint64 second, double distance)
 	vk_batch_put(graph->work, values, nulls);
 }
 
+void
+vk_graph_put(VkGraph *graph, uint64 a, uint64 b, double distance)
+{
+	put_pair(graph, Min(a, b), Max(a, b), distance);
+	if (graph->both_ways)
+		put_pair(graph, Max(a, b), Min(a, b), distance);
+}
+
+bool
+vk_graph_put_between(VkGraph *graph, uint64 a, uint64 b, double lower, double upper)
+{
+	if (!(upper - lower <= 2 * graph->tolerance))
+		return false;
+	vk_graph_put(graph, a, b, lower + (upper - lower) / 2);
+	return true;
+}
+
+void
+vk_graph_count(VkGraph *graph, int64 query, int64 row)
+{
+	graph->neighbors[query]++;
+	if (graph->once)
+		graph->neighbors[row]++;
+}
+
 /* VkBatchFound */
 static void
-put_found(void *arg, const VkBatchQuery *query, uint64 tid, double distance)
+put_found(void *arg, const VkBatchQuery *query, uint64 place, double distance)
 {
-	Graph	   *graph = arg;
+	VkGraph    *graph = arg;
 
-	put_pair(graph, Min(query->self_place, tid), Max(query->self_place, tid), distance);
-	if (graph->work->request.both_ways)
-		put_pair(graph, Max(query->self_place, tid), Min(query->self_place, tid), distance);
+	if (graph->counting)
+		vk_graph_count(graph, query->number,
+					   graph->once ? vk_row_set_find(graph->visible, place) : -1);
+	else
+		vk_graph_put(graph, query->self_place, place, distance);
+}
+
+/*
+ * VkBatchSettle
+ *
+ * The row is known to be visible, or it moved on its page since it was indexed,
+ * or it is dead: then it is fetched as any candidate.
+ */
+static bool
+settle_pair(void *arg, const VkBatchQuery *query, uint64 tid, float lower, float upper)
+{
+	VkGraph    *graph = arg;
+	int64		row = graph->visible != NULL ? vk_row_set_find(graph->visible, tid) : -1;
+	double		least = lower;
+	double		greatest = upper;
+
+	if (row < 0)
+		return false;
+	if (!vk_graph_bounds_suffice(graph, &least, &greatest))
+		vk_open_pairs_add(graph->open, row, query);
+	else if (graph->counting)
+		vk_graph_count(graph, query->number, row);
+	else
+		(void) vk_graph_put_between(graph, query->self_place, tid, least, greatest);
+	return true;
 }
 
 static void
-put_neighbors(Graph *graph, const VkBatchQuery *query)
+put_neighbors(VkGraph *graph, const VkBatchQuery *query)
 {
 	int64		count = Min(query->row_count, graph->k);
 
@@ -176,19 +294,49 @@ put_neighbors(Graph *graph, const VkBatchQuery *query)
 	}
 }
 
-/* ---- VkBatchRoutine: units are pages of the table ---- */
+static void
+put_degree(VkGraph *graph, uint64 place, int64 neighbors)
+{
+	Datum		values[DEGREE_COLUMNS];
+	bool		nulls[DEGREE_COLUMNS] = {0};
+	ItemPointerData row;
+
+	CHECK_FOR_INTERRUPTS();
+	vk_tid_decode(place, &row);
+	values[0] = PointerGetDatum(&row);
+	values[1] = Int64GetDatum(neighbors);
+	vk_batch_put(graph->work, values, nulls);
+}
+
+/* the neighbors of all rows, once all pairs have been looked at */
+static void
+put_degrees(VkGraph *graph)
+{
+	int64		number = 0;
+
+	for (uint64 place = vk_row_set_next(graph->visible, 0); place != 0;
+		 place = vk_row_set_next(graph->visible, place + 1))
+		put_degree(graph, place, graph->neighbors[number++]);
+}
+
+/* ---- a chunk of rows ---- */
 
 static void
-answer_rows(Graph *graph, VkBatchQuery *queries, int count)
+answer_queries(VkGraph *graph, VkBatchQuery *queries, int count)
 {
 	VkBatch		batch;
 
 	vk_batch_begin(&batch, graph->target, queries, count);
 	if (graph->k == 0)
 	{
-		batch.once = true;
-		batch.after = queries[0].self;
-		vk_batch_within(&batch, graph->work->request.radius, put_found, graph);
+		batch.once = graph->once;
+		batch.after = graph->once ? queries[0].self : 0;
+		batch.settle = settle_pair;
+		if (graph->visible != NULL)
+			graph->open = vk_open_pairs_create(graph, queries, count);
+		vk_batch_within(&batch, graph->radius, put_found, graph);
+		if (graph->visible != NULL)
+			vk_open_pairs_resolve(graph->open);
 		return;
 	}
 	vk_batch_nearest(&batch, graph->k);
@@ -199,65 +347,129 @@ answer_rows(Graph *graph, VkBatchQuery *queries, int count)
 	}
 }
 
-/* the least number of a TID on a page */
-static uint64
-first_tid(int64 page)
+/* Answer the rows from one position to another together, by codes. */
+static void
+answer_by_codes(VkGraph *graph, int64 first, int64 end)
 {
-	return (uint64) page << 16;
+	VkBatchQuery *queries = palloc0((end - first) * sizeof(VkBatchQuery));
+	int			count;
+
+	vk_graph_seek(graph, first);
+	count = vk_graph_queries(graph, end, queries);
+	if (count > 0)
+		answer_queries(graph, queries, count);
 }
+
+/* the neighbors of the rows from one position to another, all counted */
+static void
+put_chunk_degrees(VkGraph *graph, int64 first, int64 end)
+{
+	uint64		tid;
+	ItemPointerData place;
+	int64		number = 0;
+
+	vk_graph_seek(graph, first);
+	while (next_tid(graph, end, &tid))
+		if (vk_heap_reader_place(graph->target->reader, tid, &place))
+			put_degree(graph, vk_tid_encode(&place), graph->neighbors[number++]);
+	vk_heap_reader_unpin(graph->target->reader);
+}
+
+/* Answer the rows from one position to another together. */
+static void
+answer_rows(VkGraph *graph, int64 first, int64 end)
+{
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "vkindex graph",
+												  ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(context);
+
+	if (graph->counting && !graph->once)
+		graph->neighbors = palloc0((end - first) * sizeof(int64));
+	if (graph->dense != NULL)
+		vk_dense_answer(graph->dense, first, end);
+	else
+		answer_by_codes(graph, first, end);
+	if (graph->counting && !graph->once)
+		put_chunk_degrees(graph, first, end);
+	vk_batch_done(graph->work, end - first);
+	MemoryContextSwitchTo(old);
+	MemoryContextDelete(context);
+}
+
+/* ---- VkBatchRoutine: units are pages of the table ---- */
 
 /* Each process sorts all TIDs for itself, and asks for those of its pages. */
 static void *
 begin_graph(VkBatchWork *work)
 {
-	Graph	   *graph = palloc0(sizeof(Graph));
-	Size		vector_size = sizeof(float) * work->target->vk->coder.dim;
+	VkGraph    *graph = palloc0(sizeof(VkGraph));
+	VkBatchTarget *target = work->target;
+	const VkBatchRequest *request = &work->request;
+	Size		vector_size = sizeof(float) * target->vk->coder.dim;
 
 	graph->work = work;
-	graph->target = work->target;
-	graph->k = work->request.k;
-	graph->rows = tuplesort_begin_datum(INT8OID, Int8LessOperator, InvalidOid, false,
-										work_mem, NULL, TUPLESORT_NONE);
-	(void) vk_batch_walk(work->target, list_rows, graph);
-	tuplesort_performsort(graph->rows);
-	work->units = RelationGetNumberOfBlocks(work->target->heap);
+	graph->target = target;
+	graph->k = request->k;
+	graph->radius = request->radius;
+	graph->inside = vk_round_down(target->support->score(request->radius));
+	graph->tolerance = request->tolerance * fabs(request->radius);
+	graph->both_ways = request->both_ways;
+	graph->counting = request->function == VK_SIMILARITY_DEGREE;
+	graph->once = request->function == VK_SIMILARITY_GRAPH;
+	graph->capacity = vk_batch_capacity(target, graph->k, vector_size);
+	sort_rows(graph);
+	if (graph->k == 0)
+	{
+		mark_visible(graph);
+		/* queries have few candidates then; but open pairs take their share */
+		if (graph->visible != NULL)
+			graph->capacity = Max(vk_batch_capacity(target, 1, vector_size) * INT64CONST(3) / 4,
+								  graph->capacity);
+		if (vk_graph_is_dense(graph))
+		{
+			graph->dense = vk_dense_create(graph);
+			graph->capacity = vk_dense_capacity(graph->dense);
+		}
+	}
+	/* what is counted of both rows of a pair is not divided */
+	work->units = graph->neighbors != NULL ? 1 : RelationGetNumberOfBlocks(target->heap);
 	work->query_count = graph->row_count;
-	graph->capacity = vk_batch_capacity(work->target, graph->k, vector_size);
 	work->capacity = CHUNK_SHARE * graph->capacity;
 	return graph;
+}
+
+/* the position of the first row on a page or behind it, from the last chunk on */
+static int64
+position_of(VkGraph *graph, int64 page)
+{
+	uint64		tid;
+
+	vk_graph_seek(graph, graph->chunk_end);
+	while (next_tid(graph, graph->row_count, &tid))
+		if (tid >= (uint64) page << 16)
+			return graph->position - 1;
+	return graph->row_count;
 }
 
 static void
 answer_pages(void *state, int64 first, int64 end)
 {
-	Graph	   *graph = state;
-	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "vkindex graph",
-												  ALLOCSET_DEFAULT_SIZES);
-	uint64		tid;
-	int			count;
+	VkGraph    *graph = state;
+	int64		next = position_of(graph, first);
 
-	while (next_tid(graph, first_tid(first), &tid))
-		CHECK_FOR_INTERRUPTS();
-	do
-	{
-		MemoryContext old = MemoryContextSwitchTo(context);
-		VkBatchQuery *queries = palloc0(graph->capacity * sizeof(VkBatchQuery));
-		int			taken = 0;
-
-		count = next_rows(graph, first_tid(end), queries, graph->capacity, &taken);
-		if (count > 0)
-			answer_rows(graph, queries, count);
-		vk_batch_done(graph->work, taken);
-		MemoryContextSwitchTo(old);
-		MemoryContextReset(context);
-	} while (count > 0);
-	MemoryContextDelete(context);
+	graph->chunk_end = end < graph->work->units ? position_of(graph, end) : graph->row_count;
+	for (; next < graph->chunk_end; next += graph->capacity)
+		answer_rows(graph, next, Min(next + graph->capacity, graph->chunk_end));
+	if (graph->counting && graph->once)
+		put_degrees(graph);
+	if (graph->dense != NULL)
+		vk_dense_path(graph->dense, graph->target->stats.path);
 }
 
 static void
 end_graph(void *state)
 {
-	tuplesort_end(((Graph *) state)->rows);
+	tuplesort_end(((VkGraph *) state)->rows);
 }
 
 const VkBatchRoutine vk_graph_routine = {
@@ -279,6 +491,17 @@ vk_similarity_graph_read(FunctionCallInfo fcinfo, VkBatchRequest *request)
 {
 	request->radius = PG_GETARG_FLOAT8(1);
 	request->both_ways = PG_GETARG_BOOL(2);
+	request->tolerance = PG_GETARG_FLOAT8(3);
+	if (!(request->tolerance >= 0))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("tolerance must not be negative")));
+}
+
+void
+vk_similarity_degree_read(FunctionCallInfo fcinfo, VkBatchRequest *request)
+{
+	request->radius = PG_GETARG_FLOAT8(1);
 }
 
 /*
@@ -297,4 +520,13 @@ Datum
 vk_similarity_graph(PG_FUNCTION_ARGS)
 {
 	return vk_batch_call(fcinfo, VK_SIMILARITY_GRAPH);
+}
+
+/*
+ * vk_similarity_degree -- how many rows lie within a radius of each
+ */
+Datum
+vk_similarity_degree(PG_FUNCTION_ARGS)
+{
+	return vk_batch_call(fcinfo, VK_SIMILARITY_DEGREE);
 }

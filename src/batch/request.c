@@ -39,8 +39,12 @@ const VkBatchFunction vk_batch_functions[VK_BATCH_FUNCTIONS] = {
 		.read = vk_knn_graph_read, .routine = &vk_graph_routine
 	},
 	[VK_SIMILARITY_GRAPH] = {
-		.name = "vk_similarity_graph", .required = 3,
+		.name = "vk_similarity_graph", .required = 4,
 		.read = vk_similarity_graph_read, .routine = &vk_graph_routine
+	},
+	[VK_SIMILARITY_DEGREE] = {
+		.name = "vk_similarity_degree", .required = 2,
+		.read = vk_similarity_degree_read, .routine = &vk_graph_routine
 	},
 };
 
