@@ -2,15 +2,16 @@
 #-------------------------------------------------------------------------
 #
 # batch.py
-#	  Many queries in one call, beside single queries and FAISS.
+#	  Many queries in one call, beside single queries, FAISS and rustcluster.
 #
 # Usage: bench/batch.py [--conninfo C] [--data-dir D] [--sift F] [--text F]
 #                       [--rounds N] [--cases WORD,...]
 #
 # NOTES
 #	  Needs a server with vkindex, whose superuser the connection is, and whose
-#	  processes run on this machine; numpy, psycopg and, as a peer, faiss.  Two
-#	  databases, batch_sift and batch_text, are made where they are missing.
+#	  processes run on this machine; numpy, psycopg and, as peers, faiss and (for
+#	  graphs, if it is there) rustcluster.  Two databases, batch_sift and
+#	  batch_text, are made where they are missing.
 #
 #	  Everything runs on one thread, and what counts is the time that the CPU
 #	  worked for it: of the backend as the kernel accounts it, of FAISS as its
@@ -19,7 +20,8 @@
 #
 #	  Single queries are those of a LATERAL join: one statement, no protocol.
 #	  Every answer is compared: exact ones distance by distance with the single
-#	  queries', or with FAISS within the rounding of floats.
+#	  queries', or with FAISS within the rounding of floats.  Of graphs the
+#	  neighbors of some rows are counted by the plain operator too.
 #
 # IDENTIFICATION
 #	  bench/batch.py
@@ -30,7 +32,7 @@ import os
 import sys
 import time
 
-for variable in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
+for variable in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "RAYON_NUM_THREADS"):
     os.environ[variable] = "1"
 
 import numpy as np  # noqa: E402  (after the number of threads is set)
@@ -42,7 +44,14 @@ try:
 except ImportError:
     faiss = None
 
+try:
+    import rustcluster
+except ImportError:
+    rustcluster = None
+
 K = 10
+CHECKED = 50            # rows of a graph whose neighbors are counted one by one
+FAISS_QUERIES = 2000    # a call of range_search: half of all pairs need memory
 CPU = "SELECT split_part(pg_read_file('/proc/thread-self/schedstat'), ' ', 1)::float8 / 1e9"
 
 
@@ -109,6 +118,18 @@ class Database:
     def graph(self, index, radius):
         return self.timed(f"SELECT count(*), sum(distance) FROM vk_similarity_graph('{index}', {radius!r})")
 
+    def degrees(self, index, radius):
+        return self.timed(f"""SELECT (sum(neighbors) / 2)::bigint, (SELECT path FROM vk_last_scan())
+            FROM vk_similarity_degree('{index}', {radius!r})""")
+
+    def wrong_degrees(self, index, radius):
+        """Of some rows, those whose neighbors the operator counts otherwise."""
+        return self.connection.execute(f"""
+            SELECT count(*) FROM (SELECT ctid, v FROM t_{index} WHERE id < {CHECKED}) a
+            JOIN vk_similarity_degree('{index}', {radius!r}) d ON d."row" = a.ctid
+            WHERE d.neighbors <> (SELECT count(*) FROM t_{index} b
+                                  WHERE b.ctid <> a.ctid AND a.v {self.operator} b.v < {radius!r})""").fetchone()[0]
+
     def path(self):
         return self.connection.execute("SELECT path FROM vk_last_scan()").fetchone()[0]
 
@@ -167,20 +188,41 @@ def compare_faiss(database, index, flat, count, rounds):
            "FAISS IndexFlat", f"greatest difference {difference:.1e}")
 
 
-def compare_graph(database, index, flat, share, rounds):
-    base = database.base
+def radius_of(base, share):
+    """The cosine distance that so many pairs do not exceed."""
     sample = np.random.default_rng(1).integers(0, len(base), (2, 200000))
     similarities = np.einsum("ij,ij->i", base[sample[0]], base[sample[1]])[sample[0] != sample[1]]
-    radius = float(1 - np.quantile(similarities, 1 - share))
+    return float(1 - np.quantile(similarities, 1 - share))
+
+
+def compare_graph(database, index, flat, share, counted, rounds, bars):
+    """All pairs within a radius: returned as rows, or counted inside."""
+    base = database.base
+    radius = radius_of(base, share)
 
     def range_search():
-        limits, _, _ = flat.range_search(base, np.float32(1 - radius))
-        return limits[-1]
+        return sum(int(flat.range_search(base[i:i + FAISS_QUERIES], np.float32(1 - radius))[0][-1])
+                   for i in range(0, len(base), FAISS_QUERIES))
 
-    graph, peer = best_of(rounds, lambda: database.graph(index, radius), lambda: process_timed(range_search))
-    pairs = graph[1][0][0]
-    report(f"similarity graph, {share:.2%} of pairs", graph[0], peer[0], 5, "FAISS range_search",
-           f"{pairs} pairs, FAISS {(peer[1] - len(base)) // 2}")
+    def similarity_graph():
+        return len(rust.similarity_graph(float(1 - radius), unique_pairs=True)[0])
+
+    contestants = [lambda: (database.degrees if counted else database.graph)(index, radius),
+                   lambda: process_timed(range_search)]
+    names = ["FAISS range_search"]
+    if rustcluster is not None and not counted:
+        rust = rustcluster.IndexFlatIP(base.shape[1])
+        rust.add(base)
+        contestants.append(lambda: process_timed(similarity_graph))
+        names.append("rustcluster similarity_graph")
+    graph, *peers = best_of(rounds, *contestants)
+    path = database.path()
+    wrong = database.wrong_degrees(index, radius)
+    for name, peer, bar in zip(names, peers, bars):
+        theirs = (peer[1] - len(base)) // 2 if name.startswith("FAISS") else peer[1]
+        report(f"similarity graph, {share:.2%} of pairs{', counted' if counted else ''}", graph[0], peer[0], bar,
+               f"{name}; {path}", f"{graph[1][0][0]} pairs, peer {theirs}, {wrong} of {CHECKED} rows WRONG"
+               if wrong else f"{graph[1][0][0]} pairs, peer {theirs}, {CHECKED} rows checked")
 
 
 def main():
@@ -222,8 +264,8 @@ def main():
         for count in (32, 2048):
             compare_faiss(text, "vkflat8", flat, count, options.rounds)
     if "graph" in cases:
-        for share in (0.0001, 0.01):
-            compare_graph(text, "vkflat8", flat, share, options.rounds)
+        for share, counted, bars in ((0.0001, False, (5, 2.5)), (0.01, False, (5, 2.5)), (0.01, True, (5,)), (0.5, True, (1,))):
+            compare_graph(text, "vkflat8", flat, share, counted, options.rounds, bars)
 
 
 if __name__ == "__main__":
