@@ -25,7 +25,8 @@ BEGIN
 			unnest(ARRAY['vk_knn_batch(''t_idx'', queries(100), 10)', 'vk_knn_batch(''t_idx'', queries(40), 5000)',
 				format('vk_range_batch(''t_idx'', queries(100), %s) ORDER BY query, "row"', radius), 'vk_knn_graph(''t_idx'', 3)',
 				format('vk_similarity_graph(''t_idx'', %s, false, 0) ORDER BY "row", neighbor', radius),
-				format('vk_similarity_graph(''t_idx'', %s, true, 0) ORDER BY "row", neighbor', radius)]) call,
+				format('vk_similarity_graph(''t_idx'', %s, true, 0) ORDER BY "row", neighbor', radius),
+				format('vk_similarity_degree(''t_idx'', %s) ORDER BY "row"', radius)]) call,
 			shared('SELECT * FROM ' || call) s;
 		DROP INDEX t_idx;
 		PERFORM fill(600);
@@ -49,6 +50,7 @@ SET max_parallel_workers_per_gather = 0;
 SET work_mem = '64kB';
 SELECT * FROM shared($$SELECT * FROM vk_knn_batch('t_idx', queries(200), 30)$$);
 SELECT * FROM shared($$SELECT * FROM vk_similarity_graph('t_idx', 100, false, 0) ORDER BY "row", neighbor$$);
+SELECT * FROM shared($$SELECT * FROM vk_similarity_degree('t_idx', 4.5) ORDER BY "row"$$);
 SELECT * FROM shared($$SELECT * FROM vk_knn_batch('t_idx', ARRAY[NULL, NULL]::f32vec[] || queries(40) || ARRAY[NULL]::f32vec[] || queries(40), 3)$$);
 RESET work_mem;
 -- whole rows

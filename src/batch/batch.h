@@ -301,6 +301,9 @@ typedef struct VkBatchWork
 	int64		units;			/* pieces that the work can be divided into */
 	double		query_count;	/* of all of them, about */
 	double		capacity;		/* queries that are answered together at most */
+	double		enough;			/* that a chunk is to have, if more than usual */
+	int64		sum_count;		/* numbers that all processes add up; 0: none */
+	pg_atomic_uint64 *sums;		/* these numbers */
 
 	/* where rows go */
 	TupleDesc	desc;
@@ -319,6 +322,10 @@ typedef struct VkBatchRoutine
 	void	   *(*begin) (VkBatchWork *work);
 	/* the rows of units from first on and before end; called with rising units */
 	void		(*answer) (void *state, int64 first, int64 end);
+	/* only where there are sums: in each process, after its last units; and once,
+	 * when all have added */
+	void		(*add_sums) (void *state);
+	void		(*take_sums) (void *state);
 	void		(*end) (void *state);
 } VkBatchRoutine;
 
@@ -358,6 +365,9 @@ extern const VkBatchRoutine vk_graph_routine;
 
 /* how many workers pay; the routine has begun */
 extern int	vk_batch_plan_workers(const VkBatchWork *work);
+/* bytes of the sums, and how they begin */
+extern Size vk_batch_sums_size(const VkBatchWork *work);
+extern void vk_batch_sums_init(VkBatchWork *work, void *memory);
 /*
  * Do the work with so many workers or as many of them as there are.  False, with
  * nothing done, where there is none.

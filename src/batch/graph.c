@@ -55,6 +55,9 @@ PG_FUNCTION_INFO_V1(vk_similarity_degree);
  * rows or fewer, and what does not fit is a batch of its own */
 #define CHUNK_SHARE		0.9
 
+/* rows of a chunk, by tiles of vectors, for which all others are read and converted */
+#define ENOUGH_DENSE	2048
+
 /* ---- the rows ---- */
 
 /* VkSlotAction */
@@ -180,9 +183,12 @@ mark_visible(VkGraph *graph)
 	if (graph->counting)
 		graph->once = count <= (int64) Min(limit / sizeof(int64), PG_INT32_MAX);
 	if (graph->counting && graph->once)
+	{
+		graph->work->sum_count = Max(count, 1);
 		graph->neighbors = MemoryContextAllocExtended(CurrentMemoryContext,
-													  Max(count, 1) * sizeof(int64),
+													  graph->work->sum_count * sizeof(int64),
 													  MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+	}
 }
 
 int64
@@ -310,13 +316,15 @@ put_degree(VkGraph *graph, uint64 place, int64 neighbors)
 
 /* the neighbors of all rows, once all pairs have been looked at */
 static void
-put_degrees(VkGraph *graph)
+put_degrees(void *state)
 {
+	VkGraph    *graph = state;
 	int64		number = 0;
 
 	for (uint64 place = vk_row_set_next(graph->visible, 0); place != 0;
 		 place = vk_row_set_next(graph->visible, place + 1))
-		put_degree(graph, place, graph->neighbors[number++]);
+		put_degree(graph, place,
+				   (int64) pg_atomic_read_u64(&graph->work->sums[number++]));
 }
 
 /* ---- a chunk of rows ---- */
@@ -431,10 +439,10 @@ begin_graph(VkBatchWork *work)
 			graph->capacity = vk_dense_capacity(graph->dense);
 		}
 	}
-	/* what is counted of both rows of a pair is not divided */
-	work->units = graph->neighbors != NULL ? 1 : RelationGetNumberOfBlocks(target->heap);
+	work->units = RelationGetNumberOfBlocks(target->heap);
 	work->query_count = graph->row_count;
 	work->capacity = CHUNK_SHARE * graph->capacity;
+	work->enough = graph->dense != NULL ? ENOUGH_DENSE : 0;
 	return graph;
 }
 
@@ -460,10 +468,18 @@ answer_pages(void *state, int64 first, int64 end)
 	graph->chunk_end = end < graph->work->units ? position_of(graph, end) : graph->row_count;
 	for (; next < graph->chunk_end; next += graph->capacity)
 		answer_rows(graph, next, Min(next + graph->capacity, graph->chunk_end));
-	if (graph->counting && graph->once)
-		put_degrees(graph);
 	if (graph->dense != NULL)
 		vk_dense_path(graph->dense, graph->target->stats.path);
+}
+
+/* the neighbors that this process has counted, where each pair is looked at once */
+static void
+add_neighbors(void *state)
+{
+	VkGraph    *graph = state;
+
+	for (int64 i = 0; i < graph->work->sum_count; i++)
+		pg_atomic_fetch_add_u64(&graph->work->sums[i], graph->neighbors[i]);
 }
 
 static void
@@ -475,6 +491,8 @@ end_graph(void *state)
 const VkBatchRoutine vk_graph_routine = {
 	.begin = begin_graph,
 	.answer = answer_pages,
+	.add_sums = add_neighbors,
+	.take_sums = put_degrees,
 	.end = end_graph
 };
 

@@ -53,6 +53,7 @@ enum
 	CHUNK_QUERIES,				/* the array; not there for a graph */
 	CHUNK_DESC,					/* of the rows */
 	CHUNK_STORES,				/* of each process one */
+	CHUNK_SUMS,
 	CHUNK_QUERY,				/* text */
 	CHUNK_BUFFER_USAGE,
 	CHUNK_WAL_USAGE,
@@ -192,7 +193,8 @@ static int64
 chunk_size(const VkBatchWork *work, int processes)
 {
 	double		share = work->query_count / processes;
-	double		chunks = Max(Min(floor(share / ENOUGH_QUERIES), MOST_CHUNKS), 1);
+	double		enough = Max(work->enough, ENOUGH_QUERIES);
+	double		chunks = Max(Min(floor(share / enough), MOST_CHUNKS), 1);
 	double		queries = Min(ceil(share / chunks), work->capacity);
 
 	return (int64) Max(queries * work->units / work->query_count, 1);
@@ -221,6 +223,24 @@ work_on_chunks(SharedWork *shared, VkBatchWork *work, void *state)
 		work->chunk = first;
 		routine->answer(state, first, end);
 	}
+	if (work->sum_count > 0)
+		routine->add_sums(state);
+}
+
+/* ---- sums ---- */
+
+Size
+vk_batch_sums_size(const VkBatchWork *work)
+{
+	return work->sum_count * sizeof(pg_atomic_uint64);
+}
+
+void
+vk_batch_sums_init(VkBatchWork *work, void *memory)
+{
+	work->sums = memory;
+	for (int64 i = 0; i < work->sum_count; i++)
+		pg_atomic_init_u64(&work->sums[i], 0);
 }
 
 /* ---- the leader: shared memory ---- */
@@ -249,6 +269,7 @@ create_memory(const Crew *crew, Size *sizes)
 	sizes[CHUNK_QUERIES] = work->queries == NULL ? 0 : VARSIZE(work->queries);
 	sizes[CHUNK_DESC] = TupleDescSize(work->desc);
 	sizes[CHUNK_STORES] = crew->processes * store_size();
+	sizes[CHUNK_SUMS] = vk_batch_sums_size(work);
 	sizes[CHUNK_QUERY] = debug_query_string == NULL ? 1 : strlen(debug_query_string) + 1;
 	sizes[CHUNK_BUFFER_USAGE] = mul_size(sizeof(BufferUsage), workers);
 	sizes[CHUNK_WAL_USAGE] = mul_size(sizeof(WalUsage), workers);
@@ -287,7 +308,7 @@ init_shared(Crew *crew, SharedWork *shared)
 static void
 fill_memory(Crew *crew, const Size *sizes)
 {
-	const VkBatchWork *work = crew->work;
+	VkBatchWork *work = crew->work;
 	ParallelContext *context = crew->context;
 	char	   *stores;
 	char	   *query;
@@ -303,6 +324,7 @@ fill_memory(Crew *crew, const Size *sizes)
 		crew->stores[i] = sts_initialize(store_of(stores, i), 1, 0, sizeof(uint64),
 										 SHARED_TUPLESTORE_SINGLE_PASS,
 										 &crew->shared->files, psprintf("rows%d", i));
+	vk_batch_sums_init(work, put_chunk(context, CHUNK_SUMS, sizes));
 	query = put_chunk(context, CHUNK_QUERY, sizes);
 	strcpy(query, debug_query_string == NULL ? "" : debug_query_string);
 	crew->buffer_usage = put_chunk(context, CHUNK_BUFFER_USAGE, sizes);
@@ -408,7 +430,10 @@ work_together(Crew *crew)
 	WaitForParallelWorkersToFinish(crew->context);
 	vk_progress_update(work);
 	work->done = done;
+	work->shared = NULL;
 	collect_rows(crew);
+	if (work->sum_count > 0)
+		vk_batch_functions[work->request.function].routine->take_sums(crew->state);
 	collect_statistics(crew);
 	return true;
 }
@@ -451,6 +476,7 @@ vk_batch_worker(dsm_segment *segment, shm_toc *toc)
 	work.context = CurrentMemoryContext;
 	work.desc = shm_toc_lookup(toc, CHUNK_KEY(CHUNK_DESC), false);
 	work.done = &shared->done;
+	work.sums = shm_toc_lookup(toc, CHUNK_KEY(CHUNK_SUMS), false);
 	work.shared = sts_attach(store_of(stores, ParallelWorkerNumber + 1), 0,
 							 &shared->files);
 	InstrStartParallelQuery();

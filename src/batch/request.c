@@ -101,6 +101,22 @@ vk_batch_done(VkBatchWork *work, int count)
 /* ---- the call ---- */
 
 static void
+work_alone(VkBatchWork *work, void *state)
+{
+	const VkBatchRoutine *routine = vk_batch_functions[work->request.function].routine;
+
+	if (work->sum_count > 0)
+		vk_batch_sums_init(work, MemoryContextAllocHuge(work->context,
+														vk_batch_sums_size(work)));
+	routine->answer(state, 0, work->units);
+	if (work->sum_count > 0)
+	{
+		routine->add_sums(state);
+		routine->take_sums(state);
+	}
+}
+
+static void
 do_work(VkBatchWork *work)
 {
 	const VkBatchRoutine *routine = vk_batch_functions[work->request.function].routine;
@@ -109,7 +125,7 @@ do_work(VkBatchWork *work)
 
 	vk_progress_begin(work);
 	if (workers == 0 || !vk_batch_share(work, state, workers))
-		routine->answer(state, 0, work->units);
+		work_alone(work, state);
 	vk_progress_end(work);
 	routine->end(state);
 }
