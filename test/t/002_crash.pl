@@ -39,13 +39,7 @@ my %crash = (
 		# its session sleeps at its end, to be there; else any other one
 		kill 'KILL', idle_backend() unless defined $pid && kill 'KILL', $pid;
 		$node->wait_for_log(qr/all server processes terminated; reinitializing/, $offset);
-		# a psql that cannot connect may be gone before it is written to, which is fatal
-		my $up;
-		foreach (1 .. 10)
-		{
-			last if $up = eval { $node->poll_query_until('postgres', 'SELECT true') };
-		}
-		die 'server did not come back' unless $up;
+		wait_until_up($node) or die 'the server did not come back';
 	});
 
 my $idle;

@@ -425,7 +425,7 @@ foreach my $case (@cases)
 	my @wrong = try_damaged($case);
 
 	ok(!@wrong, "$case->{method}: $case->{name}") or diag(join("\n", @wrong));
-	last if $node->poll_query_until('postgres', 'SELECT true') != 1;
+	last if !wait_until_up($node);
 }
 
 # ---- the message of a future version, and the repair

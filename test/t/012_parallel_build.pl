@@ -139,7 +139,7 @@ foreach my $phase ('computing centroids', 'assigning rows', 'calibrating recall'
 	finish_sql($build);
 	like($build->{stderr}, qr/server closed the connection|terminating connection/,
 		"a worker is killed while $phase");
-	$node->poll_query_until('postgres', 'SELECT true');
+	wait_until_up($node);
 	is(sql("SELECT count(*) FROM pg_class WHERE relname = 't_new'"), 0, 'no index is left');
 }
 make_indexes($node, 't');

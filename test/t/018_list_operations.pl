@@ -166,7 +166,7 @@ sub run_case
 	$met{$action}++;
 	if ($action eq 'crash')
 	{
-		$primary->poll_query_until('postgres', 'SELECT true') or die 'the server did not come back';
+		wait_until_up($primary) or die 'the server did not come back';
 		finish_load($writer);
 		$writer = writer($table);
 	}

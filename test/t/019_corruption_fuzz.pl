@@ -300,7 +300,7 @@ while (@left)
 	# crashed, or stopped above
 	last if ++$deaths > 20;
 	$node->start if !-e $node->data_dir . '/postmaster.pid';
-	$node->poll_query_until('postgres', 'SELECT true');
+	wait_until_up($node);
 }
 
 my @failed = grep { @{ $reports{$_} } } sort { $a <=> $b } keys %reports;

@@ -28,6 +28,7 @@ our @EXPORT = qw(
   build_module
   index_functions
   start_node
+  wait_until_up
   load_vectors
   make_indexes
   random_queries
@@ -75,6 +76,16 @@ CONF
 	$node->start;
 	make_extension($node) if $extension;
 	return $node;
+}
+
+# wait_until_up($node): true once a server that starts again by itself takes sessions.
+# There is no query: a psql that cannot connect may be gone before it is written to,
+# which ends a test.
+sub wait_until_up
+{
+	my ($node) = @_;
+
+	return $node->poll_query_until('postgres', undef, '');
 }
 
 # The extension, and functions that tests use in SQL.  wait_for_phase looks from
