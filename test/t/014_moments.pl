@@ -54,7 +54,7 @@ sub kill_recovery
 		system_log('pg_ctl', '-W', '-D', $node->data_dir, '-l', $node->logfile, 'start');
 	}
 	my $pid = $before;
-	foreach (1 .. 5000)
+	foreach (1 .. 60_000)
 	{
 		$pid = postmaster() // $before;
 		last if $pid != $before;

@@ -47,7 +47,9 @@ foreach my $name (sort keys %standby)
 	my $node = PostgreSQL::Test::Cluster->new($name);
 
 	$node->init_from_backup($primary, 'first', has_streaming => 1);
-	$node->append_conf('postgresql.conf', $standby{$name}{conf} . "wal_receiver_status_interval = 1s\n");
+	# and little to replay after a kill
+	$node->append_conf('postgresql.conf',
+		$standby{$name}{conf} . "wal_receiver_status_interval = 1s\nmax_wal_size = 1GB\n");
 	$node->start;
 	$standby{$name}{node} = $node;
 }

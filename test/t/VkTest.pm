@@ -52,7 +52,8 @@ our %operator_of = (flat => '<->', ivf => '<=>', ip => '<#>');
 #
 # A running server with the extension in database postgres.  The settings make
 # small tests fast and take nothing away from crash tests: what is written is
-# still written, only not forced to the disk, which does not fail here.
+# still written, only not forced to the disk, which does not fail here.  Who
+# replicates from it may be silent for long where the machine is slow.
 sub start_node
 {
 	my ($name, %params) = @_;
@@ -71,6 +72,8 @@ maintenance_work_mem = 64MB
 max_connections = 40
 autovacuum = off
 jit = off
+wal_sender_timeout = 0
+wal_receiver_timeout = 0
 $conf
 CONF
 	$node->start;
