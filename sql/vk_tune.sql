@@ -122,3 +122,13 @@ SELECT lists_after = lists_before AS same, lists_rewritten, pages_freed > 0 AS r
 SELECT * FROM ranked();
 SELECT sound('t2_v');
 SELECT bool_and(same('t2', 'l2', vec(-n, 8), 10)) AS exact FROM generate_series(1, 3) n;
+
+-- rows are also seen to have come where their pages are visible to all, and vacuum need not read them
+BEGIN;
+CREATE TEMP TABLE frozen (v f32vec(16));
+CREATE INDEX frozen_v ON frozen USING vkivf (v f32vec_l2_ops);
+\copy frozen FROM PROGRAM 'seq -f "[%g,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16]" 5000' (FREEZE)
+COMMIT;
+VACUUM frozen;
+SELECT lists > 20 AS inverted, rows FROM vk_stats('frozen_v');
+SELECT sound('frozen_v');

@@ -31,6 +31,7 @@
 #include "access/table.h"
 #include "commands/vacuum.h"
 #include "miscadmin.h"
+#include "optimizer/plancat.h"
 #include "port/pg_bitutils.h"
 #include "storage/indexfsm.h"
 
@@ -390,23 +391,39 @@ vk_count_lists(Relation index)
 	pass_over(index, &unused, NULL, NULL);
 }
 
+/*
+ * Rows of the table.  A vacuum that found nearly all pages visible to all (as
+ * COPY FREEZE leaves them, and from 19 on mere reading) knows no more than the
+ * last one did; the planner's estimate follows the size of the table.
+ */
+static double
+table_rows(IndexVacuumInfo *info, Relation heap)
+{
+	BlockNumber pages;
+	double		estimate;
+	double		all_visible;
+
+	if (!info->estimated_count)
+		return info->num_heap_tuples;
+	estimate_rel_size(heap, NULL, &pages, &estimate, &all_visible);
+	return Max(info->num_heap_tuples, estimate);
+}
+
 /* has the table grown or shrunk so much that the counts are out of date? */
 static bool
-counts_are_old(IndexVacuumInfo *info)
+counts_are_old(IndexVacuumInfo *info, Relation heap)
 {
 	VkMeta		meta;
 
 	vk_meta_read(info->index, &meta);
-	return info->num_heap_tuples >= 0 &&
-		fabs(info->num_heap_tuples - meta.live_rows) >
+	return fabs(table_rows(info, heap) - meta.live_rows) >
 		COUNT_AGAIN * Max(meta.live_rows, 1);
 }
 
 /* upkeep, as far as the table's state asks for it */
 static void
-keep_well(IndexVacuumInfo *info)
+keep_well(IndexVacuumInfo *info, Relation heap)
 {
-	Relation	heap = table_open(info->index->rd_index->indrelid, NoLock);
 	VkUpkeepReport report;
 
 	vk_upkeep_run(info->index, heap, &report);
@@ -418,7 +435,6 @@ keep_well(IndexVacuumInfo *info)
 						RelationGetRelationName(info->index),
 						report.rewritten.rows, report.rewritten.old_lists,
 						report.rewritten.new_lists)));
-	table_close(heap, NoLock);
 }
 
 /*
@@ -427,19 +443,22 @@ keep_well(IndexVacuumInfo *info)
 IndexBulkDeleteResult *
 vk_vacuumcleanup(IndexVacuumInfo *info, IndexBulkDeleteResult *stats)
 {
+	Relation	heap;
 	VkMeta		meta;
 
 	if (info->analyze_only)
 		return stats;
 
+	heap = table_open(info->index->rd_index->indrelid, NoLock);
 	if (stats == NULL)
 	{
 		stats = palloc0(sizeof(IndexBulkDeleteResult));
 		stats->estimated_count = true;
-		if (counts_are_old(info))
+		if (counts_are_old(info, heap))
 			pass_over(info->index, stats, NULL, NULL);
 	}
-	keep_well(info);
+	keep_well(info, heap);
+	table_close(heap, NoLock);
 
 	vk_meta_read(info->index, &meta);
 	if (stats->estimated_count)
