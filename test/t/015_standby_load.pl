@@ -47,9 +47,9 @@ foreach my $name (sort keys %standby)
 	my $node = PostgreSQL::Test::Cluster->new($name);
 
 	$node->init_from_backup($primary, 'first', has_streaming => 1);
-	# and little to replay after a kill
+	# and little to replay after a kill, nor to keep
 	$node->append_conf('postgresql.conf',
-		$standby{$name}{conf} . "wal_receiver_status_interval = 1s\nmax_wal_size = 1GB\n");
+		$standby{$name}{conf} . "wal_receiver_status_interval = 1s\nmax_wal_size = 1GB\nwal_keep_size = 0\n");
 	$node->start;
 	$standby{$name}{node} = $node;
 }
