@@ -38,8 +38,7 @@ my %crash = (
 
 		# its session sleeps at its end, to be there; else any other one
 		kill 'KILL', idle_backend() unless defined $pid && kill 'KILL', $pid;
-		$node->wait_for_log(qr/all server processes terminated; reinitializing/, $offset);
-		wait_until_up($node) or die 'the server did not come back';
+		wait_for_restart($node, $offset);
 	});
 
 my $idle;

@@ -159,14 +159,15 @@ sub run_case
 	sql(sprintf($_, $table)) foreach @{ $situations{$situation} };
 
 	my $writer = writer($table);
+	my $offset = -s $primary->logfile;
 	my $reached = meets($table, $point, $action, $how);
 
 	ok($reached, "$name: the point was reached");
 	$counts{reached} += $reached;
 	$met{$action}++;
-	if ($action eq 'crash')
+	if ($action eq 'crash' && $reached)
 	{
-		wait_until_up($primary) or die 'the server did not come back';
+		wait_for_restart($primary, $offset);
 		finish_load($writer);
 		$writer = writer($table);
 	}

@@ -29,6 +29,7 @@ our @EXPORT = qw(
   index_functions
   start_node
   wait_until_up
+  wait_for_restart
   load_vectors
   make_indexes
   random_queries
@@ -89,6 +90,17 @@ sub wait_until_up
 	my ($node) = @_;
 
 	return $node->poll_query_until('postgres', undef, '');
+}
+
+# wait_for_restart($node, $offset): a process has crashed since the log was as long as
+# that.  Its client knows before the postmaster, which takes sessions until then.
+sub wait_for_restart
+{
+	my ($node, $offset) = @_;
+
+	$node->wait_for_log(qr/all server processes terminated; reinitializing/, $offset);
+	wait_until_up($node) or die 'the server did not come back';
+	return;
 }
 
 # The extension, and functions that tests use in SQL.  wait_for_phase looks from
