@@ -150,6 +150,7 @@ vk_nearest_candidate(VkBatchQuery *query, float lower, float upper, uint64 tid)
 {
 	VkBatchCandidate *entry = &query->open[query->open_count++];
 
+	Assert(query->open_count <= query->open_capacity);
 	entry->lower = lower;
 	entry->upper = upper;
 	entry->tid = tid;

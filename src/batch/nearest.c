@@ -60,7 +60,8 @@ vk_nearest_make_room(VkBatch *batch, VkBatchQuery *query)
 		vk_nearest_prune(batch, query);
 	if (query->open_count <= query->open_capacity / 2 && query->open_capacity > 0)
 		return;
-	least = 4 * Min(query->wanted, FIRST_CAPACITY / 4) + VK_LANES;
+	/* half of it has room for a block */
+	least = 4 * Min(query->wanted, FIRST_CAPACITY / 4) + 2 * VK_LANES;
 	query->open = grow(batch, query->open, &query->open_capacity,
 					   Max(2 * query->open_capacity, least),
 					   sizeof(VkBatchCandidate));
