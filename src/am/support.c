@@ -139,8 +139,8 @@ distance_half(double score)
 	type##_##metric_name##_support(PG_FUNCTION_ARGS) \
 	{ \
 		static const VkSupport support = { \
-			.layout = &layout_, .metric = metric_, \
-			.operator_error = error, .score = score_, .distance = distance_ \
+			.layout = &(layout_), .metric = (metric_), \
+			.operator_error = (error), .score = (score_), .distance = (distance_) \
 		}; \
 		PG_RETURN_POINTER(&support); \
 	}

@@ -60,7 +60,9 @@ vec_detoast_cost(double bytes, double page_cost)
 Cost
 vec_distance_cost(int dim)
 {
-	return (DISTANCE_OPERATORS + dim / ELEMENTS_AN_OPERATOR) * cpu_operator_cost;
+	int			operators = DISTANCE_OPERATORS + dim / ELEMENTS_AN_OPERATOR;
+
+	return operators * cpu_operator_cost;
 }
 
 /*
@@ -70,7 +72,8 @@ static Cost
 column_cost(PlannerInfo *root, const VecType *type, const Var *var)
 {
 	int			dim = Max(var->vartypmod, 0);
-	Cost		cost = dim / ELEMENTS_AN_OPERATOR * cpu_operator_cost;
+	int			operators = dim / ELEMENTS_AN_OPERATOR;
+	Cost		cost = operators * cpu_operator_cost;
 	RangeTblEntry *rte;
 
 	if (root == NULL || var->varlevelsup != 0 || var->varno <= 0 ||
