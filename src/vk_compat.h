@@ -266,6 +266,15 @@
 	table_beginscan_parallel(heap, scan)
 #endif
 
+/* 19 asks what must be enabled for it */
+#if PG_VERSION_NUM >= 190000
+#define vk_initial_cost_nestloop(root, workspace, type, outer, inner, extra) \
+	initial_cost_nestloop(root, workspace, type, PGS_NESTLOOP_PLAIN, outer, inner, extra)
+#else
+#define vk_initial_cost_nestloop(root, workspace, type, outer, inner, extra) \
+	initial_cost_nestloop(root, workspace, type, outer, inner, extra)
+#endif
+
 /* 19 keeps the content lock of a buffer in its state */
 #if PG_VERSION_NUM >= 190000
 #define vk_buffer_state(buffer)	pg_atomic_read_u64(&(buffer)->state)

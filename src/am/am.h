@@ -450,22 +450,34 @@ typedef struct VkNeighbor
 	uint64		tid;
 } VkNeighbor;
 
-/* who has searched for the queries of a scan before it begins */
+/* what a scan would find, found before it begins, with the TIDs of the index */
+typedef struct VkAnswer
+{
+	const VkNeighbor *rows;
+	int64		count;
+} VkAnswer;
+
+/* who has searched for the queries of a scan; false: the answer is not known */
 typedef struct VkAnswerSource
 {
-	/* the nearest rows of a query, wanted of them, in order; NULL: not known */
-	const VkNeighbor *(*find) (struct VkAnswerSource *source, Datum query,
-							   int64 wanted);
+	/* the nearest rows of a query, as many as are wanted, in order */
+	bool		(*nearest) (struct VkAnswerSource *source, Datum query,
+							int64 wanted, VkAnswer *answer);
+	/* all within a radius, and perhaps others, in no order */
+	bool		(*within) (struct VkAnswerSource *source, Datum query,
+						   double radius, VkAnswer *answer);
 } VkAnswerSource;
 
 /* sees each node of a plan that has been initialised; set once a process */
 extern void (*vk_plan_visitor) (PlanState *node);
 
-/* false where the scan is of another index */
-extern bool vk_hint_set_source(IndexScanState *scan, Oid index,
+/* of an index scan or a bitmap's; false where it is of another index */
+extern bool vk_hint_set_source(PlanState *scan, Oid index,
 							   VkAnswerSource *source);
-extern const VkNeighbor *vk_hint_answer(const VkScanHint *hint, Datum query,
-									  int64 wanted);
+extern bool vk_hint_nearest(const VkScanHint *hint, Datum query, int64 wanted,
+							VkAnswer *answer);
+extern bool vk_hint_within(const VkScanHint *hint, Datum query, double radius,
+						   VkAnswer *answer);
 
 /* ---- paths.c: the planner hook that adds what core does not build ---- */
 

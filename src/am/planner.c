@@ -93,31 +93,47 @@ has_cheap_filter(IndexScanState *scan)
 }
 
 /*
- * get_hint -- the hint of a scan of ours, made where there is none; NULL where
+ * make_hint -- the hint that a key carries, made where there is none; NULL where
  * the scan is not ours or has no key to carry it
  */
 static VkScanHint *
-get_hint(IndexScanState *scan)
+make_hint(const PlanState *scan, Relation index, ScanKey key)
 {
 	VkScanHint *hint;
-	ScanKey		key = scan->iss_NumOrderByKeys > 0 ? scan->iss_OrderByKeys :
-		scan->iss_NumScanKeys > 0 ? scan->iss_ScanKeys : NULL;
 
 	/* there is no relation where the plan is only to be explained */
-	if (key == NULL || scan->iss_RelationDesc == NULL ||
-		scan->iss_RelationDesc->rd_indam->amgettuple != vk_gettuple)
+	if (key == NULL || index == NULL || index->rd_indam->amgettuple != vk_gettuple)
 		return NULL;
 	hint = key->sk_func.fn_extra;
 	if (hint == NULL)
 	{
-		hint = MemoryContextAllocZero(scan->ss.ps.state->es_query_cxt,
-									  sizeof(VkScanHint));
+		hint = MemoryContextAllocZero(scan->state->es_query_cxt, sizeof(VkScanHint));
 		hint->magic = HINT_MAGIC;
-		hint->node = scan;
-		hint->cheap_filter = has_cheap_filter(scan);
 		key->sk_func.fn_extra = hint;
 	}
 	return hint;
+}
+
+static VkScanHint *
+get_hint(IndexScanState *scan)
+{
+	VkScanHint *hint = make_hint(&scan->ss.ps, scan->iss_RelationDesc,
+								 scan->iss_NumOrderByKeys > 0 ? scan->iss_OrderByKeys :
+								 scan->iss_NumScanKeys > 0 ? scan->iss_ScanKeys : NULL);
+
+	if (hint != NULL && hint->node == NULL)
+	{
+		hint->node = scan;
+		hint->cheap_filter = has_cheap_filter(scan);
+	}
+	return hint;
+}
+
+static VkScanHint *
+get_bitmap_hint(BitmapIndexScanState *scan)
+{
+	return make_hint(&scan->ss.ps, scan->biss_RelationDesc,
+					 scan->biss_NumScanKeys > 0 ? scan->biss_ScanKeys : NULL);
 }
 
 static void
@@ -272,22 +288,32 @@ vk_hint_filter(const VkScanHint *hint)
  * vk_hint_set_source -- let a scan ask there before it searches
  */
 bool
-vk_hint_set_source(IndexScanState *scan, Oid index, VkAnswerSource *source)
+vk_hint_set_source(PlanState *scan, Oid index, VkAnswerSource *source)
 {
-	VkScanHint *hint = get_hint(scan);
+	bool		plain = IsA(scan, IndexScanState);
+	Relation	relation = plain ? ((IndexScanState *) scan)->iss_RelationDesc :
+		((BitmapIndexScanState *) scan)->biss_RelationDesc;
+	VkScanHint *hint = plain ? get_hint((IndexScanState *) scan) :
+		get_bitmap_hint((BitmapIndexScanState *) scan);
 
-	if (hint == NULL || RelationGetRelid(scan->iss_RelationDesc) != index)
+	if (hint == NULL || RelationGetRelid(relation) != index)
 		return false;
 	hint->source = source;
 	return true;
 }
 
-const VkNeighbor *
-vk_hint_answer(const VkScanHint *hint, Datum query, int64 wanted)
+bool
+vk_hint_nearest(const VkScanHint *hint, Datum query, int64 wanted, VkAnswer *answer)
 {
-	if (hint == NULL || hint->source == NULL)
-		return NULL;
-	return hint->source->find(hint->source, query, wanted);
+	return hint != NULL && hint->source != NULL &&
+		hint->source->nearest(hint->source, query, wanted, answer);
+}
+
+bool
+vk_hint_within(const VkScanHint *hint, Datum query, double radius, VkAnswer *answer)
+{
+	return hint != NULL && hint->source != NULL &&
+		hint->source->within(hint->source, query, radius, answer);
 }
 
 /*

@@ -179,48 +179,51 @@ vk_scan_begin_search(VkScan *so)
 	so->unordered = !vk_search_reset(so->search, &so->meta, so->keys.vector, &so->stats);
 }
 
-/* what somebody has found for this very scan, or NULL */
-static const VkNeighbor *
+/* has somebody found the rows of this very scan? */
+static bool
 find_answer(IndexScanDesc scan)
 {
 	VkScan	   *so = scan->opaque;
 	const VkScanKeys *keys = &so->keys;
 	int64		wanted = vk_hint_limit(so->hint);
 
-	if (!keys->ordered || keys->ranged || keys->recheck || keys->filter != NULL ||
-		!keys->other_rows || so->share != NULL || scan->heapRelation == NULL ||
-		vk_hint_filter(so->hint) != NULL || wanted <= 0)
-		return NULL;
-	return vk_hint_answer(so->hint, keys->query, wanted);
+	if (so->share != NULL || keys->never)
+		return false;
+	if (!keys->ordered)
+		return keys->ranged && so->strict &&
+			vk_hint_within(so->hint, keys->query, keys->radius, &so->answer);
+	return !keys->ranged && !keys->recheck && keys->filter == NULL &&
+		keys->other_rows && scan->heapRelation != NULL &&
+		vk_hint_filter(so->hint) == NULL && wanted > 0 &&
+		vk_hint_nearest(so->hint, keys->query, wanted, &so->answer);
 }
 
 /*
  * Read what is asked for, and the query's vector into the search, unless somebody
- * has searched for it before: returns the answer, or NULL.
+ * has searched for it before.
  */
-static const VkNeighbor *
+static void
 take_query(IndexScanDesc scan)
 {
 	VkScan	   *so = scan->opaque;
-	const VkNeighbor *answer = NULL;
 	MemoryContext old = MemoryContextSwitchTo(so->query_context);
 
 	vk_scan_keys_read(scan, &so->keys);
-	so->unordered = so->keys.vector == NULL;
-	if (so->keys.vector != NULL)
-	{
-		vk_heap_reader_query(so->reader, so->query_context, so->keys.query);
-		answer = find_answer(scan);
-		if (answer == NULL)
-			vk_scan_begin_search(so);
-	}
-	so->scored = so->keys.ranged && !so->unordered && !vk_search_wild(so->search);
 	so->strict = so->vk->coder.flat || so->meta.lists == 0 ||
 		(vk_target_recall >= 1.0 && vk_probes == 0) ||
 		(so->keys.ranged && so->keys.exact);
-	so->answered = answer != NULL;
+	so->unordered = so->keys.vector == NULL;
+	so->answered = false;
+	if (so->keys.vector != NULL)
+	{
+		vk_heap_reader_query(so->reader, so->query_context, so->keys.query);
+		so->answered = find_answer(scan);
+		if (!so->answered)
+			vk_scan_begin_search(so);
+	}
+	so->scored = so->keys.ranged && !so->answered && !so->unordered &&
+		!vk_search_wild(so->search);
 	MemoryContextSwitchTo(old);
-	return answer;
 }
 
 /*
@@ -280,7 +283,6 @@ static void
 start_scan(IndexScanDesc scan)
 {
 	VkScan	   *so = scan->opaque;
-	const VkNeighbor *answer;
 
 	if (!IsMVCCSnapshot(scan->xs_snapshot))
 		ereport(ERROR,
@@ -299,14 +301,18 @@ start_scan(IndexScanDesc scan)
 	so->stats.index = RelationGetRelid(scan->indexRelation);
 	vk_search_snapshot(so->search, scan->xs_snapshot);
 	so->hint = vk_scan_hint(scan);
-	answer = take_query(scan);
+	take_query(scan);
+	if (so->answered)
+		strlcpy(so->stats.path, "batch", sizeof(so->stats.path));
 	take_filter(scan);
 
 	/* with a query whose distances are all NaN no row is within a radius */
 	if (so->keys.never || (so->keys.ranged && so->unordered))
 		so->phase = VK_PHASE_DONE;
-	else if (answer != NULL)
-		vk_round_answer(so, answer, vk_hint_limit(so->hint));
+	else if (so->answered && so->keys.ordered)
+		vk_round_answer(so, so->answer.rows, so->answer.count);
+	else if (so->answered)
+		vk_stream_answer(so);
 	else if (so->keys.ordered)
 		start_ordered(scan);
 	else
@@ -340,6 +346,8 @@ next_row(IndexScanDesc scan, uint64 *tid, bool *recheck)
 		return vk_sorted_next(so, tid, recheck);
 	if (so->phase == VK_PHASE_STREAM)
 		return vk_stream_next(scan, tid, recheck);
+	if (so->phase == VK_PHASE_ANSWER)
+		return vk_stream_answer_next(so, tid, recheck);
 	return false;
 }
 
@@ -366,7 +374,7 @@ vk_getbitmap(IndexScanDesc scan, TIDBitmap *bitmap)
 	VkScan	   *so = scan->opaque;
 
 	start_scan(scan);
-	if (so->phase != VK_PHASE_STREAM)
+	if (so->phase != VK_PHASE_STREAM && so->phase != VK_PHASE_ANSWER)
 		return 0;
 	so->stats.emitted = vk_stream_bitmap(scan, bitmap);
 	return so->stats.emitted;

@@ -65,6 +65,7 @@ typedef enum VkPhase
 	VK_PHASE_ROUND,				/* ordered: emitting from the heap */
 	VK_PHASE_SORTED,			/* ordered: what is left, from the tuplesort */
 	VK_PHASE_STREAM,			/* not ordered: page by page, then the rest lists */
+	VK_PHASE_ANSWER,			/* not ordered: what somebody has found before */
 	VK_PHASE_DONE
 } VkPhase;
 
@@ -90,6 +91,7 @@ typedef struct VkScan
 	bool		unordered;		/* distances are all NaN or NULL */
 	bool		strict;			/* proven bounds over all lists */
 	bool		answered;		/* rows so far are an answer; the search has no query */
+	VkAnswer	answer;
 	VkShare    *share;			/* of a parallel scan; NULL: all is ours */
 	double		total;			/* rows in the index or the share of it, about */
 	bool		scored;			/* bounds tell which rows lie in the radius */
@@ -153,5 +155,7 @@ extern bool vk_sorted_next(VkScan *so, uint64 *tid, bool *recheck);
 extern void vk_stream_start(IndexScanDesc scan);
 extern bool vk_stream_next(IndexScanDesc scan, uint64 *tid, bool *recheck);
 extern int64 vk_stream_bitmap(IndexScanDesc scan, TIDBitmap *bitmap);
+extern void vk_stream_answer(VkScan *so);
+extern bool vk_stream_answer_next(VkScan *so, uint64 *tid, bool *recheck);
 
 #endif							/* VK_SCAN_H */

@@ -11,6 +11,10 @@
  *	  On a standby that lists were missing is known at the end only; the rows that
  *	  were returned until then are right.
  *
+ *	  Where somebody has found the rows within the radius before (VkAnswer), they
+ *	  are the stream.  Conditions on attribute columns were not looked at then:
+ *	  the executor does.
+ *
  * IDENTIFICATION
  *	  src/am/stream.c
  *
@@ -135,16 +139,46 @@ add_tid(BitmapTarget *target, uint64 number, bool recheck)
 	tbm_add_tuples(target->bitmap, &tid, 1, recheck);
 }
 
+void
+vk_stream_answer(VkScan *so)
+{
+	so->stats.exhaustive = true;
+	so->next = 0;
+	so->phase = VK_PHASE_ANSWER;
+}
+
+bool
+vk_stream_answer_next(VkScan *so, uint64 *tid, bool *recheck)
+{
+	while (so->next < so->answer.count)
+	{
+		const VkNeighbor *row = &so->answer.rows[so->next++];
+
+		CHECK_FOR_INTERRUPTS();
+		if (!vk_within_radius(&so->keys, row->distance))
+			continue;
+		*tid = row->tid;
+		*recheck = so->keys.recheck || so->keys.filter != NULL;
+		return true;
+	}
+	so->phase = VK_PHASE_DONE;
+	return false;
+}
+
 int64
 vk_stream_bitmap(IndexScanDesc scan, TIDBitmap *bitmap)
 {
 	VkScan	   *so = scan->opaque;
 	BitmapTarget target = {.index = scan->indexRelation,.bitmap = bitmap};
 	int64		count = 0;
+	uint64		tid;
+	bool		recheck;
 
 	/* the executor has it open, but does not tell */
 	target.heap = table_open(scan->indexRelation->rd_index->indrelid, NoLock);
-	while (next_page(scan))
+	for (; so->phase == VK_PHASE_ANSWER && vk_stream_answer_next(so, &tid, &recheck); count++)
+		add_tid(&target, tid, recheck);
+	while (so->phase == VK_PHASE_STREAM && next_page(scan))
 	{
 		for (int64 i = 0; so->page != NULL && i < so->page->count; i++, count++)
 		{

@@ -88,6 +88,7 @@ typedef struct VkBatchQuery
 	bool		exhaustive;		/* every list was visited */
 	VkQuery		query;			/* as codes are compared with it */
 	int64		wanted;			/* rows */
+	double		radius;			/* see own_radii */
 	float		threshold;		/* scores above it do not matter */
 	float		dropped;		/* smallest lower bound of what was dropped */
 	VkBatchCandidate *open;		/* distances not known yet */
@@ -127,12 +128,19 @@ struct VkBatch
 	double		radius;
 	bool		once;			/* of rows as queries, each pair once */
 	uint64		after;			/* rows at or before this one are not wanted; 0: all are */
+	bool		own_radii;		/* each query has its radius */
 	int64		sharpen_at;		/* rows scored when distances are looked at again */
 	int64		memory;			/* bytes that candidates take */
 	int64		memory_limit;
 	float	   *scratch;		/* to select from */
 	int64		scratch_capacity;
 };
+
+static inline double
+vk_batch_radius(const VkBatch *batch, const VkBatchQuery *query)
+{
+	return batch->own_radii ? query->radius : batch->radius;
+}
 
 extern void vk_nearest_begin(VkBatch *batch, VkBatchQuery *query, int64 wanted);
 /* make room for the rows of one more block */
@@ -227,10 +235,9 @@ typedef bool (*VkSlotAction) (void *arg, uint32 number, const VkSlot *slot);
 
 extern bool vk_batch_walk(VkBatchTarget *target, VkSlotAction action, void *arg);
 
-/*
- * Candidates of all queries.  False, with nothing collected, where codes cannot
- * tell anything: every query must be answered one by one.
- */
+/* do codes tell anything?  Else every query must be answered one by one. */
+extern bool vk_batch_collectable(VkBatchTarget *target);
+/* Candidates of all queries.  False, with nothing collected, where codes do not. */
 extern bool vk_batch_collect(VkBatch *batch);
 
 /* ---- search.c ---- */

@@ -353,6 +353,17 @@ visit_lists(VkBatch *batch, VkBatchScorer *scorer, const VisitPlan *plan)
 	}
 }
 
+/*
+ * Tiles are of numbers: bits are searched for one by one.  And a scan ends where
+ * its setting says, with a warning; a batch has no such end.
+ */
+bool
+vk_batch_collectable(VkBatchTarget *target)
+{
+	return !vk_metric_of_bits(target->support->metric) && vk_max_scan_rows == 0 &&
+		vk_batch_walk(target, is_current, &target->meta);
+}
+
 bool
 vk_batch_collect(VkBatch *batch)
 {
@@ -361,12 +372,7 @@ vk_batch_collect(VkBatch *batch)
 	SegmentWalk walk = {.batch = batch};
 	VisitPlan	plan = {0};
 
-	/*
-	 * Tiles are of numbers: bits are searched for one by one.  And a scan ends where
-	 * its setting says, with a warning; a batch has no such end.
-	 */
-	if (vk_metric_of_bits(target->support->metric) || vk_max_scan_rows > 0 ||
-		!vk_batch_walk(target, is_current, &target->meta))
+	if (!vk_batch_collectable(target))
 		return false;
 	scorer = vk_scorer_create(batch);
 	walk.scorer = scorer;

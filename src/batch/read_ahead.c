@@ -1,15 +1,15 @@
 /*-------------------------------------------------------------------------
  *
  * read_ahead.c
- *	  The node that reads outer rows of a k-NN join ahead, and searches for many
- *	  of them at once (read_ahead.h).
+ *	  The node that reads outer rows of a nested loop ahead, and searches for
+ *	  many of them at once (read_ahead.h).
  *
  * NOTES
  *	  The index scan on the other side of the loop is found when the plan has
  *	  been initialised; it asks for the answer to its query when it starts.  A
  *	  node that has not been connected only hands rows through.
  *
- *	  Batches begin small, since a LIMIT further up may want a few rows only, and
+ *	  Batches begin small where a LIMIT further up may want a few rows only, and
  *	  grow as long as rows are asked for.
  *
  * IDENTIFICATION
@@ -20,38 +20,27 @@
 #include "postgres.h"
 #include "vk_compat.h"
 
-#include <math.h>
-
 #include "executor/executor.h"
 #include "miscadmin.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 
 #include "am/am.h"
-#include "batch/batch.h"
 #include "batch/read_ahead.h"
-
-#define FIRST_BATCH		32
-#define LARGEST_BATCH	1024
 
 typedef struct ReadAhead
 {
 	CustomScanState css;
 	VkAnswerSource source;
 	bool		connected;		/* to an index scan */
-	Oid			index;
-	int64		wanted;
 	ExprState  *query;
-
-	/* the batch */
-	MemoryContext context;
+	int			first;			/* rows of the first batch */
 	int			size;			/* rows that the next one may have */
-	int			count;
 	int			position;		/* rows handed out */
 	bool		finished;		/* the child has no more */
-	MinimalTuple rows[LARGEST_BATCH];
-	Datum		queries[LARGEST_BATCH];	/* detoasted; NULL: 0 */
-	VkNeighbor *answers[LARGEST_BATCH];	/* NULL: unknown */
+	bool		given_up;		/* answers do not fit in memory */
+	MinimalTuple rows[VK_MOST_AHEAD];
+	VkAheadBatch batch;
 
 	/* for EXPLAIN */
 	int64		batches;
@@ -60,17 +49,20 @@ typedef struct ReadAhead
 
 /* ---- a batch ---- */
 
-/* of the row that the scan slot holds */
-static Datum
-read_query(ReadAhead *node)
+/* the query of the row that the scan slot holds */
+static void
+add_query(ReadAhead *node)
 {
 	ExprContext *econtext = node->css.ss.ps.ps_ExprContext;
+	MemoryContext old = MemoryContextSwitchTo(econtext->ecxt_per_tuple_memory);
 	Datum		value;
-	bool		isnull;
+	bool		isnull = true;
 
 	econtext->ecxt_scantuple = node->css.ss.ss_ScanTupleSlot;
-	value = ExecEvalExprSwitchContext(node->query, econtext, &isnull);
-	return isnull ? (Datum) 0 : PointerGetDatum(PG_DETOAST_DATUM_COPY(value));
+	value = node->connected ? ExecEvalExpr(node->query, econtext, &isnull) : (Datum) 0;
+	vk_ahead_add(&node->batch, value, isnull);
+	MemoryContextSwitchTo(old);
+	ResetExprContext(econtext);
 }
 
 /* keep one row of the child and its query; false where there is none */
@@ -78,104 +70,77 @@ static bool
 read_row(ReadAhead *node)
 {
 	TupleTableSlot *row = ExecProcNode(linitial(node->css.custom_ps));
+	MinimalTuple copy;
 	MemoryContext old;
 
 	if (TupIsNull(row))
 		return false;
-	old = MemoryContextSwitchTo(node->context);
-	node->rows[node->count] = ExecCopySlotMinimalTuple(row);
-	ExecForceStoreMinimalTuple(node->rows[node->count], node->css.ss.ss_ScanTupleSlot,
-							   false);
-	node->queries[node->count] = node->connected ? read_query(node) : (Datum) 0;
-	node->count++;
+	old = MemoryContextSwitchTo(node->batch.context);
+	copy = ExecCopySlotMinimalTuple(row);
 	MemoryContextSwitchTo(old);
-	ResetExprContext(node->css.ss.ps.ps_ExprContext);
+	node->rows[node->batch.count] = copy;
+	ExecForceStoreMinimalTuple(copy, node->css.ss.ss_ScanTupleSlot, false);
+	add_query(node);
 	return true;
 }
 
-/* an answer counts where all of it are numbers */
+/* how many rows the next batch may have */
 static void
-take_answer(ReadAhead *node, const VkBatchQuery *query)
+choose_size(ReadAhead *node)
 {
-	VkNeighbor *rows;
+	int			fitting = vk_ahead_fitting(&node->batch);
 
-	if (query->row_count < node->wanted ||
-		isnan(query->rows[node->wanted - 1].distance))
-		return;
-	rows = MemoryContextAlloc(node->context, node->wanted * sizeof(VkNeighbor));
-	memcpy(rows, query->rows, node->wanted * sizeof(VkNeighbor));
-	node->answers[query->number - 1] = rows;
-}
-
-/* VkBatchAnswer */
-static void
-answer_batch(void *arg, VkBatch *batch)
-{
-	ReadAhead  *node = arg;
-
-	vk_batch_nearest(batch, node->wanted);
-	for (int i = 0; i < batch->count; i++)
-		take_answer(node, &batch->queries[i]);
-}
-
-/*
- * Find the neighbours of all queries.  Those that make no sense are left to the
- * scan, and so is a single one.
- */
-static void
-search_batch(ReadAhead *node)
-{
-	bool		left_out[LARGEST_BATCH];
-	VkBatchTarget *target;
-	MemoryContext old;
-
-	memset(node->answers, 0, sizeof(node->answers));
-	if (!node->connected || node->count < 2)
-		return;
-	old = MemoryContextSwitchTo(node->context);
-	target = vk_batch_open_planned(node->index);
-	for (int i = 0; i < node->count; i++)
-		left_out[i] = node->queries[i] == (Datum) 0 ||
-			target->support->layout->dim(node->queries[i]) != target->vk->coder.dim;
-	vk_batch_run(target, node->queries, left_out, node->count, node->wanted,
-				 answer_batch, node);
-	vk_batch_close(target);
-	MemoryContextSwitchTo(old);
-	node->batches++;
-	node->searched += node->count;
+	node->given_up |= fitting < 2;
+	node->size = node->given_up || !node->connected ? 1 :
+		Min(Min(node->size * 2, VK_MOST_AHEAD), fitting);
 }
 
 static void
 read_batch(ReadAhead *node)
 {
 	const Size	most = (Size) work_mem * 1024 / 2;
+	VkAheadBatch *batch = &node->batch;
 
-	MemoryContextReset(node->context);
-	node->count = node->position = 0;
-	while (!node->finished && node->count < node->size &&
-		   (node->count == 0 ||
-			MemoryContextMemAllocated(node->context, false) < most))
+	vk_ahead_reset(batch);
+	node->position = 0;
+	while (!node->finished && batch->count < node->size &&
+		   (batch->count == 0 ||
+			MemoryContextMemAllocated(batch->context, false) < most))
 		node->finished = !read_row(node);
-	node->size = Min(node->size * 2, LARGEST_BATCH);
-	search_batch(node);
+	if (vk_ahead_search(batch, node->css.ss.ps.state->es_snapshot))
+	{
+		node->batches++;
+		node->searched += batch->count;
+	}
+	choose_size(node);
 }
 
-/* VkAnswerSource.find: the scan's query is that of the row handed out last */
-static const VkNeighbor *
-find_answer(VkAnswerSource *source, Datum query, int64 wanted)
+/* the query of the row handed out last, which is the scan's */
+static const VkAheadQuery *
+query_at_hand(VkAnswerSource *source, bool nearest)
 {
 	ReadAhead  *node = (ReadAhead *) ((char *) source - offsetof(ReadAhead, source));
-	int			at = node->position - 1;
-	const struct varlena *ours;
-	const struct varlena *asked = (struct varlena *) DatumGetPointer(query);
 
-	if (at < 0 || node->answers[at] == NULL || wanted != node->wanted)
-		return NULL;
-	ours = (struct varlena *) DatumGetPointer(node->queries[at]);
-	if (VARSIZE(ours) != VARSIZE(asked) ||
-		memcmp(ours, asked, VARSIZE(asked)) != 0)
-		return NULL;
-	return node->answers[at];
+	return node->position == 0 || nearest != (node->batch.wanted > 0) ? NULL :
+		&node->batch.queries[node->position - 1];
+}
+
+/* VkAnswerSource.nearest */
+static bool
+find_nearest(VkAnswerSource *source, Datum query, int64 wanted, VkAnswer *answer)
+{
+	const VkAheadQuery *ours = query_at_hand(source, true);
+
+	return ours != NULL && vk_ahead_nearest(ours, query, wanted, answer);
+}
+
+/* VkAnswerSource.within */
+static bool
+find_within(VkAnswerSource *source, Datum query, double radius, VkAnswer *answer)
+{
+	const VkAheadQuery *ours = query_at_hand(source, false);
+
+	return ours != NULL && vk_ahead_within(ours, query, radius, answer);
 }
 
 /* ---- the node ---- */
@@ -186,17 +151,26 @@ next_row(ScanState *state)
 	ReadAhead  *node = (ReadAhead *) state;
 	TupleTableSlot *slot = state->ss_ScanTupleSlot;
 
-	if (node->position == node->count)
+	if (node->position == node->batch.count)
 		read_batch(node);
-	if (node->count == 0)
+	if (node->batch.count == 0)
 		return ExecClearTuple(slot);
 	ExecForceStoreMinimalTuple(node->rows[node->position++], slot, false);
 	return slot;
 }
 
+/*
+ * Where a row that another transaction has changed is looked at anew
+ * (EvalPlanQual), the child has the row, and there is nothing to read ahead.
+ */
 static bool
 recheck_row(ScanState *state, TupleTableSlot *slot)
 {
+	TupleTableSlot *row = ExecProcNode(linitial(((CustomScanState *) state)->custom_ps));
+
+	if (TupIsNull(row))
+		return false;
+	ExecCopySlot(slot, row);
 	return true;
 }
 
@@ -215,25 +189,20 @@ begin_read_ahead(CustomScanState *css, EState *estate, int eflags)
 	css->custom_ps = list_make1(ExecInitNode(linitial(plan->custom_plans), estate,
 											 eflags));
 	node->query = ExecInitExpr(linitial(plan->custom_exprs), &css->ss.ps);
-	node->context = AllocSetContextCreate(estate->es_query_cxt, "vkindex batch",
-										  ALLOCSET_DEFAULT_SIZES);
-	node->size = FIRST_BATCH;
-}
-
-static void
-forget_batch(ReadAhead *node)
-{
-	MemoryContextReset(node->context);
-	node->count = node->position = 0;
-	node->finished = false;
+	node->batch.context = AllocSetContextCreate(estate->es_query_cxt, "vkindex batch",
+												ALLOCSET_DEFAULT_SIZES);
+	node->size = Min(node->first, vk_ahead_fitting(&node->batch));
 }
 
 static void
 rescan_read_ahead(CustomScanState *css)
 {
+	ReadAhead  *node = (ReadAhead *) css;
 	PlanState  *child = linitial(css->custom_ps);
 
-	forget_batch((ReadAhead *) css);
+	vk_ahead_reset(&node->batch);
+	node->position = 0;
+	node->finished = false;
 	if (css->ss.ps.chgParam != NULL)
 		UpdateChangedParamSet(child, css->ss.ps.chgParam);
 	if (child->chgParam == NULL)
@@ -243,7 +212,7 @@ rescan_read_ahead(CustomScanState *css)
 static void
 end_read_ahead(CustomScanState *css)
 {
-	MemoryContextDelete(((ReadAhead *) css)->context);
+	MemoryContextDelete(((ReadAhead *) css)->batch.context);
 	ExecEndNode(linitial(css->custom_ps));
 }
 
@@ -252,11 +221,13 @@ explain_read_ahead(CustomScanState *css, List *ancestors, ExplainState *es)
 {
 	ReadAhead  *node = (ReadAhead *) css;
 
-	ExplainPropertyText("Index", get_rel_name(node->index), es);
+	ExplainPropertyText("Index", get_rel_name(node->batch.index), es);
 	if (!es->analyze)
 		return;
 	ExplainPropertyInteger("Batches", NULL, node->batches, es);
 	ExplainPropertyInteger("Queries", NULL, node->searched, es);
+	if (node->batch.forgotten > 0)
+		ExplainPropertyInteger("Answers Too Large", NULL, node->batch.forgotten, es);
 }
 
 static const CustomExecMethods read_ahead_methods = {
@@ -268,17 +239,24 @@ static const CustomExecMethods read_ahead_methods = {
 	.ExplainCustomScan = explain_read_ahead
 };
 
+static Datum
+private_value(const CustomScan *plan, int member)
+{
+	return list_nth_node(Const, plan->custom_private, member)->constvalue;
+}
+
 static Node *
 create_read_ahead(CustomScan *plan)
 {
 	ReadAhead  *node = (ReadAhead *) newNode(sizeof(ReadAhead), T_CustomScanState);
 
 	node->css.methods = &read_ahead_methods;
-	node->source.find = find_answer;
-	node->index = DatumGetObjectId(list_nth_node(Const, plan->custom_private,
-												 READ_AHEAD_INDEX)->constvalue);
-	node->wanted = DatumGetInt64(list_nth_node(Const, plan->custom_private,
-											   READ_AHEAD_WANTED)->constvalue);
+	node->source.nearest = find_nearest;
+	node->source.within = find_within;
+	node->batch.index = DatumGetObjectId(private_value(plan, READ_AHEAD_INDEX));
+	node->batch.type = DatumGetObjectId(private_value(plan, READ_AHEAD_TYPE));
+	node->batch.wanted = DatumGetInt64(private_value(plan, READ_AHEAD_WANTED));
+	node->first = DatumGetInt32(private_value(plan, READ_AHEAD_FIRST));
 	return (Node *) node;
 }
 
@@ -289,20 +267,18 @@ const CustomScanMethods vk_read_ahead_scan_methods = {
 
 /* ---- the other side of the loop ---- */
 
-/* the scan that feeds a subquery's LIMIT */
-static IndexScanState *
+/* the scan that feeds it, through nodes that have one child */
+static PlanState *
 inner_scan(PlanState *inner)
 {
-	while (inner != NULL && !IsA(inner, IndexScanState))
+	while (inner != NULL && !IsA(inner, IndexScanState) && !IsA(inner, BitmapIndexScanState))
 	{
 		if (IsA(inner, SubqueryScanState))
 			inner = ((SubqueryScanState *) inner)->subplan;
-		else if (IsA(inner, LimitState) || IsA(inner, ResultState))
-			inner = outerPlanState(inner);
 		else
-			return NULL;
+			inner = innerPlanState(inner) == NULL ? outerPlanState(inner) : NULL;
 	}
-	return (IndexScanState *) inner;
+	return inner;
 }
 
 /* vk_plan_visitor: connect a node with the scan that it reads ahead for */
@@ -310,7 +286,7 @@ static void
 connect_scan(PlanState *state)
 {
 	ReadAhead  *node;
-	IndexScanState *scan;
+	PlanState  *scan;
 
 	if (!IsA(state, NestLoopState) || !IsA(outerPlanState(state), CustomScanState) ||
 		((CustomScanState *) outerPlanState(state))->methods != &read_ahead_methods)
@@ -318,7 +294,7 @@ connect_scan(PlanState *state)
 	node = (ReadAhead *) outerPlanState(state);
 	scan = inner_scan(innerPlanState(state));
 	node->connected = scan != NULL &&
-		vk_hint_set_source(scan, node->index, &node->source);
+		vk_hint_set_source(scan, node->batch.index, &node->source);
 }
 
 /*

@@ -1,13 +1,14 @@
 /*-------------------------------------------------------------------------
  *
  * read_ahead_path.c
- *	  Plans of k-NN searches for the rows of another table, in batches.
+ *	  Plans of searches for the rows of another table, in batches.
  *
  * NOTES
- *	  What is looked for is a nested loop whose inner side is
- *	  "SELECT ... ORDER BY v <-> outer.q LIMIT k" by one of our indexes.  The
- *	  same loop with a node that reads ahead on its outer side is offered beside
- *	  it, cheaper by what a batch saves.
+ *	  What is looked for is a nested loop whose inner side is a subquery
+ *	  "SELECT ... ORDER BY v <-> outer.q LIMIT k" by one of our indexes, or one
+ *	  that reads all rows within a radius of outer.q, to count them say.  The same
+ *	  loop with a node that reads ahead on its outer side is offered beside it,
+ *	  cheaper by what a batch saves.  read_ahead_range.c has loops over tables.
  *
  *	  Conditions on the inner table, in the index or not, make the number of
  *	  neighbours that are needed unknown: such loops are left alone.
@@ -29,8 +30,6 @@
 #include "optimizer/pathnode.h"
 #include "optimizer/paths.h"
 
-#include "am/am.h"
-#include "batch/batch.h"
 #include "batch/read_ahead.h"
 
 /* a LIMIT above this is not searched for in batches */
@@ -38,14 +37,6 @@
 
 /* what a query of a large batch costs, as a share of one by itself (bench/batch.py) */
 #define SHARE_IN_BATCH		0.25
-
-/* the inner side of a loop that is worth a batch */
-typedef struct InnerSearch
-{
-	IndexPath  *scan;
-	Expr	   *query;			/* of Vars of the outer side */
-	int64		wanted;
-} InnerSearch;
 
 static set_join_pathlist_hook_type previous_set_join_pathlist = NULL;
 
@@ -78,7 +69,8 @@ rows_wanted(const LimitPath *limit)
 typedef struct OuterItems
 {
 	List	   *items;			/* PlannerParamItem */
-	bool		foreign;		/* one of them is no plain Var */
+	bool		foreign;		/* it has other parameters too, of its own InitPlans
+								 * say, or one that is no plain Var */
 } OuterItems;
 
 /* outer Vars in place of the parameters by which a subquery sees them */
@@ -101,21 +93,19 @@ params_to_vars(Node *node, void *context)
 			outer->foreign |= !IsA(item->item, Var);
 			return copyObject(item->item);
 		}
+		outer->foreign = true;
 	}
 	return expression_tree_mutator(node, params_to_vars, context);
 }
 
-/* the query as the outer side has it, or NULL */
+/* an expression of the subquery as the outer side has it, or NULL */
 static Expr *
-outer_query(PlannerInfo *root, RelOptInfo *inner, RelOptInfo *outer, Expr *order)
+outer_query(PlannerInfo *root, RelOptInfo *inner, RelOptInfo *outer, Expr *expression)
 {
 	OuterItems	items = {.items = inner->subplan_params};
-	Node	   *query;
+	Node	   *query = params_to_vars((Node *) expression, &items);
 	Relids		relids;
 
-	if (!IsA(order, OpExpr) || list_length(((OpExpr *) order)->args) != 2)
-		return NULL;
-	query = params_to_vars(lsecond(((OpExpr *) order)->args), &items);
 	if (items.foreign || contain_volatile_functions(query) ||
 		contain_subplans(query))
 		return NULL;
@@ -124,25 +114,66 @@ outer_query(PlannerInfo *root, RelOptInfo *inner, RelOptInfo *outer, Expr *order
 		NULL : (Expr *) query;
 }
 
-/* is it a search by one of our indexes, under no condition? */
+/* is it a search for neighbours by one of our indexes, under no condition? */
 static bool
-is_plain_search(const IndexPath *scan)
+find_nearest(IndexPath *scan, VkInnerSearch *search)
 {
-	return scan->indexinfo->amcostestimate == (void *) vk_costestimate &&
-		list_length(scan->indexorderbys) == 1 && scan->indexclauses == NIL &&
-		scan->indexinfo->rel->baserestrictinfo == NIL &&
-		scan->path.param_info == NULL && !scan->path.parallel_aware;
+	OpExpr	   *order;
+
+	if (scan->indexinfo->amcostestimate != (void *) vk_costestimate ||
+		list_length(scan->indexorderbys) != 1 || scan->indexclauses != NIL ||
+		scan->indexinfo->rel->baserestrictinfo != NIL)
+		return false;
+	order = linitial(scan->indexorderbys);
+	if (!IsA(order, OpExpr) || list_length(order->args) != 2)
+		return false;
+	search->query = lsecond(order->args);
+	search->type = InvalidOid;
+	return true;
 }
 
-static bool
-find_search(PlannerInfo *root, RelOptInfo *outer, Path *inner, InnerSearch *search)
+/* the path below one that reads all of its rows; NULL: it is none of these */
+static Path *
+below_reader(Path *path)
 {
-	RelOptInfo *rel = inner->parent;
-	Path	   *path;
+	switch (nodeTag(path))
+	{
+		case T_ProjectionPath:
+			return ((ProjectionPath *) path)->subpath;
+		case T_SubqueryScanPath:
+			return ((SubqueryScanPath *) path)->subpath;
+		case T_SortPath:
+			return ((SortPath *) path)->subpath;
+		case T_GroupPath:
+			return ((GroupPath *) path)->subpath;
+		case T_AggPath:
+			return ((AggPath *) path)->subpath;
+		case T_WindowAggPath:
+			return ((WindowAggPath *) path)->subpath;
+		default:
+			return NULL;
+	}
+}
 
-	if (!IsA(inner, SubqueryScanPath))
-		return false;
-	path = ((SubqueryScanPath *) inner)->subpath;
+/* below a subquery: all rows within a radius */
+static bool
+find_within(Path *path, VkInnerSearch *search)
+{
+	Path	   *below;
+
+	while ((below = below_reader(path)) != NULL)
+		path = below;
+	search->scan = vk_range_scan(path);
+	search->wanted = 0;
+	/* conditions in the index spare a scan what a batch does not know of */
+	return search->scan != NULL && list_length(search->scan->indexclauses) == 1 &&
+		vk_range_search(search->scan, linitial(search->scan->indexclauses), search);
+}
+
+/* below a subquery: as many rows as a LIMIT wants */
+static bool
+find_limited(Path *path, VkInnerSearch *search)
+{
 	search->wanted = 0;
 	for (;;)
 	{
@@ -156,11 +187,23 @@ find_search(PlannerInfo *root, RelOptInfo *outer, Path *inner, InnerSearch *sear
 		else
 			break;
 	}
-	if (search->wanted == 0 || !IsA(path, IndexPath) ||
-		!is_plain_search((IndexPath *) path))
-		return false;
 	search->scan = (IndexPath *) path;
-	search->query = outer_query(root, rel, outer, linitial(search->scan->indexorderbys));
+	return search->wanted > 0 && IsA(path, IndexPath) &&
+		find_nearest((IndexPath *) path, search);
+}
+
+static bool
+find_search(PlannerInfo *root, RelOptInfo *outer, Path *inner, VkInnerSearch *search)
+{
+	Path	   *path;
+
+	if (!IsA(inner, SubqueryScanPath))
+		return false;
+	path = ((SubqueryScanPath *) inner)->subpath;
+	if ((!find_limited(path, search) && !find_within(path, search)) ||
+		search->scan->path.param_info != NULL || search->scan->path.parallel_aware)
+		return false;
+	search->query = outer_query(root, inner->parent, outer, search->query);
 	return search->query != NULL;
 }
 
@@ -196,16 +239,25 @@ private_const(Oid type, int length, Datum value)
 	return makeConst(type, -1, InvalidOid, length, value, false, true);
 }
 
-static Path *
-make_read_ahead(Path *outer, const InnerSearch *search)
+/* where all rows are wanted there is no need to begin with a few */
+static int
+first_batch(PlannerInfo *root)
+{
+	return root->tuple_fraction > 0 ? VK_FIRST_AHEAD : VK_MOST_AHEAD;
+}
+
+Path *
+vk_read_ahead_path(PlannerInfo *root, Path *outer, const VkInnerSearch *search)
 {
 	CustomPath *path = makeNode(CustomPath);
-	List	   *members = list_make2(private_const(OIDOID, sizeof(Oid),
-												   ObjectIdGetDatum(search->scan->indexinfo->indexoid)),
-									 private_const(INT8OID, sizeof(int64),
-												   Int64GetDatum(search->wanted)));
+	Oid			index = search->scan->indexinfo->indexoid;
+	List	   *members;
 
-	StaticAssertStmt(READ_AHEAD_MEMBERS == 2, "members of custom_private");
+	StaticAssertStmt(READ_AHEAD_MEMBERS == 4, "members of custom_private");
+	members = list_make4(private_const(OIDOID, sizeof(Oid), ObjectIdGetDatum(index)),
+						 private_const(OIDOID, sizeof(Oid), ObjectIdGetDatum(search->type)),
+						 private_const(INT8OID, sizeof(int64), Int64GetDatum(search->wanted)),
+						 private_const(INT4OID, sizeof(int32), Int32GetDatum(first_batch(root))));
 	path->path = *outer;
 	path->path.type = T_CustomPath;
 	path->path.pathtype = T_CustomScan;
@@ -218,47 +270,51 @@ make_read_ahead(Path *outer, const InnerSearch *search)
 }
 
 /*
- * add_batched -- the same loop, reading ahead
- *
  * The first query of a batch costs what it does by itself, the others a share.
+ * Where a few rows may be enough, those of the first batch are searched for before
+ * the first comes out.
  */
-static void
-add_batched(RelOptInfo *joinrel, const NestPath *loop, const InnerSearch *search)
+void
+vk_read_ahead_discount(PlannerInfo *root, NestPath *loop, const VkInnerSearch *search)
 {
-	NestPath   *batched;
+	Path	   *path = &loop->jpath.path;
+	/* under a LIMIT the index is not read to its end */
+	Cost		cost = Min(search->scan->indextotalcost,
+						   loop->jpath.innerjoinpath->total_cost);
+	double		rows = loop->jpath.outerjoinpath->rows;
+
+	path->total_cost -= (1 - SHARE_IN_BATCH) * cost * (rows - 1);
+	if (root->tuple_fraction > 0)
+		path->startup_cost += SHARE_IN_BATCH * cost * (Min(rows, VK_FIRST_AHEAD) - 1);
+	path->total_cost = Max(path->total_cost, path->startup_cost);
+}
+
+/* the same loop, reading ahead */
+static void
+add_batched(PlannerInfo *root, RelOptInfo *joinrel, const NestPath *loop,
+			const VkInnerSearch *search)
+{
 	Path	   *outer = loop->jpath.outerjoinpath;
-	double		saved = (1 - SHARE_IN_BATCH) * search->scan->indextotalcost *
-		(outer->rows - 1);
+	NestPath   *batched;
 
 	if (outer->rows < 2)
 		return;
 	batched = makeNode(NestPath);
 	*batched = *loop;
-	batched->jpath.outerjoinpath = make_read_ahead(outer, search);
+	batched->jpath.outerjoinpath = vk_read_ahead_path(root, outer, search);
 	batched->jpath.path.parallel_safe = false;
-	batched->jpath.path.total_cost -= saved;
+	vk_read_ahead_discount(root, batched, search);
 	add_path(joinrel, &batched->jpath.path);
 }
 
 static void
-set_join_pathlist(PlannerInfo *root, RelOptInfo *joinrel, RelOptInfo *outer,
-				  RelOptInfo *inner, JoinType type, JoinPathExtraData *extra)
+add_subqueries(PlannerInfo *root, RelOptInfo *joinrel, RelOptInfo *outer)
 {
-	List	   *paths;
+	List	   *paths = list_copy(joinrel->pathlist);
 	ListCell   *cell;
-	InnerSearch search;
-
-	if (previous_set_join_pathlist)
-		previous_set_join_pathlist(root, joinrel, outer, inner, type, extra);
-
-	/* a row that is to be locked may be read again in another version */
-	if (!vk_enable_batch || inner->rtekind != RTE_SUBQUERY ||
-		root->parse->commandType != CMD_SELECT || root->rowMarks != NIL ||
-		(type != JOIN_INNER && type != JOIN_LEFT))
-		return;
+	VkInnerSearch search;
 
 	/* add_path changes the list, and frees what it takes out */
-	paths = list_copy(joinrel->pathlist);
 	foreach(cell, paths)
 	{
 		NestPath   *loop = lfirst(cell);
@@ -267,8 +323,23 @@ set_join_pathlist(PlannerInfo *root, RelOptInfo *joinrel, RelOptInfo *outer,
 			loop->jpath.outerjoinpath->parent == outer &&
 			!IsA(loop->jpath.outerjoinpath, CustomPath) &&
 			find_search(root, outer, loop->jpath.innerjoinpath, &search))
-			add_batched(joinrel, loop, &search);
+			add_batched(root, joinrel, loop, &search);
 	}
+}
+
+static void
+set_join_pathlist(PlannerInfo *root, RelOptInfo *joinrel, RelOptInfo *outer,
+				  RelOptInfo *inner, JoinType type, JoinPathExtraData *extra)
+{
+	if (previous_set_join_pathlist)
+		previous_set_join_pathlist(root, joinrel, outer, inner, type, extra);
+
+	if (!vk_enable_batch || (type != JOIN_INNER && type != JOIN_LEFT))
+		return;
+	if (inner->rtekind == RTE_SUBQUERY)
+		add_subqueries(root, joinrel, outer);
+	else if (inner->rtekind == RTE_RELATION)
+		vk_read_ahead_ranges(root, joinrel, outer, inner, type, extra);
 }
 
 /*

@@ -92,8 +92,8 @@ resolve_pairs(VkBatch *batch, VkBatchPair *pairs, int64 count)
 		distance = DatumGetFloat8(FunctionCall2(&target->operator, vector, query->value));
 		if (batch->found == NULL)
 			vk_nearest_add(batch, query, distance, vk_batch_tid(target, tid, &place));
-		else if (float8_lt(distance, batch->radius))
-			batch->found(batch->arg, query, vk_tid_encode(&place), distance);
+		else if (float8_lt(distance, vk_batch_radius(batch, query)))
+			batch->found(batch->arg, query, vk_batch_tid(target, tid, &place), distance);
 	}
 	vk_heap_reader_unpin(target->reader);
 }

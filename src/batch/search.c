@@ -134,10 +134,12 @@ vk_batch_nearest(VkBatch *batch, int64 k)
  * than NaN where it is any number, as float8 is ordered.
  */
 static float
-greatest_score(const VkBatch *batch)
+greatest_score(const VkBatch *batch, const VkBatchQuery *query)
 {
-	return isnan(batch->radius) ? get_float4_infinity() :
-		vk_round_up(batch->target->support->score(batch->radius));
+	double		radius = vk_batch_radius(batch, query);
+
+	return isnan(radius) ? get_float4_infinity() :
+		vk_round_up(batch->target->support->score(radius));
 }
 
 void
@@ -150,7 +152,7 @@ vk_batch_within_begin(VkBatch *batch, double radius, VkBatchFound found, void *a
 	for (int i = 0; i < batch->count; i++)
 	{
 		vk_nearest_begin(batch, &batch->queries[i], PG_INT64_MAX);
-		batch->queries[i].threshold = greatest_score(batch);
+		batch->queries[i].threshold = greatest_score(batch, &batch->queries[i]);
 	}
 }
 

@@ -56,10 +56,10 @@ take_row(VkBatch *batch, VkBatchQuery *query, uint64 tid)
 	distance = DatumGetFloat8(FunctionCall2(&target->operator, vector, query->value));
 	if (batch->found == NULL)
 		vk_nearest_add(batch, query, distance, vk_batch_tid(target, tid, &place));
-	else if (!float8_lt(distance, batch->radius))
+	else if (!float8_lt(distance, vk_batch_radius(batch, query)))
 		return false;
 	else
-		batch->found(batch->arg, query, vk_tid_encode(&place), distance);
+		batch->found(batch->arg, query, vk_batch_tid(target, tid, &place), distance);
 	return query->row_count < query->wanted;
 }
 

@@ -1,0 +1,177 @@
+/*-------------------------------------------------------------------------
+ *
+ * read_ahead_range.c
+ *	  Plans of joins within a distance, in batches.
+ *
+ * NOTES
+ *	  "a JOIN b ON a.v <-> b.v < r" is a nested loop whose inner side is an index
+ *	  scan for a sphere about the outer row's vector.  Here the same loop is made
+ *	  with a node that reads ahead on its outer side.
+ *
+ *	  A batch finds all rows within each sphere, in the whole index.  So it is
+ *	  offered only where the scan would find all of them too, and conditions on
+ *	  attribute columns become filters: its cost is compared with that of scans
+ *	  that skip what these exclude.
+ *
+ *	  Joins that may end before all rows of the inner side are read (EXISTS) are
+ *	  left alone.
+ *
+ * IDENTIFICATION
+ *	  src/batch/read_ahead_range.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+#include "vk_compat.h"
+
+#include "access/genam.h"
+#include "catalog/pg_type_d.h"
+#include "optimizer/clauses.h"
+#include "optimizer/cost.h"
+#include "optimizer/optimizer.h"
+#include "optimizer/pathnode.h"
+#include "optimizer/paths.h"
+
+#include "batch/read_ahead.h"
+
+IndexPath *
+vk_range_scan(Path *path)
+{
+	if (IsA(path, BitmapHeapPath))
+		path = ((BitmapHeapPath *) path)->bitmapqual;
+	return IsA(path, IndexPath) ? (IndexPath *) path : NULL;
+}
+
+/* does vk_sphere's last argument ask for an exact answer? */
+static bool
+says_exact(Expr *sphere)
+{
+	Const	   *exact;
+
+	if (!IsA(sphere, FuncExpr))
+		return false;
+	exact = llast(((FuncExpr *) sphere)->args);
+	return IsA(exact, Const) && exact->consttype == BOOLOID && !exact->constisnull &&
+		DatumGetBool(exact->constvalue);
+}
+
+/* would a scan for this sphere miss nothing, as a batch does? */
+static bool
+is_exact(Oid index_oid, Expr *sphere)
+{
+	Relation	index = index_open(index_oid, NoLock);
+	VkMeta		meta;
+	bool		usable = vk_meta_peek(index, &meta);
+
+	index_close(index, NoLock);
+	if (!usable || vk_metric_of_bits((VkMetric) meta.metric) || vk_max_scan_rows > 0)
+		return false;
+	return meta.lists == 0 || (vk_target_recall >= 1.0 && vk_probes == 0) ||
+		says_exact(sphere);
+}
+
+bool
+vk_range_search(IndexPath *scan, const IndexClause *clause, VkInnerSearch *search)
+{
+	const IndexOptInfo *index = scan->indexinfo;
+	const OpExpr *op = (const OpExpr *) linitial_node(RestrictInfo, clause->indexquals)->clause;
+
+	if (index->amcostestimate != (void *) vk_costestimate || scan->indexorderbys != NIL ||
+		clause->indexcol != 0 || !IsA(op, OpExpr) || list_length(op->args) != 2)
+		return false;
+	search->scan = scan;
+	search->query = lsecond(op->args);
+	search->type = index->opcintype[0];
+	search->wanted = 0;
+	return !contain_subplans((Node *) search->query) &&
+		is_exact(index->indexoid, search->query);
+}
+
+/* the condition whose sphere depends on the outer side, and on nothing else */
+static IndexClause *
+outer_clause(PlannerInfo *root, IndexPath *scan, const RelOptInfo *outer,
+			 VkInnerSearch *search)
+{
+	ListCell   *cell;
+
+	foreach(cell, scan->indexclauses)
+	{
+		IndexClause *clause = lfirst_node(IndexClause, cell);
+		Relids		relids;
+
+		if (!vk_range_search(scan, clause, search))
+			continue;
+		relids = pull_varnos(root, (Node *) search->query);
+		if (!bms_is_empty(relids) && bms_is_subset(relids, outer->relids))
+			return clause;
+	}
+	return NULL;
+}
+
+/*
+ * Find the search of an inner path: as a scan under no other condition, since a
+ * batch looks at none.
+ */
+static bool
+find_search(PlannerInfo *root, const RelOptInfo *outer, Path *inner,
+			VkInnerSearch *search)
+{
+	IndexPath  *found = vk_range_scan(inner);
+	Relids		needed = PATH_REQ_OUTER(inner);
+	IndexClause *clause;
+
+	if (found == NULL || found->path.parallel_aware || bms_is_empty(needed) ||
+		!bms_is_subset(needed, outer->relids))
+		return false;
+	clause = outer_clause(root, found, outer, search);
+	if (clause == NULL)
+		return false;
+	search->scan = create_index_path(root, found->indexinfo, list_make1(clause), NIL, NIL,
+									 NIL, ForwardScanDirection, false, needed,
+									 outer->rows, false);
+	search->scan->path.rows = inner->rows;
+	return true;
+}
+
+static void
+add_loop(PlannerInfo *root, RelOptInfo *joinrel, Path *outer, JoinType type,
+		 JoinPathExtraData *extra, const VkInnerSearch *search)
+{
+	Path	   *inner = &search->scan->path;
+	Path	   *ahead = vk_read_ahead_path(root, outer, search);
+	JoinCostWorkspace workspace;
+	NestPath   *loop;
+
+	vk_initial_cost_nestloop(root, &workspace, type, ahead, inner, extra);
+	loop = create_nestloop_path(root, joinrel, type, &workspace, extra, ahead, inner,
+								extra->restrictlist,
+								build_join_pathkeys(root, joinrel, type, outer->pathkeys),
+								PATH_REQ_OUTER(outer));
+	loop->jpath.path.parallel_safe = false;
+	vk_read_ahead_discount(root, loop, search);
+	add_path(joinrel, &loop->jpath.path);
+}
+
+void
+vk_read_ahead_ranges(PlannerInfo *root, RelOptInfo *joinrel, RelOptInfo *outer,
+					 RelOptInfo *inner, JoinType type, JoinPathExtraData *extra)
+{
+	VkInnerSearch search;
+	ListCell   *cell;
+	ListCell   *outer_cell;
+
+	if (inner->reloptkind != RELOPT_BASEREL || outer->rows < 2)
+		return;
+	foreach(cell, inner->pathlist)
+	{
+		if (!find_search(root, outer, lfirst(cell), &search))
+			continue;
+		foreach(outer_cell, outer->pathlist)
+		{
+			Path	   *path = lfirst(outer_cell);
+
+			if (bms_is_subset(PATH_REQ_OUTER(path), joinrel->lateral_relids))
+				add_loop(root, joinrel, path, type, extra, &search);
+		}
+	}
+}
