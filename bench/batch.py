@@ -115,6 +115,12 @@ class Database:
                 SELECT t.v {self.operator} q.v AS d FROM t_{index} t ORDER BY t.v {self.operator} q.v LIMIT {K}) s)
             FROM queries q WHERE id < {count} ORDER BY id""")
 
+    def join(self, index, count, radius, batched):
+        self.connection.execute(f"SET vkindex.enable_batch = {batched}")
+        return self.timed(f"""
+            SELECT count(*), sum(hashint8(t.id::bigint * {count} + q.id)::bigint)
+            FROM queries q JOIN t_{index} t ON t.v {self.operator} q.v < {radius!r} WHERE q.id < {count}""")
+
     def graph(self, index, radius):
         return self.timed(f"SELECT count(*), sum(distance) FROM vk_similarity_graph('{index}', {radius!r})")
 
@@ -179,6 +185,18 @@ def compare_singles(database, case, index, count, rounds, bar):
     report(case, batch[0] / count, single[0] / count, bar, f"single calls; {path}", answers)
 
 
+def compare_joins(database, case, index, count, share, rounds):
+    """All rows within a radius of each query, in batches or not: where that share of queries have a tenth neighbour."""
+    radius = database.connection.execute(f"""
+        SELECT percentile_disc({share}) WITHIN GROUP (ORDER BY distance)
+        FROM (SELECT array_agg(v ORDER BY id) AS q FROM queries WHERE id < 200) q,
+            vk_knn_batch('{index}', q, 10) WHERE rank = 10""").fetchone()[0]
+    batch, single = best_of(rounds, lambda: database.join(index, count, radius, "on"),
+                            lambda: database.join(index, count, radius, "off"))
+    report(f"{case}, {batch[1][0][0] / count:.0f} rows within a radius of each", batch[0] / count, single[0] / count, "-",
+           "the join without batches", "the same rows" if batch[1] == single[1] else "DIFFERENT ROWS")
+
+
 def compare_faiss(database, index, flat, count, rounds):
     queries = database.queries[:count]
     batch, peer = best_of(rounds, lambda: database.batch(index, count),
@@ -225,6 +243,13 @@ def compare_graph(database, index, flat, share, counted, rounds, bars):
                if wrong else f"{graph[1][0][0]} pairs, peer {theirs}, {CHECKED} rows checked")
 
 
+def joins(database, name, indexes, rounds):
+    count = min(len(database.queries), 1000)
+    for index in indexes:
+        for share in (0.1, 0.5):
+            compare_joins(database, f"{name}, {index}", index, count, share, rounds)
+
+
 def main():
     parser = argparse.ArgumentParser(description="Batches beside single queries and FAISS.")
     parser.add_argument("--conninfo", default="")
@@ -232,22 +257,23 @@ def main():
     parser.add_argument("--sift", default="sift-100k")
     parser.add_argument("--text", default="text768-20k")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--cases", default="sift,text,faiss,graph")
+    parser.add_argument("--cases", default="sift,text,join,faiss,graph")
     options = parser.parse_args()
     cases = options.cases.split(",")
     if faiss is None and {"faiss", "graph"} & set(cases):
         sys.exit("batch.py: no module named faiss")
 
     print("| case | ms | peer ms | times | bar | peer | answers |\n|---|---|---|---|---|---|---|")
-    if "sift" in cases:
+    if {"sift", "join"} & set(cases):
         folder = os.path.join(options.data_dir, options.sift)
         sift = Database(options.conninfo, "batch_sift", read_fvecs(f"{folder}/base.fvecs"),
                         read_fvecs(f"{folder}/query.fvecs"), "<->",
                         {"vkflat": "USING vkflat (v)", "vkflat8": "USING vkflat (v) WITH (bits = 8)"})
+    if "sift" in cases:
         count = min(len(sift.queries), 1000)
         for index in ("vkflat", "vkflat8"):
             compare_singles(sift, f"{options.sift}, {index}, {count} queries", index, count, options.rounds, 6)
-    if {"text", "faiss", "graph"} & set(cases):
+    if {"text", "join", "faiss", "graph"} & set(cases):
         folder = os.path.join(options.data_dir, options.text)
         base = read_fvecs(f"{folder}/base.fvecs")
         base = base / np.linalg.norm(base, axis=1, keepdims=True)
@@ -257,6 +283,9 @@ def main():
     if "text" in cases:
         for index, bar in (("vkivf", 2), ("vkflat8", 6)):
             compare_singles(text, f"{options.text}, {index}, 1000 queries", index, 1000, options.rounds, bar)
+    if "join" in cases:
+        joins(sift, options.sift, ("vkflat", "vkflat8"), options.rounds)
+        joins(text, options.text, ("vkivf", "vkflat8"), options.rounds)
     if {"faiss", "graph"} & set(cases):
         flat = faiss.IndexFlatIP(base.shape[1])
         flat.add(base)
