@@ -1,7 +1,8 @@
 -- k-NN searches for the rows of another table, in batches
 \set QUIET 1
 SET max_parallel_workers_per_gather = 0;
-SET enable_seqscan = off;
+SET enable_sort = off;
+SET jit = off;
 
 CREATE TABLE items (id int PRIMARY KEY, kind int, v f32vec(8));
 INSERT INTO items
@@ -86,7 +87,7 @@ FROM (VALUES
 	(8, 'no limit', 'SELECT q.id, t.d FROM questions q
 		CROSS JOIN LATERAL (SELECT i.v <-> q.v AS d FROM items i ORDER BY i.v <-> q.v) t WHERE q.id < 4'),
 	(9, 'an outer limit', 'SELECT count(*) FROM (SELECT q.id, t.d FROM questions q
-		CROSS JOIN LATERAL (SELECT i.v <-> q.v AS d FROM items i ORDER BY i.v <-> q.v LIMIT 5) t LIMIT 17) s'),
+		CROSS JOIN LATERAL (SELECT i.v <-> q.v AS d FROM items i ORDER BY i.v <-> q.v LIMIT 5) t LIMIT 317) s'),
 	(10, 'all rows', 'SELECT q.id, t.d FROM questions q
 		CROSS JOIN LATERAL (SELECT i.v <-> q.v AS d FROM items i ORDER BY i.v <-> q.v LIMIT 1000) t WHERE q.id IN (1, 2, 101, 102)'),
 	(11, 'rescanned', 'SELECT o.n, (SELECT sum(t.d) FROM questions q
@@ -102,7 +103,7 @@ SELECT * FROM compare('SELECT q.id, t.d FROM questions q
 	CROSS JOIN LATERAL (SELECT i.v <-> q.v AS d FROM items i ORDER BY i.v <-> q.v LIMIT 5) t');
 ROLLBACK;
 
--- not where rows are locked, nor where it is turned off
+-- where rows are locked too, not where it is turned off
 SELECT nodes('SELECT q.id FROM questions q
 	CROSS JOIN LATERAL (SELECT i.id FROM items i ORDER BY i.v <-> q.v LIMIT 2) t FOR UPDATE OF q');
 SET vkindex.enable_batch = off;

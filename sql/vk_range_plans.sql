@@ -182,6 +182,7 @@ DROP TABLE parted, child;
 CREATE TABLE q (id int, tenant int, v f32vec(2), r float8);
 INSERT INTO q VALUES (1, 1, '[1,2]', 3), (2, 4, '[9,9]', 2), (3, 7, '[5,5]', NULL);
 ANALYZE q;
+SET vkindex.enable_batch = off;
 EXPLAIN (COSTS OFF) SELECT t.id FROM q JOIN t ON t.v <<->> vk_sphere(q.v, 0.3);
 EXPLAIN (COSTS OFF) SELECT t.id FROM q JOIN t ON t.v <-> q.v < 0.3;
 EXPLAIN (COSTS OFF) SELECT t.id FROM q JOIN t ON q.r >= q.v <-> t.v AND t.kind = q.tenant AND t.flag;

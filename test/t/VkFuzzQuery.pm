@@ -435,9 +435,12 @@ sub draw_lateral
 	my $join = pick('CROSS JOIN LATERAL', 'LEFT JOIN LATERAL');
 	my $on = $join =~ /LEFT/ ? 'ON true' : '';
 
+	# without any condition it is searched in batches
+	my $other = pick('', ' AND id <> o.n');
+
 	return {
 		both("SELECT o.n, s.id, s.d, true FROM q o $join (SELECT id, $search->{distance} AS d FROM t "
-			  . "WHERE %W AND id <> o.n ORDER BY $search->{distance} LIMIT $limit) s $on", $where),
+			  . "WHERE %W$other ORDER BY $search->{distance} LIMIT $limit) s $on", $where),
 		mode => 'ordered',
 		limit => $limit,
 		natural => $search->{natural},
@@ -461,7 +464,8 @@ sub draw_similarity_join
 	my $second = one_in(5) ? " JOIN q p ON $search->{expression} $search->{operator} p.v < " . pick('p.r', 'o.r') . ' AND p.n < 6' : '';
 
 	return { both("SELECT o.n, t.id, $search->{expression} $search->{operator} o.v, true FROM $outer "
-		  . pick('JOIN t ON %W', 'LEFT JOIN t ON %W', 'RIGHT JOIN t ON %W') . $second, $where), mode => 'multiset',
+		  . pick('JOIN t ON %W', 'LEFT JOIN t ON %W', 'RIGHT JOIN t ON %W',
+			'CROSS JOIN LATERAL (SELECT * FROM t WHERE %W ORDER BY t.id OFFSET 0) t') . $second, $where), mode => 'multiset',
 		natural => $search->{natural} && $outer eq 'q o' && $second eq '', group_is_query => 1 };
 }
 
