@@ -19,6 +19,7 @@ import re
 import numpy as np
 
 import checks
+import datasets
 import engines
 from server import ClientError
 
@@ -66,10 +67,17 @@ class Case:
 
 def make_questions(data, count, folder):
     """The first queries of a set, in a file of their own for the client."""
-    vectors = engines.read_fvecs(data.queries)[:count]
+    vectors = datasets.read_fvecs(data.queries)[:count]
     path = folder / f"{data.folder.name}-{len(vectors)}.fvecs"
-    engines.write_vecs(path, vectors)
+    datasets.write_vecs(path, vectors)
     return Questions(path, vectors)
+
+
+def trivial_case(suite, data, questions):
+    """What the way to the server and back takes."""
+    engine = engines.ENGINES["trivial"]
+    return Case(suite, data.name, "trivial", engine.name, engine.query, engine.sql, engine.type,
+                questions)
 
 
 def plan_of(server, case):

@@ -18,6 +18,7 @@ import os
 
 import numpy as np
 
+import datasets
 import engines
 from server import MemoryWatch, read_status
 
@@ -35,11 +36,16 @@ def statement(data, table, k, columns="id"):
     return f"SELECT {columns} FROM {table} ORDER BY v {data.operator} $1 LIMIT {k}"
 
 
+def question(data, engine, k):
+    """What an engine is asked in the measurement."""
+    return engine.sql or statement(data, engine.table, k)
+
+
 # ------------------------------------------------------------------ exactness
 
 def arithmetic(server, data, table):
     """A few distances as the server computes them, as text."""
-    query = text_of(engines.read_fvecs(data.queries)[0])
+    query = text_of(datasets.read_fvecs(data.queries)[0])
     with server.connect(data.name) as connection:
         rows = connection.execute(
             f"SELECT encode(float8send(v {data.operator} '{query}'), 'hex') "
@@ -105,7 +111,7 @@ def check_exactness(server, data, engine, workers, say):
 
 def check_memory(server, data, names, queries=10_000, first=1_000):
     """The private memory of one backend over many queries of all kinds."""
-    vectors = [text_of(vector) for vector in engines.read_fvecs(data.queries)]
+    vectors = [text_of(vector) for vector in datasets.read_fvecs(data.queries)]
     with server.connect(data.name) as connection:
         pid = connection.info.backend_pid
         early = peak = None
@@ -134,7 +140,7 @@ def check_memory(server, data, names, queries=10_000, first=1_000):
 def make_close_rows(folder, rows, dimensions):
     """Rows within 1e-3 of each other: one vector and noise of norm 5e-4 at most."""
     path = folder / f"close-{rows}x{dimensions}"
-    data = engines.Data("close", path, "l2")
+    data = datasets.Data("close", path, "l2")
     if data.queries.exists():
         return data
     path.mkdir(parents=True, exist_ok=True)
@@ -144,8 +150,8 @@ def make_close_rows(folder, rows, dimensions):
     norm = np.linalg.norm(noise, axis=1, keepdims=True)
     noise *= 4.9e-4 * random.random((rows + 100, 1), np.float32) ** (1 / dimensions) / norm
     noise += base
-    engines.write_vecs(data.base, noise[:rows])
-    engines.write_vecs(data.queries, np.vstack([base, noise[rows:rows + 50], noise[:49]]))
+    datasets.write_vecs(data.base, noise[:rows])
+    datasets.write_vecs(data.queries, np.vstack([base, noise[rows:rows + 50], noise[:49]]))
     return data
 
 
@@ -157,10 +163,10 @@ def check_close_rows(server, folder, names, workers, say, rows=1_000_000, dimens
         engine = engines.ENGINES[name]
         say(f"close: {name}")
         server.load(data, engine)
-        took = server.build(data.name, engine, data.metric)
+        took = server.build(data, engine)
         path = sequential_answers(server, data, engine.table, workers, say)
         expected = np.fromfile(path).reshape(-1, WIDEST)
-        vectors = [text_of(vector) for vector in engines.read_fvecs(data.queries)]
+        vectors = [text_of(vector) for vector in datasets.read_fvecs(data.queries)]
         for k in (10, WIDEST):
             result = ask_close(server, data, engine, vectors, expected[:, :k])
             yield {"kind": "close", "data": data.name, "engine": name, "k": k,

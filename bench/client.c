@@ -96,6 +96,9 @@ typedef struct Worker
 
 #define FLOAT8_OID	701
 
+/* the share of queries that find less than this of their neighbours is told */
+#define POOR_RECALL	0.8
+
 static char **arguments;
 
 /* ------------------------------------------------------------- small things */
@@ -484,6 +487,7 @@ report_query(Bench *bench, Worker *workers)
 	double	   *recalls = allocate(bench->queries * sizeof(double));
 	double		sum = 0;
 	double		rate = 0;
+	long		below = 0;
 
 	for (int i = 0; i < bench->connections; i++)
 	{
@@ -502,14 +506,16 @@ report_query(Bench *bench, Worker *workers)
 	}
 	qsort(all.latencies, all.done, sizeof(double), compare_doubles);
 	qsort(recalls, all.asked, sizeof(double), compare_doubles);
+	while (below < all.asked && recalls[below] < POOR_RECALL)
+		below++;
 	printf("{\"queries\": %ld, \"rows\": %.1f, \"qps\": %.3f, \"p50_us\": %.1f, \"p95_us\": %.1f, \"p99_us\": %.1f",
 		   all.done, (double) all.rows / all.done, rate, percentile(all.latencies, all.done, 0.5) * 1e6,
 		   percentile(all.latencies, all.done, 0.95) * 1e6,
 		   percentile(all.latencies, all.done, 0.99) * 1e6);
 	if (all.asked > 0)
-		printf(", \"recall\": %.5f, \"recall_p05\": %.3f, \"recall_queries\": %ld, \"short\": %ld",
-			   sum / all.asked, percentile(recalls, all.asked, 0.05), all.asked,
-			   all.short_answers);
+		printf(", \"recall\": %.5f, \"recall_p05\": %.3f, \"below_80\": %.4f, \"recall_queries\": %ld, \"short\": %ld",
+			   sum / all.asked, percentile(recalls, all.asked, 0.05), (double) below / all.asked,
+			   all.asked, all.short_answers);
 	printf("}\n");
 	free(all.latencies);
 	free(recalls);

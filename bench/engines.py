@@ -1,7 +1,7 @@
 #-------------------------------------------------------------------------
 #
 # engines.py
-#	  The data sets and the engines that are measured, as tables.
+#	  The engines that are measured, as a table.
 #
 # NOTES
 #	  Each index has a table of its own: two indexes on one column compete,
@@ -12,47 +12,6 @@
 #
 #-------------------------------------------------------------------------
 import dataclasses
-import pathlib
-
-import numpy as np
-
-
-@dataclasses.dataclass(frozen=True)
-class Data:
-    """A set of vectors: base.fvecs, query.fvecs and gt.ivecs in a folder."""
-
-    name: str					# of the database too
-    folder: pathlib.Path
-    metric: str
-    with_attributes: bool = False
-
-    @property
-    def operator(self):
-        return {"l2": "<->", "cosine": "<=>"}[self.metric]
-
-    @property
-    def base(self):
-        return self.folder / "base.fvecs"
-
-    @property
-    def queries(self):
-        return self.folder / "query.fvecs"
-
-    @property
-    def truth(self):
-        return self.folder / "gt.ivecs"
-
-    @property
-    def attributes(self):
-        return self.folder / "attrs.csv"
-
-    def beside_attributes(self):
-        """The same vectors, in a database whose tables have the attributes too."""
-        return dataclasses.replace(self, name=self.name + "attr", with_attributes=True)
-
-    @property
-    def dimensions(self):
-        return int(np.fromfile(self.base, np.int32, 1)[0])
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,13 +27,24 @@ class Engine:
     query: str = ""
     values: tuple = ("",)
     rows: int = 0				# only the first of the set, if not 0
+    sql: str = ""				# what is asked instead of the nearest k
+    factory: str = ""			# FAISS's, of what runs in this process
+    by_ef: bool = False			# the setting is hnsw.ef_search, of --efs
 
     @property
     def index_name(self):
         return f"{self.table}_{self.name}" if self.index else None
 
+    @property
+    def in_server(self):
+        return bool(self.type)
 
-DATA = {"sift": ("sift", "l2"), "text": ("text768", "cosine")}
+    def define_index(self, data):
+        """The index's method and options for a set: as their manuals say for so many rows."""
+        options = VCHORDRQ_OPTIONS[data.metric] if "{options}" in self.index else ""
+        return self.index.format(metric=data.metric, options=options.format(
+            lists=max(data.rows // 500, 10)))
+
 
 ONE_PROCESS = "SET max_parallel_workers_per_gather = 0"
 
@@ -84,6 +54,21 @@ SEQUENTIAL = f"SET enable_indexscan = off; SET enable_bitmapscan = off; {ONE_PRO
 TARGETS = (0.5, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 1.0)
 SERIAL = "SET max_parallel_maintenance_workers = 0"
 
+EFS = (20, 40, 60, 80, 120, 160, 240, 400, 600, 1000)
+HNSW_QUERY = "SET hnsw.ef_search = {}"
+TWO_PROCESSES = "SET max_parallel_maintenance_workers = 1"
+
+VCHORDRQ_OPTIONS = {
+    "l2": "residual_quantization = true\n[build.internal]\nlists = [{lists}]",
+    "cosine": "residual_quantization = false\n[build.internal]\nlists = [{lists}]\n"
+              "spherical_centroids = true",
+}
+
+# FAISS's settings: lists probed, and how many times k rows are compared by their vectors
+PROBES = (8, 16, 32, 64, 128, 256, 512)
+BY_PQ = tuple(f"{probes}/{factor}" for factor in (4, 10) for probes in PROBES)
+BY_BITS = tuple(f"{probes}/{factor}" for factor in (10, 20) for probes in PROBES)
+
 ENGINES = {engine.name: engine for engine in (
     Engine("vkflat", "vkindex", "f32vec", "items_flat",
            "USING vkflat (v f32vec_{metric}_ops)", SERIAL),
@@ -92,14 +77,25 @@ ENGINES = {engine.name: engine for engine in (
            "SET vkindex.target_recall = {}", TARGETS),
     Engine("hnsw", "vector", "vector", "items_pgv",
            "USING hnsw (v vector_{metric}_ops) WITH (m = 16, ef_construction = 64)",
-           "SET max_parallel_maintenance_workers = 1",
-           "SET hnsw.ef_search = {}", (20, 40, 60, 80, 120, 160, 240, 400, 600, 1000)),
+           TWO_PROCESSES, HNSW_QUERY, EFS, by_ef=True),
+    Engine("hnsw32", "vector", "vector", "items_pgv32",
+           "USING hnsw (v vector_{metric}_ops) WITH (m = 32, ef_construction = 128)",
+           TWO_PROCESSES, HNSW_QUERY, EFS, by_ef=True),
     Engine("ivfflat", "vector", "vector", "items_pgvivf",
            "USING ivfflat (v vector_{metric}_ops) WITH (lists = 1000)",
-           "SET max_parallel_maintenance_workers = 1",
-           "SET ivfflat.probes = {}", (5, 10, 20, 40, 80)),
+           TWO_PROCESSES, "SET ivfflat.probes = {}", (5, 10, 20, 40, 80, 160)),
+    Engine("vchordrq", "vchord", "vector", "items_vchord",
+           "USING vchordrq (v vector_{metric}_ops) WITH (options = $${options}$$)",
+           TWO_PROCESSES, "SET vchordrq.probes = '{}'", (8, 16, 32, 64, 128, 256)),
+    Engine("diskann", "vectorscale", "vector", "items_diskann",
+           "USING diskann (v vector_{metric}_ops)", TWO_PROCESSES,
+           "SET diskann.query_search_list_size = {0}; SET diskann.query_rescore = {0}",
+           (20, 40, 80, 120, 200, 400, 800)),
     Engine("sequential", "vector", "vector", "items_pgv", query=SEQUENTIAL),
-    Engine("faiss", "", "", ""),
+    Engine("trivial", "vkindex", "f32vec", "", sql="SELECT 1 WHERE $1 IS NOT NULL"),
+    Engine("faiss", "", "", "", factory="Flat"),
+    Engine("faiss_ivfpq", "", "", "", values=BY_PQ, factory="IVF{lists},PQ{parts}x4fs,RFlat"),
+    Engine("faiss_rabitq", "", "", "", values=BY_BITS, factory="IVF{lists},RaBitQfs,RFlat"),
 )}
 
 DECLARED = "SET vkindex.target_recall = 0.95"
@@ -122,25 +118,4 @@ ATTRIBUTE_ENGINES = {engine.name: engine for engine in (
                         f"SET hnsw.iterative_scan = strict_order; {BY_INDEX}"),
 )}
 
-DEFAULT_ENGINES = "vkflat,vkivf,hnsw,sequential,faiss"
-
-
-def find_data(name, data_dir):
-    folder, metric = DATA[name]
-    return Data(name, pathlib.Path(data_dir) / folder, metric)
-
-
-def read_fvecs(path):
-    """The rows of an fvecs file as an array, without their lengths."""
-    width = int(np.fromfile(path, np.int32, 1)[0])
-    return np.fromfile(path, np.float32).reshape(-1, width + 1)[:, 1:]
-
-
-def write_vecs(path, rows):
-    """An array as fvecs (float32) or ivecs (int32)."""
-    rows = np.ascontiguousarray(rows)
-    with open(path, "wb") as file:
-        for start in range(0, len(rows), 100_000):
-            part = rows[start:start + 100_000]
-            width = np.full((len(part), 1), rows.shape[1], np.int32)
-            np.hstack([width, part.view(np.int32)]).tofile(file)
+DEFAULT_ENGINES = ",".join(ENGINES)

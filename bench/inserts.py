@@ -26,6 +26,7 @@ import time
 
 import numpy as np
 
+import datasets
 import engines
 from prepare import prepare_engines
 
@@ -55,9 +56,9 @@ FROM vk_stats(%s::regclass)"""
 
 def make_new_rows(data, path, count, seed):
     """A file of rows, each a twentieth of the way from one row of the set to another."""
-    base = engines.read_fvecs(data.base)
+    base = datasets.read_fvecs(data.base)
     chosen = np.random.default_rng(seed).integers(len(base), size=(2, count))
-    engines.write_vecs(path, (0.95 * base[chosen[0]] + 0.05 * base[chosen[1]]).astype(np.float32))
+    datasets.write_vecs(path, (0.95 * base[chosen[0]] + 0.05 * base[chosen[1]]).astype(np.float32))
 
 
 @contextlib.contextmanager

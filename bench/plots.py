@@ -4,8 +4,9 @@
 #	  Pictures of the results, for report.py: SVG and PNG, one style for all.
 #
 # NOTES
-#	  An engine has one color and one name everywhere.  A set of data has three
-#	  pictures: <data>.svg is speed against recall, <data>-latency.svg the
+#	  An engine has one color and one name everywhere.  Of a set of data,
+#	  <data>.svg is speed against recall of the 10 nearest by one connection
+#	  (-k100 of the 100 nearest, -2 by two connections), <data>-latency.svg the
 #	  percentiles, <data>-build.svg build time and size.  <data>-filters.svg
 #	  comes from the suite of that name.
 #
@@ -21,6 +22,8 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
+import curves
+
 # name and color of each engine, in the order of the pictures
 ENGINES = {
     "vkivf": ("vkivf", "#0b6e4f"),
@@ -28,9 +31,14 @@ ENGINES = {
     "vkflat": ("vkflat (exact)", "#1f77b4"),
     "vkflat_attributes": ("vkflat, column in the index", "#1f77b4"),
     "hnsw": ("pgvector HNSW", "#d1495b"),
+    "hnsw32": ("pgvector HNSW, 32/128", "#e28a95"),
     "ivfflat": ("pgvector IVFFlat", "#edae49"),
+    "vchordrq": ("VectorChord vchordrq", "#00798c"),
+    "diskann": ("pgvectorscale DiskANN", "#5f4bb6"),
     "sequential": ("pgvector, sequential scan", "#8d6a9f"),
     "faiss": ("FAISS IndexFlat, in process", "#6c757d"),
+    "faiss_ivfpq": ("FAISS IVF-PQ fast-scan, in process", "#343a40"),
+    "faiss_rabitq": ("FAISS IVF-RaBitQ, in process", "#adb5bd"),
 }
 LIGHTER = {"vkivf": "#7fbfa4"}	# beside the same engine with its column in the index
 
@@ -38,8 +46,12 @@ SETS = {"sift": "SIFT, 1,000,000 × 128, L2", "text": "Text, 496,628 × 768, cos
         "textattr": "Text, 496,628 × 768, cosine"}
 
 # settings whose latency is shown; None: the engine has one setting
-LATENCY_OF = {"vkivf": (0.9, 0.95, 0.99), "hnsw": (40, 80, 160, 400), "ivfflat": (10, 40)}
-SETTING = {"vkivf": "target {}", "hnsw": "ef_search {}", "ivfflat": "probes {}"}
+LATENCY_OF = {"vkivf": (0.9, 0.95, 0.99), "hnsw": (40, 80, 160, 400), "hnsw32": (40, 160),
+              "ivfflat": (10, 40), "vchordrq": (32, 64), "diskann": (80, 200),
+              "faiss_ivfpq": ("32/4", "128/4"), "faiss_rabitq": ("32/10", "128/10")}
+SETTING = {"vkivf": "target {}", "hnsw": "ef_search {}", "hnsw32": "ef_search {}",
+           "ivfflat": "probes {}", "vchordrq": "probes {}", "diskann": "list size {}",
+           "faiss_ivfpq": "probes {}", "faiss_rabitq": "probes {}"}
 
 LEAST_RECALL = 0.8				# settings below are of no use
 RECALL_TICKS = (0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.999)
@@ -96,11 +108,11 @@ def place(recall):
     return -math.log10(max(1 - recall, 5e-5))
 
 
-def plot_recall(lines, data, folder):
+def plot_recall(lines, title, k, connections, folder, name):
     figure, axes = plt.subplots(figsize=(7.5, 4.6))
     for engine in dict.fromkeys(line["engine"] for line in by_engine(lines)):
-        points = sorted((1.0 if line["recall"] is None else line["recall"], line["qps"])
-                        for line in lines if line["engine"] == engine)
+        own = [line for line in lines if line["engine"] == engine]
+        points = curves.curve(own) or [(1.0, line["qps"]) for line in own]
         label = name_of(engine)
         # what is exact stands alone: nothing was measured between it and the rest
         for style, part in (("o-", [p for p in points if LEAST_RECALL <= p[0] < 1]),
@@ -114,15 +126,16 @@ def plot_recall(lines, data, folder):
     log_axis(axes.yaxis)
     axes.set_xticks([place(r) for r in RECALL_TICKS] + [place(1.0)],
                     [f"{r:g}" for r in RECALL_TICKS] + ["exact"])
-    axes.set(xlabel="recall of the 10 nearest", ylabel="queries a second, one connection",
-             title=SETS.get(data, data))
-    axes.legend(loc="lower left")
-    save(figure, folder, data)
+    several = "one connection" if connections == 1 else f"{connections} connections"
+    axes.set(xlabel=f"recall of the {k} nearest" if k > 1 else "recall of the nearest",
+             ylabel=f"queries a second, {several}", title=title)
+    axes.legend(loc="lower left", fontsize=8)
+    save(figure, folder, name)
 
 
 # ------------------------------------------------------------------ percentiles
 
-def plot_latency(lines, data, folder):
+def plot_latency(lines, data, title, folder):
     shown = [line for line in by_engine(lines)
              if line["value"] in LATENCY_OF.get(line["engine"], (line["value"],))]
     if not shown:
@@ -146,21 +159,22 @@ def plot_latency(lines, data, folder):
     axes.xaxis.set_minor_formatter(NullFormatter())
     axes.grid(axis="y", visible=False)
     axes.set(xlabel="time of a query: p50 (dot, and its value), p95 (bar), p99 (diamond)",
-             title=SETS.get(data, data))
+             title=title)
     save(figure, folder, f"{data}-latency")
 
 
 # -------------------------------------------------------------- build and size
 
-def plot_build(records, data, folder):
+def plot_build(records, data, title, folder):
     built = {record["engine"]: record for record in records
-             if record["kind"] == "build" and record["data"] == data}
+             if record["kind"] == "build" and record["data"] == data
+             and not record["table"].startswith("growth_")}
     shown = by_engine(built.values())
     if not shown:
         return
     figure, panels = plt.subplots(1, 2, figsize=(7.5, 0.9 + 0.45 * len(shown)), sharey=True)
-    for axes, key, unit, title in ((panels[0], "seconds", "s", "build"),
-                                   (panels[1], "size_mb", "MB", "size of the index")):
+    for axes, key, unit, label in ((panels[0], "seconds", "s", "build"),
+                                     (panels[1], "size_mb", "MB", "size of the index")):
         for row, record in enumerate(reversed(shown)):
             value = record.get(key)
             if not value:
@@ -171,8 +185,8 @@ def plot_build(records, data, folder):
         axes.set_yticks(range(len(shown)), [name_of(r["engine"]) for r in reversed(shown)])
         axes.set_xlim(right=axes.get_xlim()[1] * 1.18)
         axes.grid(axis="y", visible=False)
-        axes.set_xlabel(f"{title}, {unit}")
-    panels[0].set_title(SETS.get(data, data))
+        axes.set_xlabel(f"{label}, {unit}")
+    panels[0].set_title(title)
     save(figure, folder, f"{data}-build")
 
 
@@ -216,11 +230,19 @@ def plot_filters(summaries, shares, folder):
 def write(records, lines, filters, folder):
     """All pictures that the results allow."""
     with plt.rc_context(STYLE):
+        titles = SETS | {r["data"]: r["title"] for r in records if r["kind"] == "set"
+                         if r["data"] not in SETS}
         for data in dict.fromkeys(line["data"] for line in lines):
-            measured = [line for line in lines if line["data"] == data]
-            plot_recall(measured, data, folder)
-            plot_latency(measured, data, folder)
-            plot_build(records, data, folder)
+            measured = [line for line in lines if line["data"] == data
+                        and line["engine"] != "trivial"]
+            title = titles.get(data, data)
+            for k, connections in sorted({(line["k"], line["connections"]) for line in measured}):
+                name = data + (f"-k{k}" if k != 10 else "") + \
+                    (f"-{connections}" if connections > 1 else "")
+                plot_recall(curves.select(measured, k=k, connections=connections), title, k,
+                            connections, folder, name)
+            plot_latency(curves.select(measured, k=10, connections=1), data, title, folder)
+            plot_build(records, data, title, folder)
         shares = {r["case"]: r["share"] for r in records
                   if r["kind"] == "condition" and r.get("suite") == "filters"}
         plot_filters([line for line in filters if "qps" in line], shares, folder)

@@ -7,14 +7,13 @@
 #	  bench/prepare.py
 #
 #-------------------------------------------------------------------------
-import sys
 
 
 def prepare_engines(server, data, chosen, rebuild, log):
     """The engines of those chosen that can be asked, their tables and indexes made."""
-    if not data.base.exists() or not data.queries.exists():
-        sys.exit(f"bench: {data.folder} has no base.fvecs and query.fvecs (see bench/README.md)")
-    missing = server.prepare_database(data.name, ["vkindex", "vector"])
+    extensions = dict.fromkeys(["vkindex", "vector"] + [engine.extension for engine in chosen
+                                                       if engine.extension])
+    missing = server.prepare_database(data.name, extensions)
     found = []
     for engine in chosen:
         if engine.extension in missing:
@@ -39,7 +38,7 @@ def prepare_engine(server, data, engine, rebuild, log):
         return
     if rebuild:
         server.drop(data.name, "INDEX", engine.index_name)
-    took = server.build(data.name, engine, data.metric)
+    took = server.build(data, engine)
     size = server.size_mb(data.name, engine.index_name)
     log.say(f"{data.name}: {engine.index_name}: built in {took.get('seconds')} s, {size:.0f} MB")
     log.add({"kind": "build", "data": data.name, "engine": engine.name, "table": engine.table,

@@ -10,109 +10,24 @@
 #
 #-------------------------------------------------------------------------
 import json
-import math
 import pathlib
-import statistics
 import sys
 
+import bars
+import curves
 import plots
+import set_report
 import suite_report
 from suite_report import bar, format_table
 
-# bars, by set of data: how many times faster vkflat is to be
-FLAT_BARS = {"sift": {"faiss": 4, "sequential": 40}, "text": {"faiss": 4, "sequential": 200}}
-RECALL_BARS = {0.95: (0.94, 0.985), 0.99: (0.982, 1.0)}
-HNSW_TIMES = 5					# queries a second at equal recall
-HNSW_BUILD = 6					# times faster to build
-HNSW_SIZE = 5					# times smaller
 MEMORY_KB = 1024				# growth of a backend
 WORK_MEM_KB = 4096
 
-
-def summarize(records):
-    """One line a setting: the median of the rounds, the recall of the first."""
-    groups = {}
-    for record in records:
-        if record["kind"] == "measure":
-            groups.setdefault((record["data"], record["engine"], record["value"]), []).append(record)
-    lines = []
-    for (data, engine, value), rounds in groups.items():
-        line = {"data": data, "engine": engine, "value": value, "recall": None,
-                "index_used": True, "short": 0}
-        for record in rounds:
-            line.update({key: record[key] for key in ("recall", "recall_p05", "index_used", "short")
-                         if key in record})
-        for key in ("qps", "p50_us", "p95_us", "p99_us"):
-            line[key] = statistics.median(record[key] for record in rounds)
-        line["best_qps"] = max(record["qps"] for record in rounds)
-        lines.append(line)
-    return lines
-
-
-def of(lines, data, engine):
-    return [line for line in lines if line["data"] == data and line["engine"] == engine]
-
-
-def peer_rate(curve, recall):
-    """A peer's queries a second at a recall: log-linear between two settings.
-
-    None where the recall is above all that was measured; below all, the rate
-    of its fastest setting, which has a higher recall and is no worse.
-    """
-    points = sorted((line["recall"], line["qps"]) for line in curve if line["recall"] is not None)
-    if not points or recall > points[-1][0]:
-        return None
-    if recall <= points[0][0]:
-        return points[0][1]
-    for (low, slow), (high, fast) in zip(points, points[1:]):
-        if low <= recall <= high:
-            share = (recall - low) / (high - low) if high > low else 1.0
-            return math.exp(math.log(slow) + share * (math.log(fast) - math.log(slow)))
-    return None
+OWN = ("vkflat", "vkivf")
+PRICE, RECALLS = 0.05, "0.95,0.99"	# of a run that does not say
 
 
 # ------------------------------------------------------------------------ bars
-
-def flat_bars(lines, data):
-    flat = of(lines, data, "vkflat")
-    for peer, times in FLAT_BARS.get(data, {}).items():
-        other = of(lines, data, peer)
-        if flat and other:
-            ratio = flat[0]["qps"] / other[0]["qps"]
-            yield bar(f"{data}: vkflat against {peer}", f"{ratio:.1f} times",
-                      f"{times} times", ratio >= times)
-
-
-def list_bars(lines, data):
-    hnsw = of(lines, data, "hnsw")
-    for line in of(lines, data, "vkivf"):
-        if line["value"] not in RECALL_BARS or line["recall"] is None:
-            continue
-        low, high = RECALL_BARS[line["value"]]
-        yield bar(f"{data}: vkivf recall at target {line['value']}", f"{line['recall']:.4f}",
-                  f"{low} to {high}", low <= line["recall"] <= high)
-        rate = peer_rate(hnsw, line["recall"])
-        if rate:
-            ratio = line["qps"] / rate
-            yield bar(f"{data}: vkivf at target {line['value']} against hnsw at recall "
-                      f"{line['recall']:.4f} ({rate:.0f} a second)", f"{ratio:.1f} times",
-                      f"{HNSW_TIMES} times", ratio >= HNSW_TIMES)
-
-
-def build_bars(records, data):
-    built = {record["engine"]: record for record in records
-             if record["kind"] == "build" and record["data"] == data}
-    if "vkivf" not in built or "hnsw" not in built:
-        return
-    ours, theirs = built["vkivf"], built["hnsw"]
-    if ours.get("seconds") and theirs.get("seconds"):
-        most = theirs["seconds"] / HNSW_BUILD
-        yield bar(f"{data}: vkivf build, serial", f"{ours['seconds']:.1f} s", f"{most:.1f} s",
-                  ours["seconds"] <= most)
-    most = theirs["size_mb"] / HNSW_SIZE
-    yield bar(f"{data}: vkivf size", f"{ours['size_mb']:.0f} MB", f"{most:.0f} MB",
-              ours["size_mb"] <= most)
-
 
 def check_bars(records):
     for record in records:
@@ -137,10 +52,7 @@ def check_bars(records):
 
 
 def find_bars(records, lines):
-    for data in dict.fromkeys(line["data"] for line in lines):
-        yield from flat_bars(lines, data)
-        yield from list_bars(lines, data)
-        yield from build_bars(records, data)
+    yield from bars.find_bars(records, lines)
     yield from check_bars(records)
     yield from suite_report.find_bars(records)
 
@@ -155,29 +67,89 @@ def describe(run):
             + "; " + ", ".join(f"{name} {value}" for name, value in run["settings"].items()))
 
 
-def write_markdown(records, lines, bars, path):
+def figure(value, form):
+    return "" if value is None else format(value, form)
+
+
+def build_table(records, data):
+    built = {(r["engine"], r.get("table", "")): r for r in records
+             if r["kind"] == "build" and r["data"] == data}
+    if built:
+        yield format_table(
+            ["index", "table", "build, s", "peak memory, MB", "WAL, MB", "size, MB"],
+            [[r["engine"], r.get("table", ""), r.get("seconds", ""), figure(r.get("peak_mb"), ".1f"),
+              figure(r.get("wal_mb"), ".1f"), r["size_mb"]] for r in built.values()])
+
+
+def speed_tables(lines, data, options):
+    """Every setting, a table for each k and number of connections."""
+    for k, connections in combinations(lines, data):
+        rates = curves.Rates(lines, data, k, connections)
+        yield f"### {data}: the nearest {k}, {connections} connection{'s' * (connections > 1)}"
+        yield from equal_recall_table(rates, options)
+        yield format_table(
+            ["engine", "setting", "recall", "below 0.8", "queries a second", "p50 us", "p95 us",
+             "p99 us", "in the server, us", "a million cost", ""],
+            [[r["engine"], r["value"], figure(r["recall"], ".4f"), figure(r.get("below_80"), ".3f"),
+              f"{r['qps']:.4g}", f"{r['p50_us']:.0f}", f"{r['p95_us']:.0f}", f"{r['p99_us']:.0f}",
+              in_server(rates, r["engine"], r["qps"]), f"{rates.cost(r['qps'], options['price']):.4f}",
+              "" if r["index_used"] else "not by the index"] for r in rates.lines])
+
+
+def in_server(rates, engine, rate):
+    """Microseconds; of what runs without a server there are none."""
+    if engine == "trivial" or engine.startswith("faiss"):
+        return ""
+    return figure(rates.inside_us(rate), ".0f")
+
+
+def equal_recall_table(rates, options):
+    """Queries a second at each recall, between the settings that were measured."""
+    rows = []
+    for engine in rates.engines:
+        if engine in ("trivial", "sequential", "faiss", "vkflat"):
+            continue
+        for recall in options["recalls"]:
+            rate, ours = rates.at(engine, recall), rates.at("vkivf", recall)
+            rows.append([engine, recall] + (["beyond it"] + [""] * 3 if rate is None else
+                        [f"{rate:.4g}", "" if engine in OWN or not ours else f"{ours / rate:.2f}",
+                         in_server(rates, engine, rate), f"{rates.cost(rate, options['price']):.4f}"]))
+    if rows:
+        yield "At equal recall:"
+        yield format_table(["engine", "recall", "queries a second", "vkivf is faster, times",
+                            "in the server, us", "a million cost"], rows)
+
+
+def combinations(lines, data):
+    return sorted({(line["k"], line["connections"]) for line in lines if line["data"] == data})
+
+
+def options_of(records):
+    """What the tables need of the run's options."""
+    options = next((r["options"] for r in records if r["kind"] == "run"), {})
+    recalls = options.get("recalls", RECALLS).strip("[]").split(",")
+    return {"price": float(options.get("price", PRICE)), "recalls": [float(r) for r in recalls]}
+
+
+def write_markdown(records, lines, found, path):
+    options = options_of(records)
     parts = ["# Measured", *(describe(record) for record in records if record["kind"] == "run")]
+    if lines:
+        parts.append(f"Costs are at {options['price']} for a core and hour. Time in the server is "
+                     "that of a query less that of a trivial one by the same client.")
     for data in dict.fromkeys(r["data"] for r in lines + records if "data" in r):
-        measured = [line for line in lines if line["data"] == data]
-        built = {(r["engine"], r.get("table", "")): r for r in records
-                 if r["kind"] == "build" and r["data"] == data}
-        if built:
-            parts += [f"## {data}", format_table(
-                ["index", "table", "build, s", "private memory, MB", "size, MB"],
-                [[r["engine"], r.get("table", ""), r.get("seconds", ""), r.get("peak_mb", ""), r["size_mb"]]
-                 for r in built.values()])]
-        if measured:
-            parts.append(format_table(
-                ["engine", "setting", "recall", "queries a second", "p50 us", "p95 us", "p99 us", ""],
-                [[r["engine"], r["value"], "" if r["recall"] is None else f"{r['recall']:.4f}",
-                  f"{r['qps']:.4g}", f"{r['p50_us']:.0f}", f"{r['p95_us']:.0f}",
-                  f"{r['p99_us']:.0f}", "" if r["index_used"] else "not by the index"]
-                 for r in measured]))
+        tables = [*build_table(records, data), *speed_tables(lines, data, options),
+                  *set_report.write_set_tables(records, data)]
+        parts += [f"## {data}", *tables] if tables else []
     parts += suite_report.write_tables(records)
-    if bars:
-        parts += ["## Bars", format_table(
-            ["what", "measured", "wanted", "met"],
-            [[b["text"], b["value"], b["wanted"], "yes" if b["met"] else "NO"] for b in bars])]
+    if found:
+        verdict = {True: "yes", False: "NO", None: ""}
+        parts += ["## Bars", f"{sum(b['met'] is True for b in found)} met, "
+                  f"{sum(b['met'] is False for b in found)} not met, "
+                  f"{sum(b['met'] is None for b in found)} not measured.",
+                  format_table(["what", "measured", "wanted", "met"],
+                               [[b["text"], b["value"], b["wanted"], verdict[b["met"]]]
+                                for b in found])]
     failed = [record for record in records if record["kind"] == "failed"]
     if failed:
         parts += ["## Failed", format_table(
@@ -188,10 +160,10 @@ def write_markdown(records, lines, bars, path):
 
 
 def write(records, folder):
-    lines = summarize(records)
-    bars = list(find_bars(records, lines))
+    lines = curves.summarize(records)
+    found = list(find_bars(records, lines))
     plots.write(records, lines, suite_report.summarize(records, "filters"), folder)
-    write_markdown(records, lines, bars, folder / "report.md")
+    write_markdown(records, lines, found, folder / "report.md")
 
 
 if __name__ == "__main__":

@@ -31,6 +31,9 @@ COLUMNS = {"id": "int4", "chars": "int4", "words": "int4", "seq": "int4",
 FILE_COLUMNS = {name: kind for name, kind in COLUMNS.items() if " " not in kind}
 
 
+WAL_POSITION = "SELECT (pg_current_wal_insert_lsn() - '0/0')::float8, current_setting('wal_level')"
+
+
 def declare(columns):
     return ", ".join(f"{name} {kind}" for name, kind in columns.items())
 
@@ -51,13 +54,16 @@ class MemoryWatch:
 
     def __init__(self, pid, interval=0.005):
         self.pid, self.interval = pid, interval
-        self.first = self.peak = read_status(pid)
+        self.first = self.peak = self.read()
         self.stop = threading.Event()
         self.thread = threading.Thread(target=self.run, daemon=True)
 
+    def read(self):
+        return read_status(self.pid)
+
     def run(self):
         while not self.stop.wait(self.interval):
-            now = read_status(self.pid)
+            now = self.read()
             if now is None:
                 return
             self.peak = max(self.peak, now)
@@ -77,15 +83,52 @@ class MemoryWatch:
         return None if self.first is None else self.peak - self.first
 
 
+class BuildWatch(MemoryWatch):
+    """That of a build: its process, its parallel workers, and the memory that they share, kB.
+
+    Shared memory that lasts only as long as the build is in files of /dev/shm.
+    """
+
+    def __init__(self, pid):
+        self.title = f"parallel worker for PID {pid}".encode()
+        super().__init__(pid, 0.05)
+
+    def read(self):
+        own = read_status(self.pid)
+        if own is None:
+            return None
+        workers = sum(read_status(pid) or 0 for pid in self.workers())
+        return own + workers + shared_segments()
+
+    def workers(self):
+        for path in pathlib.Path("/proc").glob("[0-9]*/cmdline"):
+            try:
+                if self.title in path.read_bytes():
+                    yield int(path.parent.name)
+            except OSError:
+                pass			# it has ended
+
+
+def shared_segments():
+    """Of PostgreSQL's segments in /dev/shm what is in use, kB."""
+    total = 0
+    for path in pathlib.Path("/dev/shm").glob("PostgreSQL.*"):
+        try:
+            total += path.stat().st_blocks // 2
+        except OSError:
+            pass				# it is gone
+    return total
+
+
 class ClientError(Exception):
     pass
 
 
 class Server:
-    def __init__(self, conninfo, client, maintenance_work_mem):
-        self.conninfo = conninfo
-        self.program = client
-        self.maintenance_work_mem = maintenance_work_mem
+    def __init__(self, options):
+        self.conninfo = options.conninfo
+        self.program = options.client
+        self.maintenance_work_mem = options.maintenance_work_mem
 
     def connect(self, database):
         return psycopg.connect(self.conninfo, dbname=database, autocommit=True)
@@ -109,7 +152,7 @@ class Server:
         with self.connect(name) as connection:
             for extension in extensions:
                 try:
-                    connection.execute(f"CREATE EXTENSION IF NOT EXISTS {extension}")
+                    connection.execute(f"CREATE EXTENSION IF NOT EXISTS {extension} CASCADE")
                 except psycopg.errors.Error:
                     missing.add(extension)
         return missing
@@ -169,22 +212,26 @@ class Server:
             connection.execute(f"VACUUM (ANALYZE, FREEZE) {table}")
         return took
 
-    def build(self, database, engine, metric):
+    def build(self, data, engine):
         """Builds an engine's index unless it is there; returns what it took."""
-        with self.connect(database) as connection:
+        with self.connect(data.name) as connection:
             known = connection.execute(
                 "SELECT obj_description(to_regclass(%s), 'pg_class')",
                 [engine.index_name]).fetchone()[0]
-            if self.has_relation(database, engine.index_name):
+            if self.has_relation(data.name, engine.index_name):
                 return json.loads(known) if known else {}
             connection.execute(f"SET maintenance_work_mem = '{self.maintenance_work_mem}'")
             connection.execute(engine.build)
-            with MemoryWatch(connection.info.backend_pid, 0.05) as memory:
+            first = connection.execute(WAL_POSITION).fetchone()
+            with BuildWatch(connection.info.backend_pid) as memory:
                 begin = time.monotonic()
                 connection.execute(f"CREATE INDEX {engine.index_name} ON {engine.table} "
-                                   + engine.index.format(metric=metric))
+                                   + engine.define_index(data))
                 took = {"seconds": round(time.monotonic() - begin, 1)}
             took["peak_mb"] = None if memory.growth is None else round(memory.growth / 1024, 1)
+            last, level = connection.execute(WAL_POSITION).fetchone()
+            # with wal_level = minimal nothing is logged of a table that is new
+            took["wal_mb"] = None if level == "minimal" else round((last - first[0]) / 2**20, 1)
             connection.execute(f"COMMENT ON INDEX {engine.index_name} IS '{json.dumps(took)}'")
         return took
 

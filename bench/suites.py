@@ -1,7 +1,7 @@
 #-------------------------------------------------------------------------
 #
 # suites.py
-#	  What plain SQL around a k-NN query costs: filters, ranges, joins.
+#	  The suites by name; what plain SQL around a k-NN query costs.
 #
 # NOTES
 #	  Each suite loads and builds what it needs, lists its cases, has their
@@ -15,11 +15,15 @@
 #-------------------------------------------------------------------------
 import dataclasses
 
+import bandwidth
 import checks
+import cold
 import engines
+import growth
 import inserts
 import plans
 import prefilter
+import recall
 from cases import (Case, answers_of, filtered, judge, judge_filters, make_questions,
                    report_failure, time_cases, usable_cases)
 from prepare import prepare_engines
@@ -95,7 +99,7 @@ def run_joins(server, data, options, log):
         single = Case("joins", data.name, "single", engine.name, JOIN_SETUPS[engine.name],
                       inner, engine.type, questions, engine.index_name)
         trivial = dataclasses.replace(single, name="trivial", index="",
-                                      sql="SELECT 1 WHERE $1 IS NOT NULL")
+                                      sql=engines.ENGINES["trivial"].sql)
         join = dataclasses.replace(single, name="join", least=1,
                                    sql=f"SELECT sum(near.id) FROM {outer} AS far, "
                                    f"LATERAL ({inner.replace('$1', 'far.v')}) AS near")
@@ -126,12 +130,20 @@ SUITES = {
     "plans": (plans.run_plans, True),
     "prefilter": (prefilter.run_prefilter, True),
     "inserts": (inserts.run_inserts, False),
+    "recall": (recall.run_recall, False),
+    "bandwidth": (bandwidth.run_bandwidth, False),
+    "growth": (growth.run_growth, False),
+    "cold": (cold.run_cold, False),
 }
+
+DEFAULT_SUITES = "engines,recall,bandwidth,growth,cold"
 
 
 def run(server, chosen, options, log):
     """All suites asked for, over all the sets that they can be run on."""
     for name in options.suite:
+        if name not in SUITES:
+            continue			# the engines, which measure.py does
         run_suite, needs_attributes = SUITES[name]
         for data in chosen:
             if needs_attributes and not data.attributes.exists():

@@ -13,7 +13,7 @@
 #-------------------------------------------------------------------------
 import numpy as np
 
-import engines
+import datasets
 
 SPARE = 100						# rows beyond those asked for that are computed again
 PART = 50_000					# rows at a time
@@ -22,8 +22,8 @@ PART = 50_000					# rows at a time
 class Truth:
     def __init__(self, data, queries, rows=0):
         self.metric = data.metric
-        self.base = engines.read_fvecs(data.base)[:rows or None]
-        self.queries = engines.read_fvecs(data.queries)[:queries]
+        self.base = datasets.read_fvecs(data.base)[:rows or None]
+        self.queries = datasets.read_fvecs(data.queries)[:queries]
         self.rough = np.empty((len(self.queries), len(self.base)), np.float32)
         for start in range(0, len(self.base), PART):
             part = np.ascontiguousarray(self.base[start:start + PART])
