@@ -26,6 +26,7 @@
 #	  make coverage        which lines the tests run (STAGES as for test)
 #	  make demo            both indexes over real data (QUERY="your words")
 #	  make bench           measure against other engines (BENCH_ARGS)
+#	  make profile         where the time of a query goes (BENCH_ARGS)
 #	  make clean           remove what was built
 #
 #	  Variables: PG_CONFIG, CC, WERROR=1 (warnings are errors).
@@ -73,7 +74,7 @@ REF_FLAGS = -fno-tree-vectorize -fno-tree-slp-vectorize
 
 # Commands, scripts that install what they need; they and the kernel checker work before
 # a server is installed.
-COMMANDS = test stress test-clients matrix sanitize check-kernels-arm check-arm64 deb lint analyze coverage demo bench
+COMMANDS = test stress test-clients matrix sanitize check-kernels-arm check-arm64 deb lint analyze coverage demo bench profile
 SERVERLESS = $(COMMANDS) check-kernels vkcheck
 
 GOALS := $(or $(MAKECMDGOALS),all)
@@ -246,5 +247,8 @@ demo:
 
 bench:
 	@bench/run $(BENCH_ARGS)
+
+profile:
+	@bench/profile $(BENCH_ARGS)
 
 .PHONY: $(COMMANDS) check-kernels vkcheck

@@ -91,9 +91,9 @@ def parse_arguments():
 class Log:
     """The results, as JSON lines and in memory."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, name="results.jsonl"):
         folder.mkdir(parents=True, exist_ok=True)
-        self.path = folder / "results.jsonl"
+        self.path = folder / name
         self.file = open(self.path, "w", encoding="utf-8")
         self.records = []
         self.begin = time.monotonic()
