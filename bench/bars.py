@@ -114,7 +114,7 @@ def bandwidth_bar(records, data):
 def build_bars(records, data):
     built = {record["engine"]: record for record in records
              if record["kind"] == "build" and record["data"] == data
-             and not record["table"].startswith("growth_")}
+             and not record.get("table", "").startswith("growth_")}
     ours, theirs = built.get("vkivf", {}), built.get("hnsw", {})
     for field, what, wanted, unit in (("seconds", "build time", BUILD_TIMES, "s"),
                                       ("size_mb", "size", SIZE_TIMES, "MB")):

@@ -168,7 +168,7 @@ def plot_latency(lines, data, title, folder):
 def plot_build(records, data, title, folder):
     built = {record["engine"]: record for record in records
              if record["kind"] == "build" and record["data"] == data
-             and not record["table"].startswith("growth_")}
+             and not record.get("table", "").startswith("growth_")}
     shown = by_engine(built.values())
     if not shown:
         return

@@ -95,7 +95,7 @@ class VkIndex(BaseANN):
     def batch_query(self, X, n):
         """All in one call, which the index answers together."""
         self._cursor.execute(
-            "SELECT b.query, i.id FROM vk_knn_batch('items_embedding', %s, %s) b "
+            "SELECT b.query, i.id FROM vk_knn_batch('items_embedding', %b, %s) b "
             "JOIN items i ON i.ctid = b.\"row\" ORDER BY b.query, b.rank", (list(X), n), binary=True)
         self._results = [[] for _ in X]
         for query, row in self._cursor.fetchall():
