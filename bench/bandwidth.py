@@ -28,7 +28,7 @@ PAGE = 8192
 def make_probe(folder):
     program = folder / "bandwidth"
     source = pathlib.Path(__file__).with_name("bandwidth.c")
-    subprocess.run(["cc", "-O3", "-march=native", "-Wall", "-Wextra", "-o", program, source],
+    subprocess.run(["cc", "-O3", "-Wall", "-Wextra", "-o", program, source],
                    check=True)
     return program
 

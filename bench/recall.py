@@ -17,6 +17,8 @@ from prepare import prepare_engines
 
 ALL_K = (1, 10, 100)
 QUERIES = 1000
+# of HNSW, from settings that find less than ours
+EFS = (1, 2, 3, 5, 7, 10, 14, 20, 28, 40, 60, 80, 100, 120, 140, 160, 200, 240, 320, 400, 600, 1000)
 
 
 def ask(server, data, engine, setup, k):
@@ -33,7 +35,7 @@ def run_recall(server, data, options, log):
     for k in ALL_K:
         reached = 1.0
         for name, engine in found.items():
-            values = [ef for ef in engine.values if ef >= k] if engine.by_ef else ["default"]
+            values = [ef for ef in EFS if ef >= k] if engine.by_ef else ["default"]
             for value in values:
                 setup = engine.query.format(value) if engine.by_ef else ""
                 result = ask(server, data, engine, setup, k)

@@ -51,11 +51,14 @@ def recall_lines(records, data, k):
 
 
 def share_at(points, recall):
-    """The share of poor queries at a mean recall, linear between two settings."""
+    """The share of poor queries at a mean recall, linear between two settings.
+
+    None where all settings find more, or less.
+    """
     for (low, many), (high, few) in zip(points, points[1:]):
         if low <= recall <= high:
             return many + (few - many) * ((recall - low) / (high - low) if high > low else 1)
-    return points[0][1] if points and recall <= points[0][0] else None
+    return None
 
 
 def growth_points(records, data):
