@@ -38,7 +38,7 @@ from suite_report import format_table
 
 NAME = "vkindex profile"		# of the session that is sampled
 FREQUENCY = 1499				# samples a second; not in step with anything
-START = 0.5						# seconds that the client is ahead of perf
+AHEAD, AFTER = 0.5, 4			# seconds that the client starts before perf, and ends after it
 
 # the first that matches; what none does is the protocol's
 STAGES = {
@@ -132,6 +132,7 @@ def processor_seconds(pid):
 
 def record(pid, seconds, path):
     """perf's samples of a process for so long; its processor time as a share of that."""
+    path.unlink(missing_ok=True)
     before, begin = processor_seconds(pid), time.monotonic()
     # it may end by a signal, once it has written all
     done = subprocess.run(["perf", "record", "-q", "-e", "cpu-clock", "-F", str(FREQUENCY),
@@ -163,9 +164,9 @@ def stage_of(stack):
 def profile(server, data, engine, options):
     """Microseconds of a query by stage, and a flame graph beside them."""
     path = options.out / f"{data.name}.perf"
-    client = Client(server, data, engine, options, options.seconds + 2 * START)
+    client = Client(server, data, engine, options, AHEAD + options.seconds + AFTER)
     pid = find_backend(server, data.name)
-    time.sleep(START)
+    time.sleep(AHEAD)
     busy = record(pid, options.seconds, path)
     rate = client.finish()["qps"]
     stacks = collections.Counter(map(tuple, read_stacks(path)))
@@ -190,23 +191,17 @@ COUNTERS = ("rank_us", "scan_us", "fetch_us", "lists", "pages", "scanned", "refi
 
 
 def last_scans(server, data, engine, options):
-    """Medians of what the scans count, over all queries, and of the planner's milliseconds."""
-    asked = datasets.read_fvecs(data.queries)
-    sql = checks.question(data, engine, options.k)
-    scans, plans = [], []
+    """Medians of what the scans count, each question's second run."""
+    sql, scans = checks.question(data, engine, options.k), []
     with server.connect(data.name) as connection:
         connection.execute(f"{engines.ONE_PROCESS}; {engine.query.format(options.value)}")
         connection.execute(f"PREPARE asked ({engine.type}) AS {sql}")
-        for i, vector in enumerate(asked[:1000]):
-            execute = f"EXECUTE asked ('{checks.text_of(vector)}')"
-            connection.execute(execute).fetchall()
+        for vector in datasets.read_fvecs(data.queries)[:1000]:
+            for _ in range(2):
+                connection.execute(f"EXECUTE asked ('{checks.text_of(vector)}')").fetchall()
             scans.append(connection.execute(
                 f"SELECT {', '.join(COUNTERS)} FROM vk_last_scan()").fetchone())
-            if i % 20 == 0:
-                lines = connection.execute(f"EXPLAIN (SUMMARY) {execute}").fetchall()
-                plans += [float(line[0].split()[-2]) for line in lines if "Planning Time" in line[0]]
-    counts = {name: statistics.median(column) for name, column in zip(COUNTERS, zip(*scans))}
-    return counts, 1000 * statistics.median(plans)
+    return {name: statistics.median(column) for name, column in zip(COUNTERS, zip(*scans))}
 
 
 def count_stages(server, data, engine, options):
@@ -221,11 +216,10 @@ def count_stages(server, data, engine, options):
                 seconds=options.seconds / 8, warm_up=200)
             rates.setdefault(name, []).append(result["p50_us"])
     whole, trivial = (statistics.median(rates[name]) for name in ("all", "trivial"))
-    counts, planner = last_scans(server, data, engine, options)
-    parts = {"protocol, and the executor of a trivial query": trivial, "planner": planner,
-             "centres": counts["rank_us"], "scan and refine": counts["scan_us"],
-             "heap": counts["fetch_us"]}
-    parts["executor, the rest"] = whole - sum(parts.values())
+    counts = last_scans(server, data, engine, options)
+    parts = {"protocol, with what a trivial query needs": trivial, "centres": counts["rank_us"],
+             "scan and refine": counts["scan_us"], "heap": counts["fetch_us"]}
+    parts["planner, executor, the rest"] = whole - sum(parts.values())
     rows = [[name, f"{value / whole:.1%}", f"{value:.1f}"] for name, value in parts.items()]
     return rows + [["a query, p50", "", f"{whole:.1f}"]], counts
 
@@ -252,7 +246,7 @@ def profile_set(server, data, engine, options, log):
     if engine.extension == "vkindex":
         log.say(f"{data.name}: counting")
         rows, counts = count_stages(server, data, engine, options)
-        parts += ["What scans count, medians; a trivial query takes its way to the server too:",
+        parts += ["What scans count, medians:",
                   format_table(["stage", "of a query", "us a query"], rows),
                   format_table(["a query", "median"], [[name, f"{counts[name]:.0f}"]
                                                       for name in COUNTERS[3:]])]
