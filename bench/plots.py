@@ -37,7 +37,7 @@ ENGINES = {
     "diskann": ("pgvectorscale DiskANN", "#5f4bb6"),
     "sequential": ("pgvector, sequential scan", "#8d6a9f"),
     "faiss": ("FAISS IndexFlat, in process", "#6c757d"),
-    "faiss_ivfpq": ("FAISS IVF-PQ fast-scan, in process", "#343a40"),
+    "faiss_ivfpq": ("FAISS IVF-PQ, in process", "#343a40"),
     "faiss_rabitq": ("FAISS IVF-RaBitQ, in process", "#adb5bd"),
 }
 LIGHTER = {"vkivf": "#7fbfa4"}	# beside the same engine with its column in the index
@@ -158,8 +158,8 @@ def plot_latency(lines, data, title, folder):
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: milliseconds(value)))
     axes.xaxis.set_minor_formatter(NullFormatter())
     axes.grid(axis="y", visible=False)
-    axes.set(xlabel="time of a query: p50 (dot, and its value), p95 (bar), p99 (diamond)",
-             title=title)
+    axes.set_xlabel("p50 (dot, and its value), p95 (bar), p99 (diamond)", fontsize=9)
+    axes.set_title(title)
     save(figure, folder, f"{data}-latency")
 
 
