@@ -18,7 +18,9 @@ from prepare import prepare_engines
 ALL_K = (1, 10, 100)
 QUERIES = 1000
 # of HNSW, from settings that find less than ours
-EFS = (1, 2, 3, 5, 7, 10, 14, 20, 28, 40, 60, 80, 100, 120, 140, 160, 200, 240, 320, 400, 600, 1000)
+EFS = (1, 2, 3, 5, 7, 10, 14, 20, 28, 40, 60, 80, 85, 90, 95, 100, 120, 140, 160, 200, 240, 320, 400, 600,
+       1000)
+LEAST_ROWS = 0.8				# of the k asked for; it gives ef_search rows at most
 
 
 def ask(server, data, engine, setup, k):
@@ -35,7 +37,7 @@ def run_recall(server, data, options, log):
     for k in ALL_K:
         reached = 1.0
         for name, engine in found.items():
-            values = [ef for ef in EFS if ef >= k] if engine.by_ef else ["default"]
+            values = [ef for ef in EFS if ef >= LEAST_ROWS * k] if engine.by_ef else ["default"]
             for value in values:
                 setup = engine.query.format(value) if engine.by_ef else ""
                 result = ask(server, data, engine, setup, k)
