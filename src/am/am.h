@@ -507,6 +507,7 @@ typedef struct VkScanStats
 	double		budget;			/* rows, of the last round */
 	double		work_for;		/* neighbors that the budget is for */
 	double		seen;			/* rows that it has seen */
+	double		reach;			/* share of the answer likely found; 0: not known */
 	char		path[VK_PATH_SIZE];		/* how rows were scored */
 	int			workers;		/* of a batch function; what they did is counted */
 	bool		valid;

@@ -355,8 +355,8 @@ isa_in_use(void)
 }
 
 /*
- * scan_recall -- recall of the last scan, as its index's curve has it; false
- * where that is not known, or the index is gone
+ * scan_recall -- recall of the last scan, as the search saw it or else its index's
+ * curve has it; false where that is not known, or the index is gone
  */
 static bool
 scan_recall(const VkScanStats *stats, double *recall)
@@ -368,6 +368,11 @@ scan_recall(const VkScanStats *stats, double *recall)
 	*recall = 1;
 	if (stats->exhaustive)
 		return true;
+	if (stats->reach > 0)
+	{
+		*recall = stats->reach;
+		return true;
+	}
 	index = try_relation_open(stats->index, AccessShareLock);
 	if (index == NULL)
 		return false;

@@ -194,7 +194,7 @@ vk_search_list_scan(VkSearch *search, const VkCoder *coder, bool proven)
 /* ---- one list ---- */
 
 static uint32
-add_visit(VkSearch *search)
+add_visit(VkSearch *search, const VkCandidate *entry)
 {
 	VkVisit    *visit;
 
@@ -203,6 +203,9 @@ add_visit(VkSearch *search)
 								   sizeof(VkVisit));
 	visit = &search->visits[search->visit_count];
 	visit->rows = search->rows;
+	visit->seen = search->tally.seen;
+	visit->matched = search->tally.matched;
+	visit->center = entry != NULL ? entry->lower : get_float4_infinity();
 	visit->found = vk_work_found(search);
 	visit->probed = search->probed;
 	return (uint32) search->visit_count++;
@@ -265,7 +268,7 @@ vk_search_open_list(VkSearch *search, uint32 number, const VkSlot *slot,
 	search->centered = entry != NULL;
 	if (search->centered)
 		search->center = vk_rank_center(search, entry);
-	list->visit = add_visit(search);
+	list->visit = add_visit(search, entry);
 	search->begun = *slot;
 	list->slot = number;
 	list->born = slot->born;

@@ -252,8 +252,11 @@ typedef struct VkCenterChain
 typedef struct VkVisit
 {
 	double		rows;
+	double		seen;			/* of VkTally */
+	double		matched;
 	double		found;			/* candidates, those taken included */
 	int64		probed;			/* this list included */
+	float		center;			/* its centre's score; infinite if it has none */
 } VkVisit;
 
 struct VkSearch
@@ -365,6 +368,13 @@ extern double vk_work_wanted(VkSearch *search);
 extern bool vk_work_left(VkSearch *search);
 /* into the statistics */
 extern void vk_work_note(VkSearch *search);
+
+/*
+ * reach.c: under conditions, do the lists visited hold enough of the answer?  Known:
+ * can that be told?
+ */
+extern bool vk_reach_known(const VkSearch *search);
+extern bool vk_reach_settled(VkSearch *search);
 
 /* lists that may be wanted before ranking looks at more groups than at least */
 #define VK_FEW_RANKED	64

@@ -49,6 +49,9 @@
 /* rows of the answer that may come late, divided by (1 - target) and their number */
 #define LATE_ROWS		0.25
 
+/* rows within a radius, below which vk_reach_settled cannot tell */
+#define FEW_WITHIN		10
+
 double
 vk_work_found(const VkSearch *search)
 {
@@ -95,6 +98,7 @@ vk_work_wanted(VkSearch *search)
 	const VkTally *tally = &search->tally;
 	const double last = vk_curve_anchors[VK_CURVE_ANCHORS - 1];
 	double		k = round->total;
+	double		meet = 1;		/* share of rows, as far as is known */
 	double		work;
 
 	if (round->exhaustive)
@@ -105,10 +109,12 @@ vk_work_wanted(VkSearch *search)
 	if (!isinf(round->radius))
 		k = Min(k, vk_work_found(search) + 1);
 	if (round->filter != NULL)
-		k *= (tally->seen + 1) / (tally->matched + 1);
+		meet *= (tally->matched + 1) / (tally->seen + 1);
 	if (round->check != NULL)
-		k *= (tally->checked + 1) / (tally->passed + 1);
-	search->stats->work_for = k;
+		meet *= (tally->passed + 1) / (tally->checked + 1);
+	search->stats->work_for = k / meet;
+	if (!vk_reach_known(search))
+		k /= meet;
 	search->rows_estimated = search->rows;
 	if (!vk_work_conditional(round))
 		return vk_curve_budget(&search->meta->curve, k, vk_target_recall,
@@ -140,7 +146,7 @@ visit_after(const VkSearch *search, double rows, double probed)
 }
 
 /*
- * Has the late part of the work brought next to nothing?
+ * Has the late part of the work, and have the last lists, brought next to nothing?
  *
  * The curve was measured with queries like the rows, for the k nearest of all
  * rows.  The nearest of those that meet a condition may all be far away, and
@@ -148,12 +154,11 @@ visit_after(const VkSearch *search, double rows, double probed)
  * too early, but the answer still changes with every list.
  */
 static bool
-is_settled(const VkSearch *search)
+is_quiet(const VkSearch *search, double late_share)
 {
 	const VkRound *round = search->round;
 	const VkCandidates *candidates = &search->candidates;
 	bool		within = !isinf(round->radius);
-	double		late_share = within ? LATE_WORK_WITHIN : LATE_WORK;
 	double		early_lists = search->probed - rint(LATE_LISTS / (1 - vk_target_recall));
 	int64		late_visit = visit_after(search, search->rows * (1 - late_share), early_lists);
 	double		found = vk_work_found(search);
@@ -176,6 +181,22 @@ is_settled(const VkSearch *search)
 				VK_VISIT(candidates->entries[i].slot) >= late_visit;
 	}
 	return late <= found * (1 - vk_target_recall) * LATE_ROWS;
+}
+
+/*
+ * Under conditions, once the least work is done: is the answer complete enough?
+ * Where centres and rows found tell how much is left, that decides, and the last
+ * lists alone must have been quiet.
+ */
+static bool
+is_settled(VkSearch *search)
+{
+	bool		within = !isinf(search->round->radius);
+
+	if (vk_reach_known(search) &&
+		(!within || vk_work_found(search) >= FEW_WITHIN))
+		return is_quiet(search, 0) && vk_reach_settled(search);
+	return is_quiet(search, within ? LATE_WORK_WITHIN : LATE_WORK);
 }
 
 /*
