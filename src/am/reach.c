@@ -49,8 +49,8 @@ static const double dimensions[] = {8, 15, 25, 40};
  * what the last one does that the curve asks for without conditions, FAIR more than
  * that.  Few lists tell little: FAIR counts in full from MANY_LISTS on.  Where most
  * rows near the query meet the conditions the curve is right by itself: FAIR and
- * WORTH grow with their share, up to MOST_SHARE, WORTH with its square.  By trial on SIFT, text768 and
- * made-up clusters.
+ * WORTH grow with their share, up to MOST_SHARE, WORTH with its square.  By trial on
+ * SIFT, text768 and made-up clusters.
  */
 #define ENOUGH			1.0
 #define FAIR			2.0
@@ -59,6 +59,7 @@ static const double dimensions[] = {8, 15, 25, 40};
 #define WORTH			1.2
 #define WORTH_BY_SHARE	24.0
 #define MOST_SHARE		0.5
+#define MOST_WITHIN		0.25	/* of a radius */
 
 /* the lists whose rows meet the conditions as those near the query do */
 #define EARLY_PART		4
@@ -395,7 +396,7 @@ vk_reach_settled(VkSearch *search)
 	early = &search->visits[search->visit_count / EARLY_PART];
 	share = Min(tally->matched / Max(tally->seen, 1),
 				early->matched / Max(early->seen, 1));
-	share = Min(share, MOST_SHARE);
+	share = Min(share, isinf(round->radius) ? MOST_SHARE : MOST_WITHIN);
 	if (!isinf(round->radius))
 		k = Min(k, vk_work_found(search) + 1);
 	if (round->check != NULL)

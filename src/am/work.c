@@ -50,7 +50,7 @@
 #define LATE_ROWS		0.25
 
 /* rows within a radius, below which vk_reach_settled cannot tell */
-#define FEW_WITHIN		10
+#define FEW_WITHIN		30
 
 double
 vk_work_found(const VkSearch *search)
