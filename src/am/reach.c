@@ -53,10 +53,10 @@ static const double dimensions[] = {8, 15, 25, 40};
  * SIFT, text768 and made-up clusters.
  */
 #define ENOUGH			1.0
-#define FAIR			2.0
+#define FAIR			1.5
 #define FAIR_BY_SHARE	14.0
 #define MANY_LISTS		100.0
-#define WORTH			1.2
+#define WORTH			1.0
 #define WORTH_BY_SHARE	24.0
 #define MOST_SHARE		0.5
 #define MOST_WITHIN		0.25	/* of a radius */
@@ -396,11 +396,11 @@ vk_reach_settled(VkSearch *search)
 	early = &search->visits[search->visit_count / EARLY_PART];
 	share = Min(tally->matched / Max(tally->seen, 1),
 				early->matched / Max(early->seen, 1));
+	if (round->check != NULL)
+		share *= tally->passed / Max(tally->checked, 1);
 	share = Min(share, isinf(round->radius) ? MOST_SHARE : MOST_WITHIN);
 	if (!isinf(round->radius))
 		k = Min(k, vk_work_found(search) + 1);
-	if (round->check != NULL)
-		share *= tally->passed / Max(tally->checked, 1);
 	search->stats->reach = reach;
 	return reach >= 1 - ENOUGH * miss ||
 		(reach >= 1 - (ENOUGH + (FAIR + FAIR_BY_SHARE * share) * trust) * miss &&
