@@ -730,3 +730,34 @@ CREATE VIEW vk_progress AS
 COMMENT ON VIEW vk_progress IS 'the batch functions that run now, and how many of their queries are answered';
 
 GRANT SELECT ON vk_progress TO PUBLIC;
+
+-- MaxSim: each vector of an array has an entry
+
+DO $$
+DECLARE
+	class_definition CONSTANT text := $definition$
+
+CREATE OPERATOR FAMILY <type>_maxsim_ops USING <method>;
+COMMENT ON OPERATOR FAMILY <type>_maxsim_ops USING <method> IS 'negative MaxSim';
+
+CREATE OPERATOR CLASS <type>_maxsim_ops
+	DEFAULT FOR TYPE <type>[] USING <method> FAMILY <type>_maxsim_ops AS
+	OPERATOR 1 @# (<type>[], <type>[]) FOR ORDER BY float_ops,
+	FUNCTION 1 <type>_maxsim_support(internal);
+COMMENT ON OPERATOR CLASS <type>_maxsim_ops USING <method> IS 'negative MaxSim';
+
+$definition$;
+	type text;
+	method text;
+BEGIN
+	FOREACH type IN ARRAY '{f32vec,f16vec,bf16vec,i8vec}'::text[] LOOP
+		EXECUTE pg_catalog.format('CREATE FUNCTION %I(internal) RETURNS internal'
+			' AS ''MODULE_PATHNAME'' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE', type || '_maxsim_support');
+		EXECUTE pg_catalog.format('COMMENT ON FUNCTION %I(internal) IS %L', type || '_maxsim_support',
+			'operator class support of vkflat and vkivf');
+		FOREACH method IN ARRAY '{vkflat,vkivf}'::text[] LOOP
+			EXECUTE pg_catalog.replace(pg_catalog.replace(class_definition, '<type>', type), '<method>', method);
+		END LOOP;
+	END LOOP;
+END
+$$;

@@ -79,6 +79,8 @@ typedef struct VkSupport
 {
 	const VkLayout *layout;
 	VkMetric	metric;
+	/* values are arrays of such vectors, each of which has an entry (documents.c) */
+	bool		documents;
 	/* relative rounding of the operator's sum over dim terms (quant.h) */
 	double		(*operator_error) (int dim);
 	/* score (quant.h) of the operator's result */
@@ -88,6 +90,14 @@ typedef struct VkSupport
 } VkSupport;
 
 extern const VkSupport *vk_support(Relation index);
+/*
+ * The vectors of a detoasted value of the first column: of an array those that are
+ * not NULL, else the value itself, to which *vectors may point.
+ */
+extern int	vk_support_vectors(const VkSupport *support, Datum *value,
+							   Datum **vectors);
+/* is a value of the first column's type an array of vectors? */
+extern bool vk_type_has_documents(Oid type);
 /* the function of the ordering operator, for calls from context */
 extern void vk_support_operator(Relation index, FmgrInfo *operator,
 								MemoryContext context);

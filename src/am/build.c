@@ -178,6 +178,7 @@ checked_dimensions(Relation index, const VkSupport *support, const char *method)
 {
 	int			dim = TupleDescAttr(RelationGetDescr(index), 0)->atttypmod;
 
+	/* that of an array is its elements' */
 	if (dim < 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),

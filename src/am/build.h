@@ -82,7 +82,7 @@ typedef struct VkBuild
 	uint64		seed;
 	Size		memory;			/* maintenance_work_mem in bytes */
 	MemoryContext row_context;	/* reset once a row or batch */
-	float	   *floats;			/* scratch of vk_build_vector */
+	float	   *floats;			/* scratch of vk_build_floats */
 	float	   *normalized;
 	void	   *scratch;		/* vk_scratch_size */
 	struct VkToastReader *toast;	/* reads rows that may die meanwhile; NULL: none do */
@@ -113,10 +113,12 @@ extern void vk_build_make_scratch(VkBuild *build);
 /* ---- build_scan.c ---- */
 
 /*
- * Floats of a column value: detoasted into the current context, normalised
- * for cosine.  NULL where its distance is NaN, or the row has died meanwhile.
+ * The vectors of a column value, detoasted into the current context; none where
+ * the row has died meanwhile.
  */
-extern const float *vk_build_vector(VkBuild *build, Datum value, bool *wild);
+extern int	vk_build_vectors(VkBuild *build, Datum value, Datum **vectors);
+/* floats of one, normalised for cosine; NULL where its distance is NaN */
+extern const float *vk_build_floats(VkBuild *build, Datum vector, bool *wild);
 /* scan the table and write lists or segments, and the rest lists */
 extern VkScanTotals vk_build_rows(VkBuild *build);
 

@@ -65,8 +65,8 @@ typedef enum VkArena
 typedef struct VkScanTotals
 {
 	double		tuples;			/* seen in the table */
-	double		rows;			/* entries made */
-	double		coded;			/* those that are not in a rest list */
+	double		rows;			/* of them that the index has */
+	double		coded;			/* entries made of them in lists */
 	bool		broken_hot;		/* broken HOT chains were seen */
 } VkScanTotals;
 

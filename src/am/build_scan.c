@@ -58,24 +58,31 @@ typedef struct BuildScan
 /* ---- rows ---- */
 
 /*
- * vk_build_vector -- floats of a column value (see build.h)
+ * vk_build_vectors -- vectors of a column value (see build.h)
+ */
+int
+vk_build_vectors(VkBuild *build, Datum value, Datum **vectors)
+{
+	Datum	   *plain = palloc(sizeof(Datum));
+
+	*plain = PointerGetDatum(build->toast != NULL ?
+							 vk_toast_reader_try(build->toast, value) :
+							 PG_DETOAST_DATUM(value));
+	if (DatumGetPointer(*plain) == NULL)
+		return 0;
+	return vk_support_vectors(build->support, plain, vectors);
+}
+
+/*
+ * vk_build_floats -- floats of a vector (see build.h)
  */
 const float *
-vk_build_vector(VkBuild *build, Datum value, bool *wild)
+vk_build_floats(VkBuild *build, Datum value, bool *wild)
 {
 	const VkLayout *layout = build->support->layout;
 	const float *vector;
-	int			dim;
+	int			dim = layout->dim(value);
 
-	if (build->toast != NULL)
-	{
-		value = PointerGetDatum(vk_toast_reader_try(build->toast, value));
-		if (DatumGetPointer(value) == NULL)
-			return NULL;
-	}
-	else
-		value = PointerGetDatum(PG_DETOAST_DATUM(value));
-	dim = layout->dim(value);
 	if (dim != build->dim)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATA_EXCEPTION),
@@ -216,26 +223,54 @@ rest_row(BuildScan *scan, uint32 slot, ItemPointer tid)
 	vk_sort_add_rest(&scan->sort, scan->build->lists, tid, scan->place, slot);
 }
 
+/* a row's vectors; returns how many of them have a distance */
+static int
+batch_vectors(BuildScan *scan, ItemPointer tid, Datum *values, bool *isnull,
+			  MemoryContext context)
+{
+	VkBuild    *build = scan->build;
+	VkAttributes attributes;
+	Datum	   *vectors;
+	int			count = vk_build_vectors(build, values[0], &vectors);
+	int			coded = 0;
+
+	vk_attributes_form(build->vk, values, isnull, &attributes);
+	for (int i = 0; i < count; i++)
+	{
+		bool		wild;
+		const float *vector = vk_build_floats(build, vectors[i], &wild);
+		int			added;
+
+		if (vector == NULL)
+			continue;
+		if (scan->batch.count == VK_ASSIGN_ROWS)
+		{
+			MemoryContext old = MemoryContextSwitchTo(context);
+
+			flush_batch(scan);
+			MemoryContextSwitchTo(old);
+		}
+		added = vk_batch_add(&scan->batch, tid, vector, wild);
+		scan->batch.attributes[added] = attributes;
+		scan->batch.places[added] = scan->place;
+		coded++;
+	}
+	return coded;
+}
+
 static void
 batch_row(BuildScan *scan, ItemPointer tid, Datum *values, bool *isnull)
 {
 	VkBuild    *build = scan->build;
 	MemoryContext old = MemoryContextSwitchTo(build->row_context);
-	bool		wild;
-	const float *vector = vk_build_vector(build, values[0], &wild);
+	int			coded = batch_vectors(scan, tid, values, isnull, old);
 
-	if (vector != NULL)
-	{
-		int			i = vk_batch_add(&scan->batch, tid, vector, wild);
-
-		vk_attributes_form(build->vk, values, isnull, &scan->batch.attributes[i]);
-		scan->batch.places[i] = scan->place;
-		scan->totals.coded++;
-	}
 	MemoryContextSwitchTo(old);
 	MemoryContextReset(build->row_context);
 
-	if (vector == NULL)
+	scan->totals.coded += coded;
+	scan->unreported += Max(coded, 1);
+	if (coded == 0)
 		rest_row(scan, VK_SLOT_REST_NAN, tid);
 }
 
@@ -252,9 +287,11 @@ build_row(Relation index, ItemPointer tid, Datum *values, bool *isnull,
 		scan->place = 0;
 	}
 	scan->totals.rows++;
-	scan->unreported++;
 	if (isnull[0])
+	{
+		scan->unreported++;
 		rest_row(scan, VK_SLOT_REST_NULL, tid);
+	}
 	else
 		batch_row(scan, tid, values, isnull);
 	if (scan->batch.count == VK_ASSIGN_ROWS || scan->unreported >= VK_SEGMENT_ROWS)
@@ -363,7 +400,7 @@ vk_build_rows(VkBuild *build)
 	totals = vk_crew_totals(build);
 	build->info->ii_BrokenHotChain = totals.broken_hot;
 
-	vk_build_phase(build, VK_PHASE_WRITE, (int64) totals.rows);
+	vk_build_phase(build, VK_PHASE_WRITE, (int64) Max(totals.rows, totals.coded));
 	merge = vk_crew_merge(build);
 	if (merge != NULL)
 	{

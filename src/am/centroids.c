@@ -164,7 +164,7 @@ reserve_center(VkBuild *build, int *capacity)
 										 *capacity * sizeof(float));
 }
 
-/* floats of a row of the query as vk_build_vector gives them; NULL: no centre */
+/* floats of a row of the query as vk_build_floats gives them; NULL: no centre */
 static const float *
 read_center(VkBuild *build, Datum value)
 {

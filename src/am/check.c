@@ -8,7 +8,9 @@
  *	  The upkeep lock is held in share mode: without vacuum no TID is freed and
  *	  used again, so one that is seen twice really is in the index twice.
  *	  Inserts go on; see check_list.c.  On a standby vacuum's records are
- *	  replayed all the same, so repeated TIDs are not reported there.
+ *	  replayed all the same, so repeated TIDs are not reported there.  Documents
+ *	  (documents.c) are in the index once for each of their vectors, which are
+ *	  counted in the table.
  *
  *	  Rows are those of the lists that are visible now.  Of a retired list it is
  *	  checked that its pages are its own; those of an operation that did not end
@@ -412,17 +414,47 @@ begin_tids(void)
 								 TUPLESORT_NONE);
 }
 
-static bool
-next_entry(Tuplesortstate *tids, int64 *entry)
+/* sorted entries, of which those of one row come together */
+typedef struct SortedRows
+{
+	Tuplesortstate *entries;	/* NULL: there are none */
+	bool		more;			/* there is a next entry: */
+	int64		next;
+
+	/* the row at hand */
+	bool		found;			/* there is one */
+	int64		entry;			/* the first of its entries */
+	bool		alike;			/* all of them are the same */
+	int64		count;			/* of them */
+} SortedRows;
+
+static void
+next_entry(SortedRows *rows)
 {
 	Datum		value;
 	bool		is_null;
 
 	CHECK_FOR_INTERRUPTS();
-	if (!vk_tuplesort_getdatum(tids, &value, &is_null))
-		return false;
-	*entry = DatumGetInt64(value);
-	return true;
+	rows->more = rows->entries != NULL &&
+		vk_tuplesort_getdatum(rows->entries, &value, &is_null);
+	if (rows->more)
+		rows->next = DatumGetInt64(value);
+}
+
+static void
+next_row(SortedRows *rows)
+{
+	rows->found = rows->more;
+	if (!rows->found)
+		return;
+	rows->entry = rows->next;
+	rows->alike = true;
+	for (rows->count = 0; rows->more && entry_row(rows->next) == entry_row(rows->entry);
+		 rows->count++)
+	{
+		rows->alike &= rows->next == rows->entry;
+		next_entry(rows);
+	}
 }
 
 static void
@@ -440,13 +472,34 @@ report_row(VkCheck *check, uint64 row, const char *message)
 			 errhint("Please REINDEX it.")));
 }
 
+/* on a standby vacuum's records are replayed meanwhile */
+static void
+report_repeated(VkCheck *check, uint64 row)
+{
+	if (!RecoveryInProgress())
+		report_row(check, row, "row (%u,%u) of table \"%s\" is in index \"%s\" more than once");
+}
+
 /* the scan of the table */
 typedef struct HeapRows
 {
 	const VkIndex *layout;
+	const VkSupport *support;
 	Tuplesortstate *entries;
 	MemoryContext context;		/* reset after each row */
 } HeapRows;
+
+/* entries that a row has: of a document one a vector, but one at least */
+static int
+count_entries(const VkSupport *support, Datum value, bool isnull)
+{
+	Datum	   *vectors;
+
+	if (!support->documents || isnull)
+		return 1;
+	value = PointerGetDatum(PG_DETOAST_DATUM(value));
+	return Max(vk_support_vectors(support, &value, &vectors), 1);
+}
 
 static void
 note_heap_row(Relation index, ItemPointer tid, Datum *values, bool *isnull,
@@ -454,14 +507,16 @@ note_heap_row(Relation index, ItemPointer tid, Datum *values, bool *isnull,
 {
 	HeapRows   *rows = state;
 	MemoryContext old = MemoryContextSwitchTo(rows->context);
+	int			count = count_entries(rows->support, values[0], isnull[0]);
 	VkAttributes attributes;
 
 	vk_attributes_form(rows->layout, values, isnull, &attributes);
 	MemoryContextSwitchTo(old);
 	MemoryContextReset(rows->context);
-	tuplesort_putdatum(rows->entries,
-					   Int64GetDatum(entry_of(rows->layout, tid, &attributes)),
-					   false);
+	for (int i = 0; i < count; i++)
+		tuplesort_putdatum(rows->entries,
+						   Int64GetDatum(entry_of(rows->layout, tid, &attributes)),
+						   false);
 }
 
 /*
@@ -473,7 +528,7 @@ note_heap_row(Relation index, ItemPointer tid, Datum *values, bool *isnull,
 static Tuplesortstate *
 scan_heap(VkCheck *check, Snapshot snapshot)
 {
-	HeapRows	rows = {check->layout, begin_tids()};
+	HeapRows	rows = {check->layout, vk_support(check->index), begin_tids()};
 	IndexInfo  *info = BuildIndexInfo(check->index);
 	TableScanDesc scan = table_beginscan_strat(check->heap, snapshot, 0, NULL,
 											   true, true);
@@ -494,52 +549,59 @@ scan_heap(VkCheck *check, Snapshot snapshot)
 }
 
 /*
- * check_values -- the row that both have has the same attribute values in both
+ * check_values -- the row that both have has the same attribute values in both, and
+ * as many entries
  *
- * Rows on rest lists have none, which is no fault of theirs.
+ * Rows on rest lists have no values, which is no fault of theirs.
  */
 static void
-check_values(VkCheck *check, int64 entry, int64 row)
+check_values(VkCheck *check, const SortedRows *index, const SortedRows *table)
 {
-	if (entry != row && (entry & ((1 << DIGEST_BITS) - 1)) != 0)
-		report_row(check, entry_row(entry), "row (%u,%u) of table \"%s\" has other attribute values in index \"%s\"");
+	const int64 digest = (1 << DIGEST_BITS) - 1;
+
+	if ((index->entry != table->entry && (index->entry & digest) != 0) || !index->alike)
+		report_row(check, entry_row(table->entry), "row (%u,%u) of table \"%s\" has other attribute values in index \"%s\"");
+	if (index->count < table->count)
+		report_row(check, entry_row(table->entry), "row (%u,%u) of table \"%s\" lacks an entry in index \"%s\"");
+	if (index->count > table->count)
+		report_repeated(check, entry_row(table->entry));
 }
 
 /*
- * check_rows -- no TID is in the index twice or past the end of the table, and
- * (rows not NULL) none of the table's is missing, or has other values there
+ * check_rows -- no row is in the index more often than it has vectors or past the
+ * end of the table, and (entries of the table not NULL) none of the table's is
+ * missing, or has other values there
  */
 static void
-check_rows(VkCheck *check, Tuplesortstate *rows)
+check_rows(VkCheck *check, Tuplesortstate *table_entries)
 {
-	bool		in_recovery = RecoveryInProgress();
+	bool		once = !vk_support(check->index)->documents;
 	BlockNumber heap_blocks = RelationGetNumberOfBlocks(check->heap);
-	uint64		tid = PG_UINT64_MAX;
-	int64		entry;
-	int64		row;
-	bool		more_rows;
+	SortedRows	index = {check->tids};
+	SortedRows	table = {table_entries};
 
 	tuplesort_performsort(check->tids);
-	more_rows = rows != NULL && next_entry(rows, &row);
-	while (next_entry(check->tids, &entry))
+	next_entry(&index);
+	next_entry(&table);
+	next_row(&table);
+	for (next_row(&index); index.found; next_row(&index))
 	{
-		uint64		previous = tid;
+		uint64		tid = entry_row(index.entry);
 
-		tid = entry_row(entry);
-		if (tid == previous && !in_recovery)
-			report_row(check, tid, "row (%u,%u) of table \"%s\" is in index \"%s\" more than once");
+		if (once && index.count > 1)
+			report_repeated(check, tid);
 		if ((tid >> 16) >= heap_blocks)
 			report_row(check, tid, "row (%u,%u) lies past the end of table \"%s\", but is in index \"%s\"");
-		if (more_rows && row < entry && entry_row(row) != tid)
+		if (table.found && entry_row(table.entry) < tid)
 			break;
-		if (more_rows && entry_row(row) == tid)
+		if (table.found && entry_row(table.entry) == tid)
 		{
-			check_values(check, entry, row);
-			more_rows = next_entry(rows, &row);
+			check_values(check, &index, &table);
+			next_row(&table);
 		}
 	}
-	if (more_rows)
-		report_row(check, entry_row(row), "row (%u,%u) of table \"%s\" lacks an entry in index \"%s\"");
+	if (table.found)
+		report_row(check, entry_row(table.entry), "row (%u,%u) of table \"%s\" lacks an entry in index \"%s\"");
 }
 
 /* ---- vk_check ---- */

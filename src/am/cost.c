@@ -42,6 +42,7 @@
 #include "optimizer/paths.h"
 #include "optimizer/plancat.h"
 #include "parser/parsetree.h"
+#include "utils/array.h"
 #include "utils/lsyscache.h"
 #include "utils/spccache.h"
 #include "utils/varbit.h"
@@ -68,6 +69,11 @@
  * number, the visibility of the row, its place in the order. */
 #define FETCH_TUPLES		50
 
+/* Of documents: entries looked for, a vector of the query and a row wanted, as most
+ * queries end; and vectors of a query that is not known yet. */
+#define DOCUMENT_ENTRIES	32
+#define DEFAULT_VECTORS		32
+
 /* dimensions of a bit vector that an operator does in the time of one float */
 #define BITS_A_FLOAT	32
 
@@ -92,6 +98,9 @@ typedef struct ScanShape
 	Conditions	conditions;
 	double		loops;			/* the scan is repeated so often */
 	double		rows;			/* in the index */
+	double		entries;		/* and entries: of documents, one a vector */
+	bool		documents;		/* there may be several a row */
+	double		vectors;		/* of the query */
 	double		matched;		/* of them by the conditions that it knows */
 	double		wanted;			/* rows asked of the scan */
 	double		budget;			/* rows in the lists that are considered for them */
@@ -294,14 +303,16 @@ scan_budget(const ScanShape *shape, const VkMeta *meta, double wanted)
 
 	if (meta->lists == 0 || conditions->exact || !shape->scored ||
 		wanted > vk_scan_round_limit())
-		return shape->rows;
+		return shape->entries;
+	if (shape->documents)
+		wanted *= DOCUMENT_ENTRIES;
 	if (vk_probes > 0)
 		budget = vk_probes * shape->list_rows;
 	else
 		budget = vk_curve_budget(&meta->curve,
 								 wanted / Max(conditions->attributes, 1.0e-9),
-								 vk_target_recall, shape->rows);
-	return Min(Max(budget, wanted), shape->rows);
+								 vk_target_recall, shape->entries);
+	return Min(Max(budget, wanted), shape->entries);
 }
 
 /* lines that the attribute columns take in a block */
@@ -364,7 +375,7 @@ planner_currency(const ScanShape *shape, const IndexPath *path)
 	double		seen;
 	double		unseen;
 
-	if (OidIsValid(get_func_support(function)))
+	if (shape->documents || OidIsValid(get_func_support(function)))
 		return 1.0;
 	add_function_cost(shape->root, function, NULL, &call);
 	unseen = vec_distance_cost(shape->exact ? shape->dim / BITS_A_FLOAT : shape->dim) +
@@ -372,6 +383,19 @@ planner_currency(const ScanShape *shape, const IndexPath *path)
 	seen = rel->pages * seq_page_cost +
 		rel->tuples * (cpu_tuple_cost + rel->baserestrictcost.per_tuple);
 	return seen / (seen + distances_unseen(path) * Max(unseen, 0.0));
+}
+
+/* vectors of the array that documents are ordered by */
+static double
+query_vectors(PlannerInfo *root, Expr *order)
+{
+	Node	   *query = estimate_expression_value(root, lsecond(((OpExpr *) order)->args));
+	ArrayType  *array;
+
+	if (!IsA(query, Const) || ((Const *) query)->constisnull)
+		return DEFAULT_VECTORS;
+	array = DatumGetArrayTypeP(((Const *) query)->constvalue);
+	return Max(ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array)), 1);
 }
 
 static void
@@ -389,17 +413,21 @@ shape_scan(ScanShape *shape, PlannerInfo *root, IndexPath *path,
 	read_conditions(root, path, &shape->conditions);
 
 	shape->rows = Max(info->tuples, 1.0);
+	shape->documents = vk_type_has_documents(info->opcintype[0]);
+	shape->entries = shape->documents ? Max(meta->live_rows, shape->rows) : shape->rows;
+	shape->vectors = shape->documents && ordered ?
+		query_vectors(root, linitial(path->indexorderbys)) : 1;
 	shape->matched = Max(shape->rows * conditions->all, 1.0);
 	shape->wanted = ordered ? rows_wanted(shape) : shape->matched;
 	shape->lists = meta->lists > 0 ? meta->lists :
-		ceil(shape->rows / VK_SEGMENT_ROWS);
-	shape->list_rows = shape->rows / shape->lists;
+		ceil(shape->entries / VK_SEGMENT_ROWS);
+	shape->list_rows = shape->entries / shape->lists;
 	shape->scored = ordered || conditions->spheres;
 	shape->centers = shape->scored ? Min(meta->lists, vk_rank_seen(meta)) : 0;
 	shape->budget = scan_budget(shape, meta, shape->wanted);
 	/* an ORDER BY without a radius goes on to the last row */
 	shape->whole_budget = conditions->spheres ?
-		scan_budget(shape, meta, shape->matched) : shape->rows;
+		scan_budget(shape, meta, shape->matched) : shape->entries;
 	/* lists with a row that matches, were rows spread evenly */
 	shape->read = conditions->no_vector ? 0 :
 		1.0 - pow(1.0 - conditions->attributes, shape->list_rows);
@@ -414,7 +442,8 @@ shape_scan(ScanShape *shape, PlannerInfo *root, IndexPath *path,
 	shape->coarse = bits < 16;
 	shape->toasted = info->indexkeys[0] == 0 ? 0 :
 		vec_toasted_bytes(planner_rt_fetch(info->rel->relid, root)->relid,
-						  info->indexkeys[0], vector_bytes(meta));
+						  info->indexkeys[0],
+						  vector_bytes(meta) * shape->entries / shape->rows);
 	get_tablespace_page_costs(info->reltablespace, &shape->random_cost,
 							  &shape->page_cost);
 	shape->currency = planner_currency(shape, path);
@@ -477,7 +506,7 @@ lists_cost(const ScanShape *shape, double rows)
 	double		lines = shape->head_lines;
 
 	/* built lists follow each other; where all are visited, so do those read */
-	if (shape->whole_budget >= shape->rows)
+	if (shape->whole_budget >= shape->entries)
 		runs *= 1.0 - shape->read;
 
 	/* codes are read where a row of the block may match */
@@ -527,7 +556,7 @@ scan_work(const ScanShape *shape, bool ordered, double processes,
 	double		matched = shape->matched / processes;
 	double		fetched;
 
-	*startup = ranking_cost(shape);
+	*startup = shape->vectors * ranking_cost(shape);
 	if (!ordered)
 	{
 		*total = *startup + lists_cost(shape, shape->budget) / processes +
@@ -537,11 +566,11 @@ scan_work(const ScanShape *shape, bool ordered, double processes,
 		return;
 	}
 	fetched = shape->exact ? 0 : shape->wanted;
-	if (shape->budget >= shape->rows && shape->coarse)
+	if (shape->documents || (shape->budget >= shape->entries && shape->coarse))
 		fetched *= PROVEN_FETCHES;
 	if (fetched > matched || shape->wanted > vk_scan_round_limit())
 		fetched = matched;
-	*startup += lists_cost(shape, shape->budget) / processes +
+	*startup += shape->vectors * lists_cost(shape, shape->budget) / processes +
 		fetch_cost(shape, fetched, shape->wanted);
 	*total = *startup + matched * cpu_index_tuple_cost;
 	if (shape->whole_budget > shape->budget)

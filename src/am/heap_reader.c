@@ -241,8 +241,9 @@ row_vector(VkHeapReader *reader, bool missing_ok, Datum *value)
 				 errhint("Please REINDEX it.")));
 	plain = missing_ok ? vk_toast_reader_try(reader->toast, *value) :
 		vk_toast_reader_value(reader->toast, *value);
-	if (plain == NULL)
-		return PointerGetDatum(NULL);
+	/* the operator looks at the dimensions of a document's vectors */
+	if (plain == NULL || reader->support->documents)
+		return PointerGetDatum(plain);
 	dim = reader->support->layout->dim(PointerGetDatum(plain));
 	if (dim != reader->dim)
 		ereport(ERROR,

@@ -267,38 +267,54 @@ append_row(Relation index, InsertState *state, const float *vector, bool wild)
 	return append_segment(index, state);
 }
 
-/* insert one row; memory is the row context */
 static void
-insert_row(Relation index, InsertState *state, const Datum *values,
-		   const bool *isnull, ItemPointer tid)
+check_dimensions(const InsertState *state, Datum vector)
 {
-	const VkLayout *layout = state->support->layout;
-	Datum		value = PointerGetDatum(PG_DETOAST_DATUM(values[0]));
-	int			dim = layout->dim(value);
-	const float *vector;
-	bool		wild = false;
+	int			dim = state->support->layout->dim(vector);
 
 	if (dim != state->vk->coder.dim)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATA_EXCEPTION),
 				 errmsg("expected %d dimensions, not %d",
 						state->vk->coder.dim, dim)));
+}
 
-	vector = layout->floats(value, state->floats);
+/* insert one vector of a row; false: it has no distance */
+static bool
+insert_vector(Relation index, InsertState *state, Datum value)
+{
+	const float *vector = state->support->layout->floats(value, state->floats);
+	bool		wild = false;
+
 	if (state->vk->coder.metric == VK_METRIC_COSINE)
 	{
-		if (!vk_normalize(vector, dim, state->normalized, &wild))
-		{
-			vk_rest_append(index, VK_SLOT_REST_NAN, tid);
-			return;
-		}
+		if (!vk_normalize(vector, state->vk->coder.dim, state->normalized, &wild))
+			return false;
 		vector = state->normalized;
 	}
-
-	state->row.tid = *tid;
-	vk_attributes_form(state->vk, values, isnull, &state->row.attributes);
 	while (!append_row(index, state, vector, wild))
 		CHECK_FOR_INTERRUPTS();
+	return true;
+}
+
+/* insert one row; memory is the row context */
+static void
+insert_row(Relation index, InsertState *state, const Datum *values,
+		   const bool *isnull, ItemPointer tid)
+{
+	Datum		value = PointerGetDatum(PG_DETOAST_DATUM(values[0]));
+	Datum	   *vectors;
+	int			count = vk_support_vectors(state->support, &value, &vectors);
+	bool		listed = false;
+
+	for (int i = 0; i < count; i++)
+		check_dimensions(state, vectors[i]);
+	state->row.tid = *tid;
+	vk_attributes_form(state->vk, values, isnull, &state->row.attributes);
+	for (int i = 0; i < count; i++)
+		listed |= insert_vector(index, state, vectors[i]);
+	if (!listed)
+		vk_rest_append(index, VK_SLOT_REST_NAN, tid);
 }
 
 /*

@@ -492,7 +492,9 @@ path_makers(PlannerInfo *root, RelOptInfo *rel, Index relid)
 		maker->rel = rel;
 		maker->index = index;
 		maker->target = bms_is_member(relid, root->all_result_relids);
+		/* the entries of a document may be anywhere, also in two shares */
 		maker->parallel = index->amcanparallel && rel->consider_parallel &&
+			!vk_type_has_documents(index->opcintype[0]) &&
 			bms_is_empty(rel->lateral_relids) && limits_are_fixed(root);
 		find_order(maker);
 		makers = lappend(makers, maker);

@@ -230,7 +230,7 @@ load_candidates(VkScan *so, const VkCandidates *candidates)
 }
 
 static void
-load_answer(VkScan *so, const VkNeighbor *rows, int64 count)
+load_rows(VkScan *so, const VkNeighbor *rows, int64 count)
 {
 	make_heap(so, count);
 	for (int64 i = 0; i < count; i++)
@@ -242,7 +242,8 @@ load_answer(VkScan *so, const VkNeighbor *rows, int64 count)
 		entry->tid = rows[i].tid;
 		binaryheap_add_unordered(so->heap, PointerGetDatum(entry));
 	}
-	binaryheap_build(so->heap);
+	if (so->heap != NULL)
+		binaryheap_build(so->heap);
 }
 
 /* ---- rounds ---- */
@@ -308,6 +309,12 @@ vk_round_start(IndexScanDesc scan, int64 wanted)
 	VkCandidates *found;
 
 	vk_round_note_emitted(so);
+	if (so->support->documents)
+	{
+		if (!vk_documents_round(scan, wanted))
+			vk_sorted_start(scan, true);
+		return;
+	}
 	vk_scan_init_round(scan, &round);
 	round.wanted = so->filtered || so->keys.filter != NULL ?
 		Max(wanted, LEAST_SELECTED) : wanted;
@@ -339,20 +346,31 @@ vk_round_start(IndexScanDesc scan, int64 wanted)
 	so->phase = VK_PHASE_ROUND;
 }
 
+void
+vk_round_load(VkScan *so, const VkNeighbor *rows, int64 count, double watermark,
+			  int64 wanted)
+{
+	load_rows(so, rows, count);
+	so->watermark = watermark;
+	so->exhaustive = watermark == get_float8_infinity();
+	so->wanted = wanted;
+	so->round_emitted = 0;
+	so->stats.rounds++;
+	if (so->stats.rounds == 1)
+		so->stats.wanted = wanted;
+	so->stats.exhaustive = so->exhaustive;
+	so->phase = VK_PHASE_ROUND;
+}
+
 /*
  * vk_round_answer -- a first round whose rows somebody has found before
  */
 void
 vk_round_answer(VkScan *so, const VkNeighbor *rows, int64 wanted)
 {
-	load_answer(so, rows, wanted);
-	so->watermark = exact_score(so, rows[wanted - 1].distance);
-	so->exhaustive = false;
-	so->wanted = wanted;
-	so->stats.rounds = 1;
-	so->stats.wanted = wanted;
-	so->stats.exhaustive = so->exhaustive;
-	so->phase = VK_PHASE_ROUND;
+	vk_round_load(so, rows, wanted, exact_score(so, rows[wanted - 1].distance),
+				  wanted);
+	so->exhaustive = so->stats.exhaustive = false;
 }
 
 static void

@@ -94,29 +94,44 @@ reservoir_place(TableSample *scan)
 }
 
 static void
+sample_vector(TableSample *scan, int64 place, ItemPointer tid, Datum value)
+{
+	bool		wild;
+	const float *vector = vk_build_floats(scan->build, value, &wild);
+
+	if (vector == NULL || wild)
+		return;
+	scan->keep(scan, place, tid, vector);
+	if (place == scan->count)
+		scan->count++;
+}
+
+static void
 sample_row(Relation index, ItemPointer tid, Datum *values, bool *isnull,
 		   bool alive, void *state)
 {
 	TableSample *scan = state;
 	VkBuild    *build = scan->build;
 	MemoryContext old;
-	const float *vector;
+	Datum	   *vectors;
+	int			count;
 	int64		place;
-	bool		wild;
 
 	if (!alive || isnull[0])
 		return;
-	place = reservoir_place(scan);
+	/* most rows are not kept, and need not be read */
+	place = build->support->documents ? 0 : reservoir_place(scan);
 	if (place < 0)
 		return;
 
 	old = MemoryContextSwitchTo(build->row_context);
-	vector = vk_build_vector(build, values[0], &wild);
-	if (vector != NULL && !wild)
+	count = vk_build_vectors(build, values[0], &vectors);
+	for (int i = 0; i < count; i++)
 	{
-		scan->keep(scan, place, tid, vector);
-		if (place == scan->count)
-			scan->count++;
+		if (build->support->documents)
+			place = reservoir_place(scan);
+		if (place >= 0)
+			sample_vector(scan, place, tid, vectors[i]);
 	}
 	MemoryContextSwitchTo(old);
 	MemoryContextReset(build->row_context);
@@ -248,8 +263,9 @@ vk_sample_table(VkBuild *build)
 	/* a fair estimate of rows a block will do: it only sets how many to read */
 	estimate_rel_size(build->heap, NULL, &pages, &tuples, &all_visible);
 	scan.capacity = Max(Min(wanted, (int64) (build->memory / 4 / row_size)), 64);
-	scan.capacity = Min(scan.capacity,
-						(int64) pages * MaxHeapTuplesPerPage + 1);
+	if (!build->support->documents)
+		scan.capacity = Min(scan.capacity,
+							(int64) pages * MaxHeapTuplesPerPage + 1);
 	vk_build_phase(build, VK_PHASE_SAMPLE, scan.capacity);
 
 	head = vk_arena_make(build, VK_ARENA_SAMPLE,

@@ -278,6 +278,18 @@ read_index(IndexScanDesc scan)
 	MemoryContextSwitchTo(old);
 }
 
+/* documents in the table, about: the index counts vectors */
+static double
+table_rows(Relation heap)
+{
+	BlockNumber pages;
+	double		rows;
+	double		visible;
+
+	table_relation_estimate_size(heap, NULL, &pages, &rows, &visible);
+	return Max(rows, 1);
+}
+
 /* What every scan begins with; the table is NULL for a bitmap scan. */
 static void
 start_scan(IndexScanDesc scan)
@@ -296,6 +308,8 @@ start_scan(IndexScanDesc scan)
 	so->share = vk_share_join(scan, &so->meta, so->query_context);
 	vk_search_share(so->search, so->share);
 	so->total = vk_estimate_rows(scan->indexRelation, so->vk, &so->meta);
+	if (so->support->documents && scan->heapRelation != NULL)
+		so->total = Min(so->total, table_rows(scan->heapRelation));
 	strlcpy(so->stats.path, "scan", sizeof(so->stats.path));
 	so->stats.valid = true;
 	so->stats.index = RelationGetRelid(scan->indexRelation);
@@ -315,6 +329,8 @@ start_scan(IndexScanDesc scan)
 		vk_stream_answer(so);
 	else if (so->keys.ordered)
 		start_ordered(scan);
+	else if (so->support->documents && scan->heapRelation != NULL)
+		vk_sorted_start(scan, true);	/* each row once */
 	else
 		vk_stream_start(scan);
 }

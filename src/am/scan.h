@@ -29,6 +29,7 @@ typedef struct VkScanKeys
 	bool		null_rows;		/* rows whose vector is NULL may match */
 	bool		other_rows;		/* and others */
 	const float *vector;		/* of the ORDER BY or the sphere, or NULL */
+	int			vectors;		/* one, or those of an array, one after the other */
 	Datum		query;			/* the same as the operator takes it, detoasted */
 
 	/* a sphere about the vector */
@@ -146,6 +147,24 @@ extern void vk_round_note_emitted(VkScan *so);
 extern bool vk_round_was_emitted(const VkScan *so, uint64 tid);
 /* would a round for this many rows leave the memory that it may have? */
 extern bool vk_round_too_large(const VkScan *so, int64 wanted);
+
+/* a round's rows, in any order, each with its score; those beyond the watermark
+ * must wait for a later round */
+extern void vk_round_load(VkScan *so, const VkNeighbor *rows, int64 count,
+						  double watermark, int64 wanted);
+
+/* ---- documents.c ---- */
+/* a round of a scan over arrays of vectors; false: what is left is to be sorted */
+extern bool vk_documents_round(IndexScanDesc scan, int64 wanted);
+
+/* a round of these rows, of which those beyond the watermark must wait for a later
+ * one; infinity: there are no others in the lists */
+extern void vk_round_load(VkScan *so, const VkNeighbor *rows, int64 count,
+						  double watermark, int64 wanted);
+
+/* ---- documents.c: a round over arrays of vectors; false: all that is left is to
+ * be sorted ---- */
+extern bool vk_documents_round(IndexScanDesc scan, int64 wanted);
 
 /* ---- sorted.c: all rows not emitted yet; listed: those of the lists too ---- */
 extern void vk_sorted_start(IndexScanDesc scan, bool listed);

@@ -23,21 +23,38 @@
 #include "am/scan.h"
 #include "types/sphere.h"
 
-/* take a vector as that of the query, in the current memory context */
+/*
+ * Take a vector as that of the query, or those of an array, in the current memory
+ * context.  No row has a distance from an array that has none.
+ */
 static void
 take_vector(const VkScan *so, VkScanKeys *keys, Datum value)
 {
 	const VkLayout *layout = so->support->layout;
-	Datum		query = PointerGetDatum(PG_DETOAST_DATUM_COPY(value));
-	int			dim = layout->dim(query);
+	int			dim = so->vk->coder.dim;
+	Datum	   *vectors;
+	float	   *all;
 
-	if (dim != so->vk->coder.dim)
-		ereport(ERROR,
-				(errcode(ERRCODE_DATA_EXCEPTION),
-				 errmsg("different vector dimensions %d and %d",
-						so->vk->coder.dim, dim)));
-	keys->query = query;
-	keys->vector = layout->floats(query, palloc(dim * sizeof(float)));
+	keys->query = PointerGetDatum(PG_DETOAST_DATUM_COPY(value));
+	keys->vectors = vk_support_vectors(so->support, &keys->query, &vectors);
+	if (keys->vectors == 0)
+		return;
+	all = palloc_extended((Size) keys->vectors * dim * sizeof(float), MCXT_ALLOC_HUGE);
+	for (int i = 0; i < keys->vectors; i++)
+	{
+		int			own_dim = layout->dim(vectors[i]);
+		float	   *place = all + (Size) i * dim;
+		const float *floats;
+
+		if (own_dim != dim)
+			ereport(ERROR,
+					(errcode(ERRCODE_DATA_EXCEPTION),
+					 errmsg("different vector dimensions %d and %d", dim, own_dim)));
+		floats = layout->floats(vectors[i], place);
+		if (floats != place)
+			memcpy(place, floats, dim * sizeof(float));
+	}
+	keys->vector = all;
 }
 
 /* is the query about the same vector? */

@@ -51,9 +51,42 @@ sort_row(VkScan *so, uint64 tid, double distance, int group)
 	tuplesort_puttupleslot(so->sort, slot);
 }
 
+/* a row of the lists, unless it was emitted before */
+static void
+sort_listed(IndexScanDesc scan, uint64 tid)
+{
+	VkScan	   *so = scan->opaque;
+	double		distance = 0;
+
+	CHECK_FOR_INTERRUPTS();
+	if (!vk_round_was_emitted(so, tid) &&
+		(so->unordered || vk_scan_distance(scan, tid, false, &distance)))
+		sort_row(so, tid, distance, GROUP_LIST);
+}
+
+/* the rows of many entries, each once */
+static void
+sort_documents(IndexScanDesc scan, Tuplesortstate *tids)
+{
+	uint64		last = PG_UINT64_MAX;
+	Datum		value;
+	bool		isnull;
+
+	tuplesort_performsort(tids);
+	while (vk_tuplesort_getdatum(tids, &value, &isnull))
+	{
+		uint64		tid = (uint64) DatumGetInt64(value);
+
+		if (tid != last)
+			sort_listed(scan, tid);
+		last = tid;
+	}
+	tuplesort_end(tids);
+}
+
 /*
  * Rows of the lists.  Without a radius all of them are fetched, and no code needs
- * to be read.
+ * to be read.  Documents have many entries: their TIDs are sorted first.
  */
 static void
 sort_lists(IndexScanDesc scan)
@@ -61,7 +94,11 @@ sort_lists(IndexScanDesc scan)
 	VkScan	   *so = scan->opaque;
 	VkRound		round;
 	VkCandidates *page;
+	Tuplesortstate *tids = NULL;
 
+	if (so->support->documents)
+		tids = tuplesort_begin_datum(INT8OID, Int8LessOperator, InvalidOid, false,
+									 work_mem, NULL, TUPLESORT_NONE);
 	vk_scan_init_round(scan, &round);
 	if (!so->scored)
 		vk_search_reset_unscored(so->search, &so->meta, &so->stats);
@@ -70,15 +107,16 @@ sort_lists(IndexScanDesc scan)
 		for (int64 i = 0; i < page->count; i++)
 		{
 			uint64		tid = page->entries[i].tid;
-			double		distance = 0;
 
-			CHECK_FOR_INTERRUPTS();
-			if (!vk_round_was_emitted(so, tid) &&
-				(so->unordered || vk_scan_distance(scan, tid, false, &distance)))
-				sort_row(so, tid, distance, GROUP_LIST);
+			if (tids != NULL)
+				tuplesort_putdatum(tids, Int64GetDatum((int64) tid), false);
+			else
+				sort_listed(scan, tid);
 		}
 	vk_check_not_recycled(scan->indexRelation, so->meta.epoch);
 	vk_scan_note_cut(scan);
+	if (tids != NULL)
+		sort_documents(scan, tids);
 }
 
 static void

@@ -22,6 +22,7 @@
 #include "utils/varbit.h"
 
 #include "am/am.h"
+#include "types/maxsim.h"
 #include "types/vec_type.h"
 
 /* ---- layouts ---- */
@@ -163,6 +164,42 @@ VK_SUPPORT_FUNCTIONS(vk_halfvec, layout_f16, vk_any_order_error)
 /* codes are exact, whatever the rounding */
 VK_SUPPORT_FUNCTION(vk_bit, hamming, layout_bit, VK_METRIC_HAMMING, vk_canonical_error, score_same, distance_same)
 VK_SUPPORT_FUNCTION(vk_bit, jaccard, layout_bit, VK_METRIC_JACCARD, vk_canonical_error, score_same, distance_same)
+
+/*
+ * Arrays of vectors, by MaxSim.  Of each vector the inner product counts, and a
+ * document's score is a sum of such scores, so nothing is to be converted.
+ */
+#define VK_DOCUMENT_SUPPORT(type, layout_) \
+	PG_FUNCTION_INFO_V1(type##_maxsim_support); \
+	Datum \
+	type##_maxsim_support(PG_FUNCTION_ARGS) \
+	{ \
+		static const VkSupport support = { \
+			.layout = &layout_, .metric = VK_METRIC_IP, .documents = true, \
+			.operator_error = vk_canonical_error, .score = score_same \
+		}; \
+		PG_RETURN_POINTER(&support); \
+	}
+
+VK_DOCUMENT_SUPPORT(f32vec, layout_f32)
+VK_DOCUMENT_SUPPORT(f16vec, layout_f16)
+VK_DOCUMENT_SUPPORT(bf16vec, layout_bf16)
+VK_DOCUMENT_SUPPORT(i8vec, layout_i8)
+
+int
+vk_support_vectors(const VkSupport *support, Datum *value, Datum **vectors)
+{
+	if (support->documents)
+		return maxsim_vectors(DatumGetArrayTypeP(*value), vectors);
+	*vectors = value;
+	return 1;
+}
+
+bool
+vk_type_has_documents(Oid type)
+{
+	return OidIsValid(get_element_type(type));
+}
 
 /*
  * vk_support -- the VkSupport of an index's operator class

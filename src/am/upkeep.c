@@ -729,7 +729,9 @@ vk_upkeep_run(Relation index, Relation heap, VkUpkeepReport *report)
 	plan.wanted_lists = vk_options_get(index).lists;
 	vk_meta_read(index, &plan.meta);
 	report->lists_before = plan.meta.lists;
-	do_upkeep(&plan);
+	/* which of a document's vectors an entry stands for is not known */
+	if (!upkeep.support->documents)
+		do_upkeep(&plan);
 	plan.regrouped = vk_regroup(&upkeep);
 	renew_curve(&plan);
 	report->lists_after = plan.meta.lists;

@@ -416,6 +416,9 @@ counts_are_old(IndexVacuumInfo *info, Relation heap)
 	VkMeta		meta;
 
 	vk_meta_read(info->index, &meta);
+	/* how many vectors documents have is not known */
+	if (vk_support(info->index)->documents)
+		return true;
 	return fabs(table_rows(info, heap) - meta.live_rows) >
 		COUNT_AGAIN * Max(meta.live_rows, 1);
 }
@@ -461,7 +464,14 @@ vk_vacuumcleanup(IndexVacuumInfo *info, IndexBulkDeleteResult *stats)
 	table_close(heap, NoLock);
 
 	vk_meta_read(info->index, &meta);
-	if (stats->estimated_count)
+	if (vk_support(info->index)->documents)
+	{
+		/* rows, as a build reports them, not their vectors */
+		stats->num_index_tuples = Max(info->num_heap_tuples, 0);
+		stats->estimated_count = info->estimated_count ||
+			RelationGetIndexPredicate(info->index) != NIL;
+	}
+	else if (stats->estimated_count)
 		stats->num_index_tuples = meta.live_rows;
 	IndexFreeSpaceMapVacuum(info->index);
 	stats->num_pages = RelationGetNumberOfBlocks(info->index);

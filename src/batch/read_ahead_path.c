@@ -121,6 +121,7 @@ find_nearest(IndexPath *scan, VkInnerSearch *search)
 	OpExpr	   *order;
 
 	if (scan->indexinfo->amcostestimate != (void *) vk_costestimate ||
+		vk_type_has_documents(scan->indexinfo->opcintype[0]) ||
 		list_length(scan->indexorderbys) != 1 || scan->indexclauses != NIL ||
 		scan->indexinfo->rel->baserestrictinfo != NIL)
 		return false;

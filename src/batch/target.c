@@ -107,6 +107,18 @@ check_usable(Relation index)
 				 errhint("Try again in a new transaction.")));
 }
 
+/* batches know of one distance an entry */
+static void
+check_no_documents(Relation index)
+{
+	if (vk_support(index)->documents)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("index \"%s\" over arrays of vectors cannot be searched in batches",
+						RelationGetRelationName(index)),
+				 errhint("Use ORDER BY with LIMIT in a LATERAL subquery.")));
+}
+
 static Relation
 open_table(Oid index)
 {
@@ -164,6 +176,7 @@ vk_batch_open(Oid index, bool whole_rows)
 
 	check_rights(target->index, whole_rows);
 	check_usable(target->index);
+	check_no_documents(target->index);
 	return prepare_target(target);
 }
 

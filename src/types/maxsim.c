@@ -21,6 +21,8 @@
 #include "vk_compat.h"
 
 #include "catalog/pg_type.h"
+#include "types/distance_memo.h"
+#include "types/maxsim.h"
 #include "types/vec.h"
 #include "utils/float.h"
 
@@ -60,14 +62,13 @@ gather(VectorList *list, const Vec **vectors, int element_size)
 	list->stride = list->dim;
 }
 
-static VectorList
-read_vectors(ArrayType *array, VkElement element)
+int
+maxsim_vectors(ArrayType *array, Datum **vectors)
 {
-	VectorList	list = {0};
 	Datum	   *values;
 	bool	   *nulls;
 	int			count;
-	const Vec **vectors;
+	int			kept = 0;
 
 	if (ARR_NDIM(array) > 1)
 		ereport(ERROR,
@@ -75,21 +76,31 @@ read_vectors(ArrayType *array, VkElement element)
 				 errmsg("array must be 1-D")));
 	deconstruct_array(array, ARR_ELEMTYPE(array), -1, false, TYPALIGN_INT,
 					  &values, &nulls, &count);
-	vectors = palloc(sizeof(Vec *) * Max(count, 1));
 	for (int i = 0; i < count; i++)
-	{
-		const Vec  *vector;
+		if (!nulls[i])
+			values[kept++] = PointerGetDatum(PG_DETOAST_DATUM(values[i]));
+	*vectors = values;
+	return kept;
+}
 
-		if (nulls[i])
-			continue;
-		vector = (const Vec *) PG_DETOAST_DATUM(values[i]);
-		if (list.count == 0)
-			list.dim = vector->dim;
-		vec_check_same_dim(list.dim, vector->dim);
-		vectors[list.count++] = vector;
+static VectorList
+read_vectors(ArrayType *array, VkElement element)
+{
+	VectorList	list = {0};
+	Datum	   *values;
+	const Vec **vectors;
+
+	list.count = maxsim_vectors(array, &values);
+	if (list.count == 0)
+		return list;
+	vectors = palloc(sizeof(Vec *) * list.count);
+	for (int i = 0; i < list.count; i++)
+	{
+		vectors[i] = (const Vec *) DatumGetPointer(values[i]);
+		vec_check_same_dim(vectors[0]->dim, vectors[i]->dim);
 	}
-	if (list.count > 0)
-		gather(&list, vectors, vk_element_size[element]);
+	list.dim = vectors[0]->dim;
+	gather(&list, vectors, vk_element_size[element]);
 	return list;
 }
 
@@ -114,6 +125,14 @@ maxsim(FunctionCallInfo fcinfo, VkElement element, double sign)
 	PG_RETURN_FLOAT8(isnan(sum) ? get_float8_nan() : sign * sum);
 }
 
+/* has an index scan left the result?  Of these two arguments, in this order. */
+static bool
+is_noted(FunctionCallInfo fcinfo, PGFunction function, double *distance)
+{
+	return VARATT_IS_EXTERNAL_ONDISK(PG_GETARG_POINTER(0)) &&
+		distance_memo_find(fcinfo, function, distance);
+}
+
 #define MAXSIM_FUNCTIONS(type, element) \
 	PG_FUNCTION_INFO_V1(type##_maxsim); \
 	Datum \
@@ -125,6 +144,10 @@ maxsim(FunctionCallInfo fcinfo, VkElement element, double sign)
 	Datum \
 	type##_maxsim_distance(PG_FUNCTION_ARGS) \
 	{ \
+		double		distance; \
+		\
+		if (is_noted(fcinfo, type##_maxsim_distance, &distance)) \
+			PG_RETURN_FLOAT8(distance); \
 		return maxsim(fcinfo, element, -1); \
 	}
 
