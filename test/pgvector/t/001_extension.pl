@@ -169,7 +169,7 @@ SELECT count(*), bool_and(getextension IN ('vector', 'vkindex')) FROM
 	 FROM pg_amop a JOIN pg_am m ON m.oid = amopmethod JOIN pg_opfamily f ON f.oid = amopfamily JOIN pg_namespace n ON n.oid = opfnamespace
 	 WHERE amname IN ('vkflat', 'vkivf') AND amoppurpose = 'o' AND nspname = 'trap') s
 SQL
-	'52|t', 'prepared schema: the operators are those of the extensions');
+	'60|t', 'prepared schema: the operators are those of the extensions');
 is( sql('prepared', <<'SQL'),
 SELECT string_agg(DISTINCT opcintype::regtype::text, ' ') FROM pg_opclass c JOIN pg_namespace n ON n.oid = opcnamespace WHERE nspname = 'trap' AND opcname ~ '^(vector|halfvec|bit)_.*_ops'
 SQL
