@@ -5,13 +5,16 @@
 #	  Many queries in one call, beside single queries, FAISS and rustcluster.
 #
 # Usage: bench/batch.py [--conninfo C] [--data-dir D] [--sift F] [--text F]
-#                       [--rounds N] [--cases WORD,...]
+#                       [--pad DIM] [--rounds N] [--cases WORD,...]
 #
 # NOTES
 #	  Needs a server with vkindex, whose superuser the connection is, and whose
 #	  processes run on this machine; numpy, psycopg and, as peers, faiss and (for
-#	  graphs, if it is there) rustcluster.  Two databases, batch_sift and
-#	  batch_text, are made where they are missing.
+#	  graphs, if it is there) rustcluster.  A database is made for each set where
+#	  it is missing: batch_sift_100k.
+#
+#	  --pad gives the texts' vectors more dimensions, zeros: FAISS and the tiles do
+#	  the work of vectors that long, as codes are of rotated vectors.
 #
 #	  Everything runs on one thread, and what counts is the time that the CPU
 #	  worked for it: of the backend as the kernel accounts it, of FAISS as its
@@ -67,6 +70,22 @@ def mixed_queries(base, count, normalize):
     return queries / np.linalg.norm(queries, axis=1, keepdims=True) if normalize else queries
 
 
+def copy_rows(vectors):
+    """Rows of (int, f32vec) as binary COPY reads them."""
+    dim = vectors.shape[1]
+    row = np.dtype([("fields", ">i2"), ("id_size", ">i4"), ("id", ">i4"), ("size", ">i4"), ("dim", ">i2"),
+                    ("unused", ">i2"), ("elements", ">f4", (dim,))])
+    yield b"PGCOPY\n\xff\r\n\0" + bytes(8)
+    for first in range(0, len(vectors), 1000):
+        part = vectors[first:first + 1000]
+        rows = np.zeros(len(part), row)
+        rows["fields"], rows["id_size"], rows["size"], rows["dim"] = 2, 4, 4 + 4 * dim, dim
+        rows["id"] = np.arange(first, first + len(part))
+        rows["elements"] = part
+        yield rows.tobytes()
+    yield b"\xff\xff"
+
+
 class Database:
     """One set of vectors in a database of its own, with its indexes."""
 
@@ -74,6 +93,7 @@ class Database:
         self.operator = operator
         self.base = base
         self.queries = queries
+        name = "batch_" + name.replace("-", "_")
         with psycopg.connect(conninfo, autocommit=True) as admin:
             fresh = admin.execute("SELECT 1 FROM pg_database WHERE datname = %s", (name,)).fetchone() is None
             if fresh:
@@ -90,9 +110,9 @@ class Database:
         self.connection.execute("CREATE EXTENSION vkindex")
         for name, vectors in [("queries", self.queries)] + [("t_" + index, self.base) for index in indexes]:
             self.connection.execute(f"CREATE TABLE {name} (id int, v f32vec({dim}))")
-            with self.connection.cursor().copy(f"COPY {name} FROM STDIN") as copy:
-                for i, vector in enumerate(vectors):
-                    copy.write_row((i, "[" + ",".join(map(repr, vector.tolist())) + "]"))
+            with self.connection.cursor().copy(f"COPY {name} FROM STDIN (FORMAT binary)") as copy:
+                for part in copy_rows(vectors):
+                    copy.write(part)
         for index, definition in indexes.items():
             self.connection.execute(f"CREATE INDEX {index} ON t_{index} {definition}")
         self.connection.execute("VACUUM ANALYZE")
@@ -256,6 +276,7 @@ def main():
     parser.add_argument("--data-dir", default=os.environ.get("VK_DATA", "."))
     parser.add_argument("--sift", default="sift-100k")
     parser.add_argument("--text", default="text768-20k")
+    parser.add_argument("--pad", type=int, default=0)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--cases", default="sift,text,join,faiss,graph")
     options = parser.parse_args()
@@ -266,7 +287,7 @@ def main():
     print("| case | ms | peer ms | times | bar | peer | answers |\n|---|---|---|---|---|---|---|")
     if {"sift", "join"} & set(cases):
         folder = os.path.join(options.data_dir, options.sift)
-        sift = Database(options.conninfo, "batch_sift", read_fvecs(f"{folder}/base.fvecs"),
+        sift = Database(options.conninfo, options.sift, read_fvecs(f"{folder}/base.fvecs"),
                         read_fvecs(f"{folder}/query.fvecs"), "<->",
                         {"vkflat": "USING vkflat (v)", "vkflat8": "USING vkflat (v) WITH (bits = 8)"})
     if "sift" in cases:
@@ -277,7 +298,11 @@ def main():
         folder = os.path.join(options.data_dir, options.text)
         base = read_fvecs(f"{folder}/base.fvecs")
         base = base / np.linalg.norm(base, axis=1, keepdims=True)
-        text = Database(options.conninfo, "batch_text", base, mixed_queries(base, 2048, True), "<=>",
+        name = options.text
+        if options.pad > base.shape[1]:
+            base = np.pad(base, ((0, 0), (0, options.pad - base.shape[1])))
+            name += f"-{options.pad}"
+        text = Database(options.conninfo, name, base, mixed_queries(base, 2048, True), "<=>",
                         {"vkivf": "USING vkivf (v f32vec_cosine_ops)",
                          "vkflat8": "USING vkflat (v f32vec_cosine_ops) WITH (bits = 8)"})
     if "text" in cases:

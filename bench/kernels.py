@@ -5,13 +5,14 @@
 #	  Kernels beside OpenBLAS, NumKong and SimSIMD, paired in one process.
 #
 # Usage: bench/kernels.py [--rows N] [--dims D,...] [--queries Q,...]
-#                         [--isa NAME] [--rounds N] [--library FILE]
+#                         [--isa NAME] [--rounds N] [--library FILE] [--maxsim]
 #
 # NOTES
 #	  Needs numpy; numkong and simsimd take part where they can be imported.
 #	  All compute dot products of one shape, on one thread, taking turns; the
 #	  best of several rounds counts.  Everybody's rows lie in arrays of
-#	  numpy; "pages" are blocks on 8-kB page images in random order.  The
+#	  numpy; "pages" are blocks on 8-kB page images in random order.  --maxsim
+#	  compares MaxSim with its dot products one by one, and nothing else.  The
 #	  library is made by "make build/kernels/libvkkernels.so", here if need be.
 #
 # IDENTIFICATION
@@ -90,8 +91,8 @@ def aligned(size):
     return array, address
 
 
-def ours(library, isa, rows, dim, queries):
-    for slot, pages, width in (SCANS if queries == 1 else TILES):
+def ours(library, isa, rows, dim, queries, slots):
+    for slot, pages, width in slots:
         number = library.vk_bench_slot(slot.encode())
         size = library.vk_bench_memory(number, dim, rows, pages)
         array, address = aligned(size)
@@ -173,7 +174,7 @@ def simsimd(rows, dim, queries):
 def compare(library, options, dim, queries):
     rows = options.rows
     contestants = [*openblas(rows, dim, queries), *numkong(rows, dim, queries),
-                   *simsimd(rows, dim, queries), *ours(library, options.isa, rows, dim, queries),
+                   *simsimd(rows, dim, queries), *ours(library, options.isa, rows, dim, queries, SCANS if queries == 1 else TILES),
                    *reading(library, rows, dim)]
     for _ in range(options.rounds):
         for contestant in contestants:
@@ -181,6 +182,22 @@ def compare(library, options, dim, queries):
     report(contestants, rows, dim, queries)
     for contestant in contestants:
         if contestant.close is not None:
+            contestant.close()
+
+
+def compare_maxsim(library, options):
+    """A query of 32 vectors against documents of 128 of 128 dimensions."""
+    documents, dim, queries = 8, 128, 32
+    print("\n| element | MaxSim, us a document | pair kernel | times |\n|---|---|---|---|")
+    for kind, (_, width) in PEER_TYPES.items():
+        fused, pairs = contestants = [*ours(library, options.isa, documents * 128, dim, queries, [
+            (f"{slot}_{kind}", False, width) for slot in ("maxsim", "pair_dot")])]
+        for _ in range(20 * options.rounds):
+            for contestant in contestants:
+                contestant.turn()
+        print(f"| {kind} | {fused.best / documents * 1e6:.1f} | {pairs.best / documents * 1e6:.1f} "
+              f"| {pairs.best / fused.best:.1f} |", flush=True)
+        for contestant in contestants:
             contestant.close()
 
 
@@ -221,12 +238,16 @@ def main():
     parser.add_argument("--isa", default="auto")
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--library", help="instead of building one")
+    parser.add_argument("--maxsim", action="store_true")
     options = parser.parse_args()
 
     options.rows = options.rows // 16 * 16
     library = load_library(options.library)
     print(f"{cpu_name()}; numpy {np.__version__}, level {options.isa}, "
           f"best of {options.rounds} rounds")
+    if options.maxsim:
+        compare_maxsim(library, options)
+        return
     for dim in map(int, options.dims.split(",")):
         for queries in map(int, options.queries.split(",")):
             compare(library, options, dim, queries)

@@ -26,8 +26,10 @@
 
 #include "am/block_reader.h"
 
-/* blocks at most, and bytes of their codes */
-#define BLOCKS			32
+/* blocks at most, and bytes of their codes; whole groups of those that a tile's
+ * kernel takes at a time */
+#define BLOCKS			48
+#define BLOCKS_AT_A_TIME 3
 #define CODE_BYTES		(256 * 1024)
 
 VkBlocks *
@@ -37,6 +39,8 @@ vk_blocks_create(const VkIndex *vk)
 
 	blocks->code_size = (size_t) vk->coder.lines * VK_LINE_SIZE;
 	blocks->capacity = (int) Max(Min(CODE_BYTES / blocks->code_size, BLOCKS), 1);
+	if (blocks->capacity > BLOCKS_AT_A_TIME)
+		blocks->capacity -= blocks->capacity % BLOCKS_AT_A_TIME;
 	blocks->tops = palloc(blocks->capacity * sizeof(VkBlockTop));
 	blocks->live = palloc(blocks->capacity * sizeof(uint32));
 	blocks->annotations = palloc(blocks->capacity * 2 * VK_LINE_SIZE);

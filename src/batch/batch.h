@@ -87,6 +87,8 @@ typedef struct VkBatchQuery
 	bool		single;			/* no bound holds: it is answered one by one */
 	bool		exhaustive;		/* every list was visited */
 	VkQuery		query;			/* as codes are compared with it */
+	int8	   *mean_code;		/* of it against the mean; NULL: not made yet */
+	VkQuantized quantized;		/* that code */
 	int64		wanted;			/* rows */
 	double		radius;			/* see own_radii */
 	float		threshold;		/* scores above it do not matter */
@@ -187,7 +189,7 @@ extern void vk_batch_sharpen(VkBatch *batch);
 /* answer a query by an index scan: the nearest rows, or those within the radius */
 extern void vk_batch_answer_one(VkBatch *batch, VkBatchQuery *query);
 
-/* ---- score.c: blocks of codes against queries ---- */
+/* ---- group.c and score.c: blocks of codes against queries ---- */
 
 #define VK_GROUP_QUERIES	64
 
@@ -200,10 +202,19 @@ typedef struct VkBatchGroup
 								 * are wanted */
 	VkBatchQuery *queries[VK_GROUP_QUERIES];
 	VkBoundQuery bounds[VK_GROUP_QUERIES];
-	VkScreenQuery screens[VK_GROUP_QUERIES];	/* tiled */
-	void	   *packed;			/* tiled */
+	/* tiled: */
+	VkScreenQuery screens[VK_GROUP_QUERIES];
+	float		thresholds[VK_GROUP_QUERIES];	/* that they are for */
+	void	   *packed;
+
 	VkQueryCode *codes;			/* not tiled, or where rows have refine codes */
 	void	   *packed_scan[VK_GROUP_QUERIES];	/* room of codes for it */
+
+	/* codes are those against the mean; the centre is packed behind the queries */
+	bool		by_mean;
+	VkQueryCode center;
+	float		center_shares[VK_GROUP_QUERIES];	/* scale of its code in the
+													 * scale of a query's */
 } VkBatchGroup;
 
 typedef struct VkBatchScorer VkBatchScorer;
@@ -218,8 +229,8 @@ extern void vk_group_set(VkBatchScorer *scorer, VkBatchGroup *group,
 						 VkBatchQuery **queries, int count, const VkCenter *center);
 /* the blocks that are scored next, to be filled by the caller, of this list */
 extern VkBlocks *vk_scorer_blocks(VkBatchScorer *scorer, uint32 slot, uint64 born);
-/* decode them once for all groups */
-extern void vk_scorer_begin(VkBatchScorer *scorer);
+/* decode them once for all groups, which have so many queries together */
+extern void vk_scorer_begin(VkBatchScorer *scorer, int queries);
 /* score them: what may be among the nearest becomes candidates */
 extern void vk_scorer_score(VkBatchScorer *scorer, VkBatchGroup *group);
 /* how blocks are scored, for vk_last_scan */
@@ -293,8 +304,8 @@ typedef struct VkBatchRequest
 	Oid			row_type;		/* of the rows shown; InvalidOid: only their TIDs are */
 	int64		k;				/* 0: all within the radius */
 	double		radius;
+	double		tolerance;		/* distances may be off by this share of the radius */
 	bool		both_ways;
-	double		tolerance;		/* of distances, in shares of the radius */
 } VkBatchRequest;
 
 /* one process's part of it */

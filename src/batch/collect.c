@@ -154,7 +154,7 @@ visit_segment(VkBatch *batch, VkBatchScorer *scorer, VkBatchGroup **groups,
 	vk_block_reader_begin(&reader, number, slot);
 	while (vk_block_reader_next(&reader, blocks))
 	{
-		vk_scorer_begin(scorer);
+		vk_scorer_begin(scorer, batch->count);
 		for (int i = 0; i < group_count; i++)
 			vk_scorer_score(scorer, groups[i]);
 		limit_memory(batch);
@@ -321,7 +321,7 @@ visit_list(VkBatch *batch, VkBatchScorer *scorer, VkBatchGroup *group,
 		vk_block_reader_begin(&reader, list->number, &list->slot);
 		while (vk_block_reader_next(&reader, blocks))
 		{
-			vk_scorer_begin(scorer);
+			vk_scorer_begin(scorer, members);
 			vk_scorer_score(scorer, group);
 		}
 	}
@@ -353,15 +353,11 @@ visit_lists(VkBatch *batch, VkBatchScorer *scorer, const VisitPlan *plan)
 	}
 }
 
-/*
- * Tiles are of numbers: bits are searched for one by one.  And a scan ends where
- * its setting says, with a warning; a batch has no such end.
- */
+/* a scan ends where its setting says, with a warning; a batch has no such end */
 bool
 vk_batch_collectable(VkBatchTarget *target)
 {
-	return !vk_metric_of_bits(target->support->metric) && vk_max_scan_rows == 0 &&
-		vk_batch_walk(target, is_current, &target->meta);
+	return vk_max_scan_rows == 0 && vk_batch_walk(target, is_current, &target->meta);
 }
 
 bool

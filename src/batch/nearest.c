@@ -32,6 +32,7 @@ vk_nearest_begin(VkBatch *batch, VkBatchQuery *query, int64 wanted)
 {
 	query->wanted = wanted;
 	query->threshold = query->dropped = get_float4_infinity();
+	query->mean_code = NULL;
 	query->open = NULL;
 	query->rows = NULL;
 	query->open_count = query->open_capacity = 0;
@@ -90,24 +91,36 @@ scratch_floats(VkBatch *batch, int64 count)
 	return batch->scratch;
 }
 
+/*
+ * Lower the threshold to the score that as many candidates and rows as are wanted
+ * do not exceed.  Only what is below it can: mostly too few for a selection.
+ */
+static void
+renew_threshold(VkBatch *batch, VkBatchQuery *query)
+{
+	float	   *scores = scratch_floats(batch, query->open_count + query->row_count);
+	int64		count = 0;
+
+	for (int64 i = 0; i < query->open_count; i++)
+	{
+		scores[count] = query->open[i].upper;
+		count += query->open[i].upper < query->threshold;
+	}
+	for (int64 i = 0; i < query->row_count && count + query->row_count - i >= query->wanted; i++)
+	{
+		scores[count] = score_above(batch, query->rows[i].distance);
+		count += scores[count] < query->threshold;
+	}
+	if (count >= query->wanted)
+		query->threshold = vk_select_float(scores, count, query->wanted - 1);
+}
+
 void
 vk_nearest_prune(VkBatch *batch, VkBatchQuery *query)
 {
-	int64		count = query->open_count + query->row_count;
 	int64		kept = 0;
 
-	if (count >= query->wanted)
-	{
-		float	   *scores = scratch_floats(batch, count);
-		float		threshold;
-
-		for (int64 i = 0; i < query->open_count; i++)
-			scores[i] = query->open[i].upper;
-		for (int64 i = 0; i < query->row_count; i++)
-			scores[query->open_count + i] = score_above(batch, query->rows[i].distance);
-		threshold = vk_select_float(scores, count, query->wanted - 1);
-		query->threshold = Min(query->threshold, threshold);
-	}
+	renew_threshold(batch, query);
 	for (int64 i = 0; i < query->open_count; i++)
 	{
 		if (query->open[i].lower <= query->threshold)

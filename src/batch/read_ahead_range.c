@@ -64,7 +64,7 @@ is_exact(Oid index_oid, Expr *sphere)
 	bool		usable = vk_meta_peek(index, &meta);
 
 	index_close(index, NoLock);
-	if (!usable || vk_metric_of_bits((VkMetric) meta.metric) || vk_max_scan_rows > 0)
+	if (!usable || vk_max_scan_rows > 0)
 		return false;
 	return meta.lists == 0 || (vk_target_recall >= 1.0 && vk_probes == 0) ||
 		says_exact(sphere);

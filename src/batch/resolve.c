@@ -62,7 +62,7 @@ resolve_pairs(VkBatch *batch, VkBatchPair *pairs, int64 count)
 {
 	VkBatchTarget *target = batch->target;
 	int			lines = Min(VECTOR_LINES,
-							target->vk->coder.dim * (int) sizeof(float) / VK_LINE_SIZE + 1);
+							VARSIZE_ANY(DatumGetPointer(batch->queries[0].value)) / VK_LINE_SIZE + 1);
 	uint64		tid = 0;
 	bool		visible = false;
 	Datum		vector = 0;
@@ -142,6 +142,19 @@ take_doubtful(VkBatch *batch, int32 number, VkBatchPair *pairs)
 		take_first(batch, number, pairs) : 0;
 }
 
+/*
+ * May a candidate be among the nearest?  One whose score is known already, as that
+ * of bits is, and as great as that of the last row, need not be: bits have many of
+ * those.
+ */
+static inline bool
+may_be_nearer(const VkBatchQuery *query, const VkBatchCandidate *entry)
+{
+	if (entry->lower == query->threshold && entry->upper == entry->lower)
+		return query->row_count < query->wanted;
+	return entry->lower <= query->threshold;
+}
+
 /* Move the others to pairs, but for those that the threshold excludes by now. */
 static int64
 take_rest(VkBatch *batch, int32 number, VkBatchPair *pairs)
@@ -153,7 +166,7 @@ take_rest(VkBatch *batch, int32 number, VkBatchPair *pairs)
 	{
 		VkBatchCandidate *entry = &query->open[i];
 
-		if (entry->lower <= query->threshold)
+		if (may_be_nearer(query, entry))
 			pairs[taken++] = (VkBatchPair) {entry->tid, entry->lower, number};
 		else
 			query->dropped = Min(query->dropped, entry->lower);

@@ -10,9 +10,10 @@
  *	  that hold nothing below the query's threshold, and the bounds of the others
  *	  follow from the same dots.  No larger matrix is ever made.
  *
- *	  Where codes are not integers (or distances no dots, L1), and for groups so
- *	  small that a tile does not pay, queries are scored one by one, but still
- *	  block by block while it is in the cache.
+ *	  Where codes are not integers (or distances no dots: L1), for bits, of which
+ *	  a scan counts as many at a time as a tile, and for groups so small that a
+ *	  tile does not pay, queries are scored one by one, but still block by block
+ *	  while it is in the cache.
  *
  * IDENTIFICATION
  *	  src/batch/score.c
@@ -23,256 +24,13 @@
 
 #include "miscadmin.h"
 #include "port/pg_bitutils.h"
+#include "utils/float.h"
 
-#include "batch/batch.h"
+#include "batch/score.h"
 #include "kernels/rounding.h"
 
-/*
- * Queries from which on a tile is faster than as many scans of the same blocks,
- * by the instruction set of the tile and the format.  avx2 and avx512 were
- * measured (512 rows of 128 and 768 dimensions, bench/kernels.py); the others
- * follow from kernels/README.md.
- */
-static const struct
-{
-	const char *isa;
-	int			queries[VK_INT_FORMATS];	/* 1, 2, 4 and 8 bits */
-}			tile_pays[] = {
-	{"avx2", {2, 2, 2, 2}},
-	{"avx512", {2, 4, 4, 2}},
-	{"amx", {8, 6, 6, 6}},
-	{"neon", {4, 4, 4, 4}},
-	{"sme", {4, 4, 4, 4}},
-};
-
-static const char *const tile_slots[VK_INT_FORMATS] = {
-	"tile_b1", "tile_b2", "tile_b4", "tile_b8"
-};
-
-/* queries ahead that are asked for while one is coded */
-#define CODED_AHEAD		1
-
-/* masks of blocks are looked at so many at a time */
-#define MASKS_AT_A_TIME	4
-
-/* a lane that its scan code does not exclude, to be refined */
-typedef struct FreshLane
-{
-	float		lower;
-	float		upper;
-	int			place;			/* block * VK_LANES + lane */
-} FreshLane;
-
-struct VkBatchScorer
-{
-	VkBatch    *batch;
-	Relation	index;
-	const VkCoder *coder;
-	bool		proven;
-	const char *isa;			/* of tiles; NULL: there are none */
-	int			tile_pays;		/* queries */
-
-	uint32		slot;			/* of the list at hand */
-	uint64		born;
-	VkBlocks   *blocks;			/* of it */
-	/* of them those that have rows to be scored: */
-	int			count;
-	uint64		last;			/* the last of these rows, if pairs come once */
-	int		   *places;			/* among the blocks */
-	uint16	   *live;			/* zero past count */
-	VkLineRun  *runs;
-	VkScreenRows *rows;
-	uint16	   *masks;			/* of one query */
-	int32	   *dots;			/* of a group */
-
-	int8	   *query_codes;	/* of a group, to be packed */
-	size_t		query_stride;
-	VkQueryCode code;			/* of one query */
-
-	FreshLane  *fresh;			/* of one query */
-	float	   *uppers;			/* theirs */
-	int			fresh_count;
-	uint8	   *refine;			/* refine codes of the blocks, once read */
-	bool	   *refine_read;
-};
-
-static void *
-allocate_lines(Size size)
-{
-	return (void *) TYPEALIGN(VK_LINE_SIZE,
-							  MemoryContextAllocHuge(CurrentMemoryContext,
-													 size + VK_LINE_SIZE));
-}
-
-static const char *
-tile_isa(VkFormat format)
-{
-	for (int slot = 0; slot < vk_slot_count; slot++)
-		if (strcmp(vk_slot_names[slot], tile_slots[format]) == 0)
-			return vk_slot_isa(slot);
-	return NULL;
-}
-
-/* Find out from how many queries on tiles pay, if there are any. */
-static void
-choose_tile(VkBatchScorer *scorer)
-{
-	const VkCoder *coder = scorer->coder;
-
-	scorer->tile_pays = PG_INT32_MAX;
-	if (coder->format >= VK_INT_FORMATS || coder->metric == VK_METRIC_L1)
-		return;
-	scorer->isa = tile_isa(coder->format);
-	scorer->tile_pays = 1;
-	for (size_t i = 0; i < lengthof(tile_pays); i++)
-		if (scorer->isa != NULL && strcmp(tile_pays[i].isa, scorer->isa) == 0)
-			scorer->tile_pays = tile_pays[i].queries[coder->format];
-}
-
-void
-vk_scorer_path(const VkBatchScorer *scorer, int queries, char *path)
-{
-	if (queries >= scorer->tile_pays)
-		snprintf(path, VK_PATH_SIZE, "tile %s", scorer->isa);
-	else
-		strlcpy(path, "blocks", VK_PATH_SIZE);
-}
-
-VkBatchScorer *
-vk_scorer_create(VkBatch *batch)
-{
-	VkBatchScorer *scorer = palloc0(sizeof(VkBatchScorer));
-	const VkIndex *vk = batch->target->vk;
-	const VkCoder *coder = &vk->coder;
-	VkBlocks   *blocks = vk_blocks_create(vk);
-	int			lanes = blocks->capacity * VK_LANES;
-
-	scorer->batch = batch;
-	scorer->index = batch->target->index;
-	scorer->coder = coder;
-	scorer->proven = batch->strict;
-	choose_tile(scorer);
-	scorer->blocks = blocks;
-	scorer->places = palloc(blocks->capacity * sizeof(int));
-	scorer->live = palloc0(TYPEALIGN(MASKS_AT_A_TIME, blocks->capacity) * sizeof(uint16));
-	scorer->runs = palloc(blocks->capacity * sizeof(VkLineRun));
-	scorer->rows = allocate_lines(blocks->capacity * sizeof(VkScreenRows));
-	scorer->masks = palloc0(TYPEALIGN(MASKS_AT_A_TIME, blocks->capacity) * sizeof(uint16));
-	scorer->dots = allocate_lines((Size) VK_GROUP_QUERIES * lanes * sizeof(int32));
-	scorer->query_stride = TYPEALIGN(VK_LINE_SIZE, coder->dim);
-	scorer->query_codes = allocate_lines(VK_GROUP_QUERIES * scorer->query_stride);
-	vk_query_code_create(coder, &scorer->code);
-	scorer->code.packed_scan = NULL;
-	if (coder->refine_size > 0)
-	{
-		scorer->fresh = palloc(lanes * sizeof(FreshLane));
-		scorer->uppers = palloc(lanes * sizeof(float));
-		scorer->refine = palloc((Size) lanes * coder->refine_size);
-		scorer->refine_read = palloc(lanes * sizeof(bool));
-	}
-	return scorer;
-}
-
-/* ---- groups ---- */
-
-static Size
-packed_size(const VkCoder *coder, int count)
-{
-	return coder->format < VK_INT_FORMATS ?
-		VK_PACKED_TILE_SIZE(coder->format, count, coder->dim) : 0;
-}
-
-/* must each query keep a code of its own? */
-static bool
-keeps_codes(const VkBatchScorer *scorer, int count)
-{
-	return scorer->coder->refine_size > 0 || count < scorer->tile_pays;
-}
-
-Size
-vk_scorer_query_size(const VkCoder *coder)
-{
-	bool		tiled = coder->format < VK_INT_FORMATS && coder->metric != VK_METRIC_L1;
-	Size		size = sizeof(VkBatchGroup) / VK_GROUP_QUERIES +
-		packed_size(coder, VK_GROUP_QUERIES) / VK_GROUP_QUERIES;
-
-	return tiled ? size : size + sizeof(VkQueryCode) + vk_query_code_size(coder);
-}
-
-VkBatchGroup *
-vk_group_create(const VkBatchScorer *scorer, int most)
-{
-	const VkCoder *coder = scorer->coder;
-	VkBatchGroup *group = palloc0(sizeof(VkBatchGroup));
-
-	if (coder->format < VK_INT_FORMATS)
-		group->packed = allocate_lines(packed_size(coder, most));
-	/* lists have fewer queries than there are at most */
-	group->codes = palloc0(most * sizeof(VkQueryCode));
-	return group;
-}
-
-/* the code of a query of the group, with the forms that its path wants */
-static VkQueryCode *
-group_code(VkBatchScorer *scorer, VkBatchGroup *group, int i)
-{
-	VkQueryCode *code = &group->codes[i];
-
-	if (!keeps_codes(scorer, group->count))
-		return &scorer->code;
-	if (code->values == NULL)
-	{
-		vk_query_code_create(scorer->coder, code);
-		group->packed_scan[i] = code->packed_scan;
-	}
-	code->packed_scan = group->tiled ? NULL : group->packed_scan[i];
-	return code;
-}
-
-/*
- * Ask the CPU for a query that is coded soon: all of them together do not fit in
- * its cache.  Always inline: see prefetch_lines in list_scan.c.
- */
-static pg_attribute_always_inline void
-prefetch_query(const VkBatchQuery *query, int dim)
-{
-	const char *rotated = (const char *) query->query.rotated;
-
-	for (Size at = 0; at < dim * sizeof(float); at += VK_LINE_SIZE)
-		__builtin_prefetch(rotated + at);
-}
-
-void
-vk_group_set(VkBatchScorer *scorer, VkBatchGroup *group, VkBatchQuery **queries,
-			 int count, const VkCenter *center)
-{
-	const VkCoder *coder = scorer->coder;
-
-	group->count = count;
-	group->tiled = count >= scorer->tile_pays;
-	group->after = scorer->batch->once ? PG_UINT64_MAX : 0;
-	for (int i = 0; i < count; i++)
-	{
-		VkQueryCode *code = group_code(scorer, group, i);
-
-		if (i + CODED_AHEAD < count)
-			prefetch_query(queries[i + CODED_AHEAD], coder->dim);
-		group->queries[i] = queries[i];
-		group->after = Min(group->after, queries[i]->self);
-		vk_query_code_set(coder, &queries[i]->query, center, true, code);
-		code->bound.epsilon = VK_EPSILON;
-		group->bounds[i] = code->bound;
-		if (group->tiled)
-		{
-			memcpy(scorer->query_codes + i * scorer->query_stride, code->code, coder->dim);
-			vk_screen_query(&code->bound, scorer->proven, queries[i]->threshold,
-							&group->screens[i]);
-		}
-	}
-	if (group->tiled)
-		vk_kernels->pack_tile[coder->format] (scorer->query_codes, scorer->query_stride,
-											  count, coder->dim, group->packed);
-}
+/* queries from which on limits of whole blocks are worth their making */
+#define BLOCKS_PAY		32
 
 /* ---- blocks ---- */
 
@@ -306,14 +64,14 @@ lanes_after(const VkBlocks *blocks, int block, uint64 after, uint64 *last)
 }
 
 void
-vk_scorer_begin(VkBatchScorer *scorer)
+vk_scorer_begin(VkBatchScorer *scorer, int queries)
 {
 	const VkCoder *coder = scorer->coder;
 	const VkBlocks *blocks = scorer->blocks;
 
 	scorer->count = 0;
 	scorer->last = 0;
-	memset(scorer->live, 0, blocks->capacity * sizeof(uint16));
+	scorer->by_blocks = scorer->isa != NULL && queries >= Max(BLOCKS_PAY, scorer->tile_pays);
 	if (scorer->refine_read != NULL)
 		memset(scorer->refine_read, false, blocks->count * VK_LANES * sizeof(bool));
 	for (int i = 0; i < blocks->count; i++)
@@ -337,6 +95,10 @@ vk_scorer_begin(VkBatchScorer *scorer)
 		else
 			vk_kernels->screen_list(annotation, scale, rows);
 	}
+	for (int i = 0; i < scorer->count && scorer->by_blocks; i += VK_LANES)
+		vk_screen_blocks_fill(scorer->rows + i, scorer->live + i,
+							  Min(scorer->count - i, VK_LANES),
+							  &scorer->groups[i / VK_LANES]);
 }
 
 /* bounds of one block's rows; the lanes that are not above the threshold */
@@ -418,10 +180,53 @@ take_block(VkBatchScorer *scorer, VkBatchGroup *group, int i, int block,
 	}
 }
 
+/*
+ * The same of bits.  Their scores are no bounds but the distances themselves, of
+ * which many are equal; where the nearest are wanted, one as great as the
+ * threshold need not be among them, as there are others.
+ */
+static void
+take_bits(VkBatchScorer *scorer, VkBatchGroup *group, int i, int block,
+		  uint32 lanes, const VkDots *dots)
+{
+	VkBatchQuery *query = group->queries[i];
+	VkBatch    *batch = scorer->batch;
+	const VkCoder *coder = scorer->coder;
+	const VkBitScore *bits = vk_bit_score(coder->metric);
+	const VkBlockTop *top = &scorer->blocks->tops[block];
+	const void *annotation = vk_blocks_annotation(scorer->blocks, block);
+	uint32		unknown = lanes & vk_bits_unknown(coder, annotation);
+	uint32		left = lanes & (unknown | bits->screen(&group->codes[i], annotation, dots,
+													   query->threshold));
+
+	if (left != lanes)
+		query->dropped = Min(query->dropped, query->threshold);
+	if (query->self != 0)
+		left = lanes_of_others(scorer, query, top, left);
+	for (; left != 0; left &= left - 1)
+	{
+		int			lane = pg_rightmost_one_pos32(left);
+		uint64		tid = vk_tid_encode(&top->tids[lane]);
+		double		score;
+
+		if (unknown & (1U << lane))
+		{
+			add_candidate(batch, query, -get_float4_infinity(), get_float4_infinity(), tid);
+			continue;
+		}
+		score = bits->score(&group->codes[i], annotation, dots, lane);
+		if (score > query->threshold ||
+			(score == query->threshold && batch->found == NULL))
+			query->dropped = Min(query->dropped, vk_round_down(score));
+		else
+			add_candidate(batch, query, vk_round_down(score), vk_round_up(score), tid);
+	}
+}
+
 /* ---- refine codes ---- */
 
 static const uint8 *
-refine_code(VkBatchScorer *scorer, int place)
+refine_code(VkBatchScorer *scorer, const VkBatchGroup *group, int place)
 {
 	int			size = scorer->coder->refine_size;
 	uint8	   *code = scorer->refine + (Size) place * size;
@@ -435,6 +240,10 @@ refine_code(VkBatchScorer *scorer, int place)
 					   (uint32) (start->bytes + (uint64) (place % VK_LANES) * size),
 					   size, code);
 		scorer->refine_read[place] = true;
+		if (group->by_mean)
+			scorer->refine_center[place] = group->center.quantized.scale *
+				(double) vk_refine_dot(scorer->coder, group->center.packed_row,
+									   group->center.quantized.sum, code);
 	}
 	return code;
 }
@@ -445,11 +254,13 @@ refine_lane(VkBatchScorer *scorer, VkBatchGroup *group, int i, const FreshLane *
 {
 	VkBatchQuery *query = group->queries[i];
 	const VkBlockTop *top = &scorer->blocks->tops[fresh->place / VK_LANES];
+	const uint8 *refine = refine_code(scorer, group, fresh->place);
 	double		lower;
 	double		upper;
 
-	vk_refine_bounds(scorer->coder, &group->codes[i], refine_code(scorer, fresh->place),
-					 scorer->proven, &lower, &upper);
+	group->codes[i].center_dot = group->by_mean ? scorer->refine_center[fresh->place] : 0;
+	vk_refine_bounds(scorer->coder, &group->codes[i], refine, scorer->proven, &lower,
+					 &upper);
 	scorer->batch->target->stats.refined++;
 	if (vk_round_down(lower) <= query->threshold)
 		add_candidate(scorer->batch, query, vk_round_down(lower), vk_round_up(upper),
@@ -499,31 +310,43 @@ refine_fresh(VkBatchScorer *scorer, VkBatchGroup *group, int i)
 
 /* ---- scoring ---- */
 
+/* which of the blocks, 16 a mask, a query of a tile may want rows of */
+static void
+screen_tiled(VkBatchScorer *scorer, const int32 *dots, const VkScreenQuery *screen)
+{
+	if (scorer->by_blocks)
+		vk_kernels->screen_blocks(dots, scorer->groups, scorer->count, screen,
+								  scorer->masks);
+	else
+		for (int i = 0; i < scorer->count; i += VK_LANES)
+			scorer->masks[i / VK_LANES] =
+				(uint16) ((1U << Min(scorer->count - i, VK_LANES)) - 1);
+}
+
 /* one query of a tile: its dots are there */
 static void
 score_tiled(VkBatchScorer *scorer, VkBatchGroup *group, int i)
 {
 	VkBatchQuery *query = group->queries[i];
+	VkScreenQuery *screen = &group->screens[i];
 	const int32 *dots = scorer->dots + (Size) i * scorer->count * VK_LANES;
 
-	vk_screen_threshold(&group->bounds[i], scorer->proven, query->threshold,
-						&group->screens[i]);
-	vk_kernels->screen(dots, scorer->rows, scorer->count, &group->screens[i],
-					   scorer->masks);
-	query->dropped = Min(query->dropped, query->threshold);
-	for (int first = 0; first < scorer->count; first += MASKS_AT_A_TIME)
+	if (query->threshold != group->thresholds[i])
 	{
-		uint64		live;
-		uint64		masks;
-
-		memcpy(&live, &scorer->live[first], sizeof(live));
-		memcpy(&masks, &scorer->masks[first], sizeof(masks));
-		if ((live & masks) == 0)
-			continue;
-		for (int j = first; j < first + MASKS_AT_A_TIME; j++)
+		group->thresholds[i] = query->threshold;
+		vk_screen_threshold(&group->bounds[i], scorer->proven, query->threshold, screen);
+	}
+	screen_tiled(scorer, dots, screen);
+	query->dropped = Min(query->dropped, query->threshold);
+	for (int first = 0; first < scorer->count; first += VK_LANES)
+	{
+		for (uint32 left = scorer->masks[first / VK_LANES]; left != 0; left &= left - 1)
 		{
-			uint32		lanes = scorer->masks[j] & scorer->live[j];
+			int			j = first + pg_rightmost_one_pos32(left);
+			uint16		lanes;
 
+			vk_kernels->screen(dots + j * VK_LANES, &scorer->rows[j], 1, screen, &lanes);
+			lanes &= scorer->live[j];
 			if (lanes != 0)
 				take_block(scorer, group, i, scorer->places[j], lanes,
 						   (const VkDots *) (dots + j * VK_LANES));
@@ -531,28 +354,70 @@ score_tiled(VkBatchScorer *scorer, VkBatchGroup *group, int i)
 	}
 }
 
+/* one block and a query by itself */
+static void
+scan_block(const VkCoder *coder, const VkQueryCode *query, const uint8 *code,
+		   VkDots *dots)
+{
+	const VkKernels *k = vk_kernels;
+
+	if (coder->metric == VK_METRIC_L1)
+		k->scan_l1((const uint8 *) query->code, 0, code, coder->lines, dots);
+	else if (coder->metric == VK_METRIC_HAMMING)
+		k->scan_hamming((const uint8 *) query->code, 0, code, coder->lines, dots);
+	else if (coder->metric == VK_METRIC_JACCARD)
+		k->scan_common((const uint8 *) query->code, 0, code, coder->lines, dots);
+	else if (coder->format < VK_INT_FORMATS)
+		k->scan[coder->format] (query->packed_scan, 0, code, coder->lines, dots);
+	else
+		k->scan_float[coder->format - VK_FORMAT_F16] (query->values, 0, code,
+													   coder->lines, dots);
+}
+
 /* one query by itself */
 static void
 score_alone(VkBatchScorer *scorer, VkBatchGroup *group, int i)
 {
 	const VkCoder *coder = scorer->coder;
-	const VkQueryCode *query = &group->codes[i];
+	bool		bits = vk_metric_of_bits(coder->metric);
 
 	for (int j = 0; j < scorer->count; j++)
 	{
-		const uint8 *code = scorer->runs[j].code;
 		VkDots		dots = {0};
 
-		if (coder->metric == VK_METRIC_L1)
-			vk_kernels->scan_l1((const uint8 *) query->code, 0, code, coder->lines, &dots);
-		else if (coder->format < VK_INT_FORMATS)
-			vk_kernels->scan[coder->format] (query->packed_scan, 0, code, coder->lines,
-											 &dots);
-		else
-			vk_kernels->scan_float[coder->format - VK_FORMAT_F16] (query->values, 0, code,
-																   coder->lines, &dots);
-		take_block(scorer, group, i, scorer->places[j], scorer->live[j], &dots);
+		scan_block(coder, &group->codes[i], scorer->runs[j].code, &dots);
+		(bits ? take_bits : take_block) (scorer, group, i, scorer->places[j],
+										 scorer->live[j], &dots);
 	}
+}
+
+/* pointers that may be the same would keep the loop from being vectorised */
+static void
+subtract_share(int32 *pg_restrict dots, const float *pg_restrict center, float share,
+			   int blocks)
+{
+	for (; blocks > 0; blocks--, dots += VK_LANES, center += VK_LANES)
+		for (int lane = 0; lane < VK_LANES; lane++)
+			dots[lane] -= (int32) (share * center[lane]);
+}
+
+/*
+ * Take the dots with the centre, those behind the queries', off theirs: rounded,
+ * which is nothing beside what the queries' codes have lost.
+ */
+static void
+subtract_center(VkBatchScorer *scorer, const VkBatchGroup *group)
+{
+	int			lanes = scorer->count * VK_LANES;
+	const int32 *center = scorer->dots + (Size) group->count * lanes;
+	float		offset = (float) group->center.quantized.sum *
+		vk_batch_zero_code(scorer->coder);
+
+	for (int i = 0; i < lanes; i++)
+		scorer->center_dots[i] = (float) center[i] - offset;
+	for (int i = 0; i < group->count; i++)
+		subtract_share(scorer->dots + (Size) i * lanes, scorer->center_dots,
+					   group->center_shares[i], scorer->count);
 }
 
 void
@@ -564,9 +429,11 @@ vk_scorer_score(VkBatchScorer *scorer, VkBatchGroup *group)
 	if (scorer->count == 0 || (group->after != 0 && scorer->last <= group->after))
 		return;
 	if (group->tiled)
-		vk_kernels->tile[coder->format] (group->packed, group->count, coder->dim,
-										 scorer->runs, scorer->count, 0, coder->lines,
-										 scorer->dots);
+		vk_kernels->tile[coder->format] (group->packed, group->count + group->by_mean,
+										 coder->dim, scorer->runs, scorer->count, 0,
+										 coder->lines, scorer->dots);
+	if (group->by_mean)
+		subtract_center(scorer, group);
 	for (int i = 0; i < group->count; i++)
 	{
 		scorer->fresh_count = 0;

@@ -234,6 +234,7 @@ static const VkKernels avx2_kernels = {
 	.screen_list = template_screen_list,
 	.screen_list_proven = template_screen_list_proven,
 	.screen = screen,
+	.screen_blocks = template_screen_blocks,
 	.hadamard = hadamard,
 	.subtract_code = template_subtract_code,
 	.subtract = template_subtract,

@@ -153,6 +153,7 @@ sum64_add_errors(Sum64 *sum, __m512d scale, __m512 p0, __m512 c0, __m512 p1,
 #include "template_tile.h"
 #include "avx512_tile.h"
 #include "avx512_dense.h"
+#include "avx512_maxsim.h"
 
 /* ---------- the table ---------- */
 
@@ -194,6 +195,7 @@ static const VkKernels avx512_kernels = {
 	.screen_list = template_screen_list,
 	.screen_list_proven = template_screen_list_proven,
 	.screen = screen,
+	.screen_blocks = screen_blocks,
 	.hadamard = hadamard,
 	.subtract_code = template_subtract_code,
 	.subtract = template_subtract,

@@ -344,4 +344,27 @@ screen(const int32_t *dots, const VkScreenRows *rows, int blocks,
 									rows + block, query);
 }
 
+/* limits by the template; lanes above them by mask, the masks to bits at once */
+static void
+screen_blocks(const int32_t *dots, const VkScreenBlocks *groups, int blocks,
+			  const VkScreenQuery *query, uint16_t *masks)
+{
+	const ScreenGap gap = screen_gap(query);
+
+	for (int first = 0; first < blocks; first += VK_LANES)
+	{
+		int			count = blocks - first < VK_LANES ? blocks - first : VK_LANES;
+		int32_t		limits[VK_LANES];
+		uint16_t	above[VK_LANES] = {0};
+		__m256i		lanes;
+
+		block_limits(groups++, query, &gap, limits);
+		for (int b = 0; b < count; b++, dots += VK_LANES)
+			above[b] = _mm512_cmpgt_epi32_mask(_mm512_loadu_si512(dots),
+											   _mm512_set1_epi32(limits[b]));
+		memcpy(&lanes, above, sizeof(lanes));
+		*masks++ = _mm256_test_epi16_mask(lanes, lanes);
+	}
+}
+
 #endif							/* VK_AVX512_VECTOR_H */

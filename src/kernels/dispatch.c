@@ -73,6 +73,7 @@ const char *const vk_slot_names[] = {
 	"bound_flat", "bound_list", "bound_list_proven",
 	"bound_flat_l1", "bound_list_l1", "bound_list_l1_proven",
 	"screen_flat", "screen_list", "screen_list_proven", "screen",
+	"screen_blocks",
 	"hadamard", "subtract_code", "subtract", "quantize_i8", "code_trial",
 	"code_error2", "half_to_float", "float_to_half",
 	"bf16_to_float", "float_to_bf16",

@@ -249,4 +249,28 @@ typedef struct VkScreenRows
 	float		norm[VK_LANES]; /* |x~|; estimate: |x~| / cosine */
 } VkScreenRows;
 
+/*
+ * Sixteen blocks as screen_blocks sees them.  With gap = base - threshold the
+ * screen excludes a lane whose
+ *
+ *	 t < (gap + weight_norm2 * norm2 - weight_error * error - weight_norm * norm)
+ *		 / (a + a_error)
+ *
+ * unless t is negative and that is too.  Of all lanes of a block, (gap +
+ * weight_norm2 * norm2) / (a + a_error) is a concave function of gap: it is not
+ * below three lines, of which the first holds while gap is negative, the second
+ * up to weight_norm2 * pivot, the third beyond.  Places past the last block, and
+ * blocks with a lane that has no bound, have start -infinity.
+ */
+#define VK_SCREEN_LINES		3
+
+typedef struct VkScreenBlocks
+{
+	float		start[VK_SCREEN_LINES][VK_LANES];	/* times weight_norm2 */
+	float		slope[VK_SCREEN_LINES][VK_LANES];	/* times gap */
+	float		error[VK_LANES];	/* greatest error / (a + a_error) */
+	float		norm[VK_LANES]; /* greatest norm / (a + a_error) */
+	float		pivot;
+} VkScreenBlocks;
+
 #endif							/* VK_FORMATS_H */

@@ -251,6 +251,23 @@ typedef struct VkKernels
 	 */
 	void		(*screen) (const int32_t *dots, const VkScreenRows *rows, int blocks,
 						   const VkScreenQuery *query, uint16_t *masks);
+	/*
+	 * The same by whole blocks: bit b mod 16 of masks[b / 16] is set where any
+	 * dot of block b is above the block's limit, and so where screen keeps any
+	 * lane.  With line l of the three by gap, and
+	 *
+	 *	 gap   = base - threshold - 2^-16 * (|base| + |threshold|)
+	 *	 least = weight_norm2 * start[l] + slope[l] * gap
+	 *			 - weight_error * error - weight_norm * norm
+	 *
+	 * from left to right, each step after the product one fused multiply-add,
+	 * limit is least * (1 / scale) cut to an integer, at most 2^30, plus
+	 * dot_offset, over dot_mult, rounded down; there is none where that product
+	 * is negative or NaN, or scale is not above 0.
+	 */
+	void		(*screen_blocks) (const int32_t *dots,
+								  const VkScreenBlocks *groups, int blocks,
+								  const VkScreenQuery *query, uint16_t *masks);
 
 	/* ---- vector operations for codes, same bits on every ISA ---- */
 	/* in-place Walsh-Hadamard butterflies, n a power of two, then * scale */
@@ -291,6 +308,13 @@ extern void vk_screen_query(const VkBoundQuery *bound, bool proven,
 /* only a new threshold, of the same bound and reading */
 extern void vk_screen_threshold(const VkBoundQuery *bound, bool proven,
 								float threshold, VkScreenQuery *query);
+
+/*
+ * screen_blocks.c: up to 16 blocks for screen_blocks, of whose rows the lanes
+ * given matter.
+ */
+extern void vk_screen_blocks_fill(const VkScreenRows *rows, const uint16_t *lanes,
+								  int blocks, VkScreenBlocks *group);
 
 /* ISAs, worst first; a later row overwrites the slots that it fills */
 typedef struct VkIsa

@@ -271,6 +271,7 @@ fill_codes(VkKernels *kernels)
 	kernels->screen_list = template_screen_list;
 	kernels->screen_list_proven = template_screen_list_proven;
 	kernels->screen = template_screen;
+	kernels->screen_blocks = template_screen_blocks;
 	kernels->hadamard = hadamard;
 	kernels->subtract_code = template_subtract_code;
 	kernels->subtract = template_subtract;

@@ -506,6 +506,7 @@ const VkKernels vk_ref_kernels = {
 	.screen_list = template_screen_list,
 	.screen_list_proven = template_screen_list_proven,
 	.screen = template_screen,
+	.screen_blocks = template_screen_blocks,
 	.hadamard = template_hadamard,
 	.subtract_code = template_subtract_code,
 	.subtract = template_subtract,

@@ -34,6 +34,15 @@
  *	  kernels, for which rows are made once and used once, ask instead whether
  *	  the sum is finite.
  *
+ *	  A block's limit for dots (block_limits) excludes no lane that the screen
+ *	  keeps.  Where D, the dot times dot_mult less dot_offset, is not negative,
+ *	  the screen's a and a_error have one sign; else -t a - |t| a_error adds, as
+ *	  a is not below a_error (screen_blocks.c), and the limit, where there is
+ *	  one, was not negative, so the rest suffices.  The 2^-16 of |base|,
+ *	  |threshold| (here) and N (screen_blocks.c) is for the roundings: of t, the
+ *	  screen's steps, the lines and the steps here, at most 30 u of each term,
+ *	  while at a limit no term exceeds |base| + |threshold| + N.
+ *
  *	  The includer defines half_to_float_16 and mask_not_above beforehand.
  *
  * IDENTIFICATION
@@ -307,6 +316,89 @@ template_screen(const int32_t *dots, const VkScreenRows *rows, int blocks,
 									   row->error[lane], row->norm[lane],
 									   block_dots[lane]);
 		masks[block] = (uint16_t) mask_not_above(lower, query->threshold);
+	}
+}
+
+/* ---- whole blocks ---- */
+
+#define LIMIT_MAX		0x1p30f
+#define GAP_ROUNDINGS	0x1p-16f
+
+/* a query as screen_blocks uses it */
+typedef struct ScreenGap
+{
+	float		gap;
+	float		inverse_scale;
+} ScreenGap;
+
+ALWAYS_INLINE ScreenGap
+screen_gap(const VkScreenQuery *query)
+{
+	ScreenGap	result;
+
+	result.gap = query->base - query->threshold -
+		GAP_ROUNDINGS * (fabsf(query->base) + fabsf(query->threshold));
+	result.inverse_scale = query->scale > 0 ? 1.0f / query->scale : NAN;
+	return result;
+}
+
+/* which of a group's lines holds for it */
+ALWAYS_INLINE int
+screen_line(const VkScreenQuery *query, float gap, float pivot)
+{
+	if (gap < 0)
+		return 0;
+	return gap <= query->weight_norm2 * pivot ? 1 : 2;
+}
+
+/* the limits of a group's blocks */
+ALWAYS_INLINE void
+block_limits(const VkScreenBlocks *group, const VkScreenQuery *query,
+			 const ScreenGap *gap, int32_t *limits)
+{
+	const int	line = screen_line(query, gap->gap, group->pivot);
+
+	for (int b = 0; b < VK_LANES; b++)
+	{
+		float		least = query->weight_norm2 * group->start[line][b];
+		float		limit;
+		int32_t		found;
+		int32_t		holds;
+
+		least = fmaf(gap->gap, group->slope[line][b], least);
+		least = fmaf(-query->weight_error, group->error[b], least);
+		least = fmaf(-query->weight_norm, group->norm[b], least);
+		limit = least * gap->inverse_scale;
+		holds = -(int32_t) (limit >= 0.0f);
+		limit = choose(limit >= 0.0f, limit, 0.0f);
+		limit = choose(limit < LIMIT_MAX, limit, LIMIT_MAX);
+		found = ((int32_t) limit + query->dot_offset) >> (query->dot_mult - 1);
+		limits[b] = (found & holds) | (INT32_MIN & ~holds);
+	}
+}
+
+static inline void
+template_screen_blocks(const int32_t *dots, const VkScreenBlocks *groups,
+					   int blocks, const VkScreenQuery *query, uint16_t *masks)
+{
+	const ScreenGap gap = screen_gap(query);
+
+	for (int first = 0; first < blocks; first += VK_LANES)
+	{
+		int			count = blocks - first < VK_LANES ? blocks - first : VK_LANES;
+		int32_t		limits[VK_LANES];
+		uint16_t	mask = 0;
+
+		block_limits(groups++, query, &gap, limits);
+		for (int b = 0; b < count; b++, dots += VK_LANES)
+		{
+			int			above = 0;
+
+			for (int lane = 0; lane < VK_LANES; lane++)
+				above |= dots[lane] > limits[b];
+			mask |= (uint16_t) (above << b);
+		}
+		*masks++ = mask;
 	}
 }
 

@@ -269,8 +269,47 @@ vk_query_code_set(const VkCoder *coder, const VkQuery *query,
 	code->norm2 = code->centered && coder->metric != VK_METRIC_IP ?
 		code->quantized.vector_norm2 : query->norm2;
 	code->base = score_base(coder, query, center, code);
+	code->center_dot = 0;
 	bound_parts(coder, code, &parts);
 	fill_bound(coder, code, &parts, &code->bound);
+}
+
+/*
+ * The code has the error of a vector longer than the query less the centre, and
+ * base has it too: as much of it as comes of the centre is added, on the scale of
+ * rows as far from the centre as the query is.
+ */
+void
+vk_query_code_move(const VkCoder *coder, const VkQuery *query,
+				   const VkQuantized *quantized, const int8_t *mean_code,
+				   const VkCenter *center, VkQueryCode *code)
+{
+	const double dot = quantized->scale * center->a *
+		vk_kernels->pair_dot[VK_I8] (mean_code, center->code, coder->dim);
+	const double norm2 = query->norm2 + center->norm * center->norm - 2 * dot;
+	const double least = quantized->error2 + 0x1p-40 * query->norm2;
+	double		error_share;
+	BoundParts	parts;
+
+	code->quantized = *quantized;
+	code->centered = true;
+	code->center_norm = center->norm;
+	code->norm2 = code->base = norm2 > least ? norm2 : least;
+	error_share = 1 + center->norm / sqrt(code->norm2);
+	code->quantized.error2 *= error_share * error_share;
+	bound_parts(coder, code, &parts);
+	fill_bound(coder, code, &parts, &code->bound);
+}
+
+int64_t
+vk_refine_dot(const VkCoder *coder, const void *packed_row, int32_t sum,
+			  const uint8_t *refine)
+{
+	const bool	bytes = coder->refine_bits == 8;
+	const int64_t dot = vk_kernels->row[bytes] (packed_row, refine + REFINE_HEAD,
+												coder->dim);
+
+	return bytes ? dot - 128 * (int64_t) sum : 2 * dot - 15 * (int64_t) sum;
 }
 
 /* a refine code, read */
@@ -287,25 +326,20 @@ static RefineRow
 read_refine(const VkCoder *coder, const VkQueryCode *code,
 			const uint8_t *refine)
 {
-	const bool	bytes = coder->refine_bits == 8;
 	RefineRow	row;
 	float		head[2];
 	float		error;
 	uint16_t	half;
-	int64_t		sum;
+	int64_t		dot = vk_refine_dot(coder, code->packed_row, code->quantized.sum, refine);
 
 	memcpy(head, refine, sizeof(head));
 	memcpy(&half, refine + 8, sizeof(half));
 	vk_kernels->half_to_float(&half, 1, &error);
-	sum = vk_kernels->row[bytes] (code->packed_row, refine + REFINE_HEAD,
-								  coder->dim);
-	sum = bytes ? sum - 128 * (int64_t) code->quantized.sum :
-		2 * sum - 15 * (int64_t) code->quantized.sum;
 	row.norm2 = head[0];
 	row.norm = sqrt(row.norm2);
 	row.a = head[1];
 	row.error = row.norm * error;
-	row.dot = row.a * code->quantized.scale * (double) sum;
+	row.dot = row.a * (code->quantized.scale * (double) dot - code->center_dot);
 	return row;
 }
 

@@ -244,6 +244,8 @@ typedef struct VkQueryCode
 	double		center_norm;	/* M */
 	double		base;			/* Q2, or for IP -<q, mean + centre> */
 	bool		centered;		/* the centre is not the mean itself */
+	double		center_dot;		/* of a code against the mean: <centre, c> of the row
+								 * at hand, see vk_query_code_move; else 0 */
 	float	   *values;			/* p - centre (IP: p): dim + 1 floats, padded */
 	int8_t	   *code;			/* quantised values, padded to a multiple of 32;
 								 * L1, bits: bytes as scan_l1, scan_hamming and
@@ -266,6 +268,21 @@ extern void vk_query_code_init(const VkCoder *coder, VkQueryCode *code,
 extern void vk_query_code_set(const VkCoder *coder, const VkQuery *query,
 							  const VkCenter *center, bool requantise,
 							  VkQueryCode *code);
+
+/*
+ * Take a query's code against the mean, mean_code and quantised, for one against a
+ * centre: the bounds of code, statistical, for L2 and cosine.  <q - centre, x'> is
+ * <q, x'> less <centre, x'>, which the caller takes off the dots: that of a row with
+ * the centre's code is the same for all queries.
+ */
+extern void vk_query_code_move(const VkCoder *coder, const VkQuery *query,
+							   const VkQuantized *quantized,
+							   const int8_t *mean_code, const VkCenter *center,
+							   VkQueryCode *code);
+
+/* the dot of a vector's code with that of a refine code, exact; sum: of the code */
+extern int64_t vk_refine_dot(const VkCoder *coder, const void *packed_row,
+							 int32_t sum, const uint8_t *refine);
 
 /* bounds of one row from its refine code; proven or statistical (epsilon) */
 extern void vk_refine_bounds(const VkCoder *coder, const VkQueryCode *code,

@@ -162,10 +162,19 @@ check_screen(VkCheckRun *run, VkAttackCase *c, bool proven, const VkDots *dots)
 		const uint32_t candidates = bound_block(run, c, proven, dots, threshold,
 												&unused);
 		VkScreenQuery query;
+		VkScreenBlocks group;
 		uint16_t	mask;
+		uint16_t	block;
 
 		vk_screen_query(&c->code.bound, proven, threshold, &query);
 		VK_CALL(run, screen) (dots->i, &rows, 1, &query, &mask);
+		vk_screen_blocks_fill(&rows, &mask, 1, &group);
+		VK_CALL(run, screen_blocks) (dots->i, &group, 1, &query, &block);
+		vk_check(run, mask == 0 || block == 1,
+				 "screen_blocks of %s, dim %d, format %d, flat %d, proven %d, "
+				 "scale %g: lanes %x of the screen are left out",
+				 metric_names[c->setting.metric], c->setting.dim,
+				 (int) c->setting.format, c->setting.flat, proven, c->scale, mask);
 		vk_check(run, (candidates & ~(uint32_t) mask) == 0,
 				 "screen of %s, dim %d, format %d, flat %d, proven %d, scale %g: "
 				 "lanes %x of the bound's candidates are left out",

@@ -54,15 +54,24 @@ first_block(const VkBenchCase *c)
 
 typedef double (*PairKernel) (const void *a, const void *b, int dim);
 
+/* several queries take turns with the rows of a document, as in MaxSim */
 static void
 run_pair(VkBenchCase *c)
 {
+	const size_t query_size = row_size(c);
 	PairKernel	pair;
 
 	memcpy(&pair, (char *) &c->kernels + c->family->offset +
 		   c->index * sizeof(pair), sizeof(pair));
-	for (int row = 0; row < c->rows; row++)
-		c->sink += pair(row_at(c, row), c->query, c->dim);
+	for (int row = 0; row < c->rows; row += DOCUMENT)
+	{
+		const int	end = row + DOCUMENT < c->rows ? row + DOCUMENT : c->rows;
+
+		for (int i = 0; i < c->queries; i++)
+			for (int j = row; j < end; j++)
+				c->sink += pair(row_at(c, j), (char *) c->query + i * query_size,
+								c->dim);
+	}
 }
 
 static void
@@ -464,6 +473,25 @@ run_screen(VkBenchCase *c)
 	}
 }
 
+static void
+run_screen_blocks(VkBenchCase *c)
+{
+	VkScreenBlocks groups[CALL_BLOCKS / VK_LANES];
+	uint16_t	lanes[CALL_BLOCKS];
+	uint16_t	masks[CALL_BLOCKS / VK_LANES];
+
+	memset(lanes, 0xff, sizeof(lanes));
+	for (int first = 0; first < CALL_BLOCKS; first += VK_LANES)
+		vk_screen_blocks_fill(c->screen_rows + first, lanes, VK_LANES,
+							  groups + first / VK_LANES);
+	for (int row = 0; row < c->rows; row += CALL_BLOCKS)
+	{
+		c->kernels.screen_blocks(c->out, groups, CALL_BLOCKS, c->screen_queries,
+								 masks);
+		c->sink += masks[0];
+	}
+}
+
 /* ---------- vector operations ---------- */
 
 static void
@@ -600,6 +628,7 @@ const VkBenchFamily vk_bench_families[] = {
 	{AT(screen_list), 1, nothing, NULL, run_screen_rows, VK_I8, false, false, true},
 	{AT(screen_list_proven), 1, nothing, NULL, run_screen_rows, VK_I8, false, false, true},
 	{AT(screen), 1, nothing, NULL, run_screen, VK_I8, false, false, true},
+	{AT(screen_blocks), 1, nothing, NULL, run_screen_blocks, VK_I8, false, false, true},
 	{AT(hadamard), 1, nothing, NULL, run_hadamard, VK_I8, false, false, false},
 	{AT(subtract_code), 1, f32, NULL, run_subtract_code, VK_I8, false, false, false},
 	{AT(subtract), 1, f32, NULL, run_subtract, VK_F32, false, false, false},

@@ -101,7 +101,8 @@ vk_check_maxsim(VkCheckRun *run)
 			for (int pattern = 0; pattern < VK_PATTERNS; pattern++)
 			{
 				const int	dim = vk_check_dims[d];
-				const int	most = dim <= 130 ? 20 : dim <= 4097 ? 5 : 2;
+				const int	most = dim > 4097 ? 2 : dim > 130 ? 5 :
+					vk_random_below(run, 16) ? 20 : 150;
 
 				check_maxsim(run, (VkElement) element, vk_random_below(run, most + 1),
 							 1 + vk_random_below(run, most), dim, pattern,

@@ -200,6 +200,95 @@ check_formula(VkCheckRun *run)
 	}
 }
 
+/* rows as an index has them, or any numbers */
+static void
+draw_rows(VkCheckRun *run, VkScreenRows *rows, bool wild)
+{
+	for (int lane = 0; lane < VK_LANES; lane++)
+	{
+		float		norm = 0.5f + (float) vk_random_below(run, 1000) / 1000;
+
+		rows->norm2[lane] = norm * norm;
+		rows->norm[lane] = norm;
+		rows->a[lane] = norm * (1 + (float) vk_random_below(run, 100) / 1000);
+		rows->a_error[lane] = rows->a[lane] / 2000;
+		rows->error[lane] = norm * (float) vk_random_below(run, 200) / 1000;
+		if (!wild || vk_random_below(run, 8) != 0)
+			continue;
+		rows->norm2[lane] = fabsf(vk_draw_number(run));
+		rows->norm[lane] = vk_random_below(run, 2) ? INFINITY : 0;
+		rows->a[lane] = vk_draw_number(run);
+		rows->a_error[lane] = fabsf(vk_draw_number(run)) / 100;
+	}
+}
+
+static void
+draw_screen_query(VkCheckRun *run, bool wild, VkScreenQuery *query)
+{
+	*query = (VkScreenQuery) {
+		.dot_mult = 1 + vk_random_below(run, 2),
+		.dot_offset = vk_random_below(run, 200000) - 100000,
+		.scale = 1e-5f * (float) vk_random_below(run, 3),
+		.base = (float) (vk_random_below(run, 2000) - 500) / 500,
+		.weight_norm2 = vk_random_below(run, 3) ? 1 - 0x1p-19f : 0,
+		.weight_error = (float) vk_random_below(run, 100) / 500,
+		.weight_norm = (float) (1 + vk_random_below(run, 100)) / 10000,
+	};
+	if (wild)
+		query->scale = vk_draw_number(run);
+	if (wild && vk_random_below(run, 2))
+		query->base = vk_draw_number(run);
+}
+
+/* whole blocks: the reference's bits, and every lane that the screen keeps */
+static void
+check_blocks(VkCheckRun *run)
+{
+	const int	blocks = vk_random_below(run, 2 * VK_LANES + 4);
+	const int	groups = (blocks + VK_LANES - 1) / VK_LANES;
+	const bool	wild = vk_random_below(run, 2);
+	VkScreenRows *rows = vk_buffer(1, (size_t) groups * VK_LANES * sizeof(*rows), true, 0);
+	int32_t    *dots = vk_place(run, 0, blocks * VK_LANES * sizeof(*dots), 4);
+	uint16_t   *masks = vk_place(run, 2, groups * sizeof(*masks), 2);
+	VkScreenBlocks group[3];
+	uint16_t	lanes[3 * VK_LANES];
+	uint16_t	want[3];
+	VkScreenQuery query;
+
+	draw_screen_query(run, wild, &query);
+	for (int b = 0; b < blocks; b++)
+	{
+		draw_rows(run, &rows[b], wild && vk_random_below(run, 4) == 0);
+		lanes[b] = (uint16_t) (vk_random_below(run, 4) ? UINT16_MAX : vk_random_below(run, 65536));
+		for (int lane = 0; lane < VK_LANES; lane++)
+			dots[b * VK_LANES + lane] = (query.dot_offset +
+										 vk_random_below(run, 200000) - 100000) / query.dot_mult;
+	}
+	for (int g = 0; g < groups; g++)
+		vk_screen_blocks_fill(rows + g * VK_LANES, lanes + g * VK_LANES,
+							  blocks - g * VK_LANES < VK_LANES ? blocks - g * VK_LANES : VK_LANES,
+							  &group[g]);
+	query.threshold = vk_draw_number(run);
+	if (blocks > 0 && vk_random_below(run, 4) != 0)
+		query.threshold = vk_screen_lower(&query, &rows[blocks - 1], 7,
+										  dots[(blocks - 1) * VK_LANES + 7]);
+	VK_CALL(run, screen_blocks) (dots, group, blocks, &query, masks);
+	vk_check(run, vk_buffer_intact(2, masks, groups * sizeof(*masks)),
+			 "screen_blocks of %d blocks writes around its masks", blocks);
+	run->ref->screen_blocks(dots, group, blocks, &query, want);
+	vk_check(run, memcmp(masks, want, groups * sizeof(*masks)) == 0,
+			 "screen_blocks of %d blocks differs from ref", blocks);
+	for (int b = 0; b < blocks; b++)
+	{
+		uint16_t	kept;
+
+		run->ref->screen(dots + b * VK_LANES, &rows[b], 1, &query, &kept);
+		vk_check(run, (kept & lanes[b]) == 0 || (masks[b / VK_LANES] >> (b % VK_LANES) & 1),
+				 "screen_blocks leaves out block %d of %d, of which screen keeps %x",
+				 b, blocks, kept & lanes[b]);
+	}
+}
+
 void
 vk_check_screens(VkCheckRun *run)
 {
@@ -208,5 +297,6 @@ vk_check_screens(VkCheckRun *run)
 		for (int reading = 0; reading < READINGS; reading++)
 			check_reading(run, (Reading) reading);
 		check_formula(run);
+		check_blocks(run);
 	}
 }

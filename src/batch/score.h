@@ -1,0 +1,69 @@
+/*-------------------------------------------------------------------------
+ *
+ * score.h
+ *	  What group.c and score.c share.
+ *
+ * IDENTIFICATION
+ *	  src/batch/score.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef VK_SCORE_H
+#define VK_SCORE_H
+
+#include "batch/batch.h"
+
+/* a lane that its scan code does not exclude, to be refined */
+typedef struct FreshLane
+{
+	float		lower;
+	float		upper;
+	int			place;			/* block * VK_LANES + lane */
+} FreshLane;
+
+struct VkBatchScorer
+{
+	VkBatch    *batch;
+	Relation	index;
+	const VkCoder *coder;
+	bool		proven;
+	const char *isa;			/* of tiles; NULL: there are none */
+	int			tile_pays;		/* queries */
+
+	uint32		slot;			/* of the list at hand */
+	uint64		born;
+	VkBlocks   *blocks;			/* of it */
+	/* of them those that have rows to be scored: */
+	int			count;
+	uint64		last;			/* the last of these rows, if pairs come once */
+	int		   *places;			/* among the blocks */
+	uint16	   *live;
+	VkLineRun  *runs;
+	VkScreenRows *rows;
+	VkScreenBlocks *groups;		/* the same, if by_blocks */
+	bool		by_blocks;
+	uint16	   *masks;			/* of one query */
+	int32	   *dots;			/* of a group */
+
+	int8	   *query_codes;	/* of a group, to be packed */
+	size_t		query_stride;
+	VkQueryCode code;			/* of one query */
+	float	   *center_dots;	/* of the rows with its code */
+
+	FreshLane  *fresh;			/* of one query */
+	float	   *uppers;			/* theirs */
+	int			fresh_count;
+	uint8	   *refine;			/* refine codes of the blocks, once read */
+	bool	   *refine_read;
+	double	   *refine_center;	/* dots of those with the centre */
+};
+
+/* u of a code that is 0, as in VkBoundQuery.dot_offset over dot_mult */
+static inline float
+vk_batch_zero_code(const VkCoder *coder)
+{
+	return coder->format == VK_FORMAT_B8 ? 128 :
+		((1 << vk_format_bits[coder->format]) - 1) / 2.0f;
+}
+
+#endif							/* VK_SCORE_H */
