@@ -169,24 +169,10 @@ within(FunctionCallInfo fcinfo, PGFunction distance_of,
 	PG_RETURN_BOOL(compare(distance, sphere.radius));
 }
 
-#define VEC_WITHIN(name, distance) \
-	PG_FUNCTION_INFO_V1(name); \
-	Datum \
-	name(PG_FUNCTION_ARGS) \
-	{ \
-		return within(fcinfo, distance, float8_lt); \
-	} \
-	PG_FUNCTION_INFO_V1(name##_equal); \
-	Datum \
-	name##_equal(PG_FUNCTION_ARGS) \
-	{ \
-		return within(fcinfo, distance, float8_le); \
-	}
-
 #define VEC_SPHERES(type, element) \
-	VEC_WITHIN(type##_l2_within, type##_l2_distance) \
-	VEC_WITHIN(type##_ip_within, type##_negative_inner_product) \
-	VEC_WITHIN(type##_cosine_within, type##_cosine_distance) \
-	VEC_WITHIN(type##_l1_within, type##_l1_distance)
+	VK_SPHERE_FUNCTIONS(type##_l2_within, type##_l2_distance) \
+	VK_SPHERE_FUNCTIONS(type##_ip_within, type##_negative_inner_product) \
+	VK_SPHERE_FUNCTIONS(type##_cosine_within, type##_cosine_distance) \
+	VK_SPHERE_FUNCTIONS(type##_l1_within, type##_l1_distance)
 
 VEC_TYPES(VEC_SPHERES)

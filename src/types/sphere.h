@@ -43,4 +43,22 @@ typedef struct VkSphereSite
 extern VkSphereSite *vk_sphere_argument(FunctionCallInfo fcinfo, int argument,
 										VkSphere *out);
 
+/*
+ * SQL functions `name` and `name`_equal, nearer than and as near as the radius, by
+ * the file's own within(fcinfo, distance, comparison).
+ */
+#define VK_SPHERE_FUNCTIONS(name, distance) \
+	PG_FUNCTION_INFO_V1(name); \
+	Datum \
+	name(PG_FUNCTION_ARGS) \
+	{ \
+		return within(fcinfo, distance, float8_lt); \
+	} \
+	PG_FUNCTION_INFO_V1(name##_equal); \
+	Datum \
+	name##_equal(PG_FUNCTION_ARGS) \
+	{ \
+		return within(fcinfo, distance, float8_le); \
+	}
+
 #endif							/* SPHERE_H */

@@ -98,23 +98,9 @@ within(FunctionCallInfo fcinfo, const char *operator,
 }
 
 /* of every type that has the operator */
-#define FOREIGN_WITHIN(name, operator) \
-	PG_FUNCTION_INFO_V1(name); \
-	Datum \
-	name(PG_FUNCTION_ARGS) \
-	{ \
-		return within(fcinfo, operator, float8_lt); \
-	} \
-	PG_FUNCTION_INFO_V1(name##_equal); \
-	Datum \
-	name##_equal(PG_FUNCTION_ARGS) \
-	{ \
-		return within(fcinfo, operator, float8_le); \
-	}
-
-FOREIGN_WITHIN(vk_l2_within, "<->")
-FOREIGN_WITHIN(vk_ip_within, "<#>")
-FOREIGN_WITHIN(vk_cosine_within, "<=>")
-FOREIGN_WITHIN(vk_l1_within, "<+>")
-FOREIGN_WITHIN(vk_hamming_within, "<~>")
-FOREIGN_WITHIN(vk_jaccard_within, "<%>")
+VK_SPHERE_FUNCTIONS(vk_l2_within, "<->")
+VK_SPHERE_FUNCTIONS(vk_ip_within, "<#>")
+VK_SPHERE_FUNCTIONS(vk_cosine_within, "<=>")
+VK_SPHERE_FUNCTIONS(vk_l1_within, "<+>")
+VK_SPHERE_FUNCTIONS(vk_hamming_within, "<~>")
+VK_SPHERE_FUNCTIONS(vk_jaccard_within, "<%>")
