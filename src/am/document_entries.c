@@ -43,19 +43,15 @@
 
 /* ---- entries ---- */
 
-static bool
-skip_emitted(void *arg, uint64 tid)
+/* of the candidates' lower bounds; less than any where there are none */
+static double
+greatest_lower(const VkCandidates *found)
 {
-	return vk_round_was_emitted(((IndexScanDesc) arg)->opaque, tid);
-}
+	double		greatest = -get_float8_infinity();
 
-static int
-compare_lowers(const void *a, const void *b)
-{
-	float		x = ((const VkCandidate *) a)->lower;
-	float		y = ((const VkCandidate *) b)->lower;
-
-	return x < y ? -1 : x > y;
+	for (int64 i = 0; i < found->count; i++)
+		greatest = Max(greatest, found->entries[i].lower);
+	return greatest;
 }
 
 /*
@@ -68,7 +64,7 @@ tighten(void *arg, VkCandidates *candidates)
 	VkCandidate *entries = candidates->entries;
 	int64		kept = Min(candidates->count, candidates->capacity / 2);
 
-	qsort(entries, candidates->count, sizeof(VkCandidate), compare_lowers);
+	qsort(entries, candidates->count, sizeof(VkCandidate), vk_candidate_compare_lowers);
 	if (kept < candidates->count)
 	{
 		candidates->dropped = Min(candidates->dropped, entries[kept].lower);
@@ -91,12 +87,7 @@ bound_of_others(const VkDocuments *documents, const VkCandidates *found, bool ex
 	if (documents->so->strict)
 		return bound;
 	bound = Min(bound, found->threshold);
-	if (!isinf(bound) || exhaustive)
-		return bound;
-	bound = -get_float8_infinity();
-	for (int64 i = 0; i < found->count; i++)
-		bound = Max(bound, found->entries[i].lower);
-	return bound;
+	return isinf(bound) && !exhaustive ? greatest_lower(found) : bound;
 }
 
 /* Make room for the documents of all candidates; returns the bound of the others. */
@@ -154,9 +145,7 @@ take_entries(VkDocuments *documents, int vector, const VkCandidates *found,
 	if (isinf(bound) && bound > 0)
 	{
 		documents->complete = true;
-		bound = found->count > 0 ? found->entries[0].lower : 0;
-		for (int64 i = 1; i < found->count; i++)
-			bound = Max(bound, found->entries[i].lower);
+		bound = found->count > 0 ? greatest_lower(found) : 0;
 	}
 	documents->base += bound;
 	documents->magnitude += fabs(bound);
@@ -194,15 +183,11 @@ gather(VkDocuments *documents, int64 wanted)
 	int			dim = so->vk->coder.dim;
 	VkRound		round;
 
-	vk_scan_init_round(documents->scan, &round);
+	vk_round_init(documents->scan, wanted, &round);
 	round.wanted = documents->depth;
 	round.total = documents->depth;
 	round.rows = documents->entries;
 	round.exhaustive |= documents->depth >= documents->entries && vk_probes == 0;
-	if (so->stats.rounds > 0)
-		round.probes *= (int64) ceil((so->emitted_count + wanted) /
-									 (double) so->stats.wanted);
-	round.skip = so->emitted_set != NULL ? skip_emitted : NULL;
 	round.tighten = tighten;
 	round.max_candidates = 4 * vk_scan_round_limit();
 

@@ -125,8 +125,8 @@ compare_tids(const void *a, const void *b)
 	return x->tid < y->tid ? -1 : x->tid > y->tid;
 }
 
-static int
-compare_lowers(const void *a, const void *b)
+int
+vk_candidate_compare_lowers(const void *a, const void *b)
 {
 	float		x = ((const VkCandidate *) a)->lower;
 	float		y = ((const VkCandidate *) b)->lower;
@@ -150,7 +150,7 @@ tighten(void *arg, VkCandidates *candidates)
 			entries[kept++] = entry;
 	}
 	candidates->count = kept;
-	qsort(entries, kept, sizeof(VkCandidate), compare_lowers);
+	qsort(entries, kept, sizeof(VkCandidate), vk_candidate_compare_lowers);
 	if (kept > candidates->wanted)
 	{
 		candidates->count = candidates->wanted;
@@ -302,6 +302,31 @@ vk_round_too_large(const VkScan *so, int64 wanted)
 }
 
 void
+vk_round_init(IndexScanDesc scan, int64 wanted, VkRound *round)
+{
+	VkScan	   *so = scan->opaque;
+
+	vk_scan_init_round(scan, round);
+	round->total = so->emitted_count + wanted;
+	if (so->stats.rounds > 0)
+		round->probes *= (int64) ceil(round->total / so->stats.wanted);
+	round->skip = so->emitted_set != NULL ? skip_emitted : NULL;
+}
+
+/* rows are there for the round: they can be emitted */
+static void
+enter_round(VkScan *so, int64 wanted)
+{
+	so->wanted = wanted;
+	so->round_emitted = 0;
+	so->stats.rounds++;
+	if (so->stats.rounds == 1)
+		so->stats.wanted = wanted;
+	so->stats.exhaustive = so->exhaustive;
+	so->phase = VK_PHASE_ROUND;
+}
+
+void
 vk_round_start(IndexScanDesc scan, int64 wanted)
 {
 	VkScan	   *so = scan->opaque;
@@ -315,17 +340,12 @@ vk_round_start(IndexScanDesc scan, int64 wanted)
 			vk_sorted_start(scan, true);
 		return;
 	}
-	vk_scan_init_round(scan, &round);
+	vk_round_init(scan, wanted, &round);
 	round.wanted = so->filtered || so->keys.filter != NULL ?
 		Max(wanted, LEAST_SELECTED) : wanted;
-	round.total = so->emitted_count + wanted;
-	if (so->stats.rounds > 0)
-		round.probes *= (int64) ceil(round.total / so->stats.wanted);
-	round.skip = so->emitted_set != NULL ? skip_emitted : NULL;
 	round.check = so->filtered ? check : NULL;
 	round.sharpen = sharpen;
 	round.tighten = tighten;
-	round.arg = scan;
 	round.max_candidates = most_candidates();
 	found = vk_search_collect(so->search, &round, &so->exhaustive);
 	vk_check_not_recycled(scan->indexRelation, so->meta.epoch);
@@ -333,17 +353,11 @@ vk_round_start(IndexScanDesc scan, int64 wanted)
 	if (so->share != NULL)
 		so->total = vk_search_rows(so->search);
 
-	so->wanted = wanted;
-	so->round_emitted = 0;
 	/* what lies outside the radius is not missed */
 	so->watermark = so->keys.ranged && found->dropped >= round.radius ?
 		get_float8_infinity() : found->dropped;
 	load_candidates(so, found);
-	so->stats.rounds++;
-	if (so->stats.rounds == 1)
-		so->stats.wanted = wanted;
-	so->stats.exhaustive = so->exhaustive;
-	so->phase = VK_PHASE_ROUND;
+	enter_round(so, wanted);
 }
 
 void
@@ -353,13 +367,7 @@ vk_round_load(VkScan *so, const VkNeighbor *rows, int64 count, double watermark,
 	load_rows(so, rows, count);
 	so->watermark = watermark;
 	so->exhaustive = watermark == get_float8_infinity();
-	so->wanted = wanted;
-	so->round_emitted = 0;
-	so->stats.rounds++;
-	if (so->stats.rounds == 1)
-		so->stats.wanted = wanted;
-	so->stats.exhaustive = so->exhaustive;
-	so->phase = VK_PHASE_ROUND;
+	enter_round(so, wanted);
 }
 
 /*

@@ -139,6 +139,10 @@ extern void vk_scan_init_round(IndexScanDesc scan, VkRound *round);
 
 /* ---- round.c ---- */
 extern void vk_round_start(IndexScanDesc scan, int64 wanted);
+/* what rounds for so many more rows have in common; each adds what it collects */
+extern void vk_round_init(IndexScanDesc scan, int64 wanted, VkRound *round);
+/* of two candidates, for qsort */
+extern int	vk_candidate_compare_lowers(const void *a, const void *b);
 extern void vk_round_answer(VkScan *so, const VkNeighbor *rows, int64 wanted);
 extern bool vk_round_next(IndexScanDesc scan, uint64 *tid, bool *recheck);
 /* once a round has no more rows: another round, or all the rest, or the end */
@@ -147,15 +151,6 @@ extern void vk_round_note_emitted(VkScan *so);
 extern bool vk_round_was_emitted(const VkScan *so, uint64 tid);
 /* would a round for this many rows leave the memory that it may have? */
 extern bool vk_round_too_large(const VkScan *so, int64 wanted);
-
-/* a round's rows, in any order, each with its score; those beyond the watermark
- * must wait for a later round */
-extern void vk_round_load(VkScan *so, const VkNeighbor *rows, int64 count,
-						  double watermark, int64 wanted);
-
-/* ---- documents.c ---- */
-/* a round of a scan over arrays of vectors; false: what is left is to be sorted */
-extern bool vk_documents_round(IndexScanDesc scan, int64 wanted);
 
 /* a round of these rows, of which those beyond the watermark must wait for a later
  * one; infinity: there are no others in the lists */

@@ -140,6 +140,16 @@ lanes_of_others(const VkBatchScorer *scorer, const VkBatchQuery *query,
 	return lanes;
 }
 
+/* the lanes that are left of those asked for; what was excluded is remembered */
+static uint32
+lanes_left(const VkBatchScorer *scorer, VkBatchQuery *query, const VkBlockTop *top,
+		   uint32 asked, uint32 left)
+{
+	if (left != asked)
+		query->dropped = Min(query->dropped, query->threshold);
+	return query->self != 0 ? lanes_of_others(scorer, query, top, left) : left;
+}
+
 /* a row becomes a candidate, unless its bounds are enough */
 static inline void
 add_candidate(VkBatch *batch, VkBatchQuery *query, float lower, float upper, uint64 tid)
@@ -162,10 +172,7 @@ take_block(VkBatchScorer *scorer, VkBatchGroup *group, int i, int block,
 
 	left = lanes & bound_block(scorer, &group->bounds[i], block, dots, query->threshold,
 							   &scores);
-	if (left != lanes)
-		query->dropped = Min(query->dropped, query->threshold);
-	if (query->self != 0)
-		left = lanes_of_others(scorer, query, top, left);
+	left = lanes_left(scorer, query, top, lanes, left);
 	for (; left != 0; left &= left - 1)
 	{
 		int			lane = pg_rightmost_one_pos32(left);
@@ -199,10 +206,7 @@ take_bits(VkBatchScorer *scorer, VkBatchGroup *group, int i, int block,
 	uint32		left = lanes & (unknown | bits->screen(&group->codes[i], annotation, dots,
 													   query->threshold));
 
-	if (left != lanes)
-		query->dropped = Min(query->dropped, query->threshold);
-	if (query->self != 0)
-		left = lanes_of_others(scorer, query, top, left);
+	left = lanes_left(scorer, query, top, lanes, left);
 	for (; left != 0; left &= left - 1)
 	{
 		int			lane = pg_rightmost_one_pos32(left);
