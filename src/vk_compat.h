@@ -298,4 +298,47 @@
 #define vk_local_backend_entry(place)	pgstat_fetch_stat_local_beentry(place)
 #endif
 
+/*
+ * One page of a bitmap after the other: its rows, and how many; -1: any.  18 gave
+ * the iterator of one process a name of its own, and takes offsets apart on demand.
+ */
+#include "access/htup_details.h"
+#include "nodes/tidbitmap.h"
+#if PG_VERSION_NUM >= 180000
+typedef TBMPrivateIterator VkBitmapIterator;
+#define vk_bitmap_begin(bitmap)		tbm_begin_private_iterate(bitmap)
+#define vk_bitmap_end(iterator)		tbm_end_private_iterate(iterator)
+static inline bool
+vk_bitmap_next(VkBitmapIterator *iterator, BlockNumber *block, OffsetNumber *offsets,
+			   int *count)
+{
+	TBMIterateResult page;
+
+	if (!tbm_private_iterate(iterator, &page))
+		return false;
+	*block = page.blockno;
+	*count = page.lossy ? -1 :
+		tbm_extract_page_tuple(&page, offsets, MaxHeapTuplesPerPage);
+	return true;
+}
+#else
+typedef TBMIterator VkBitmapIterator;
+#define vk_bitmap_begin(bitmap)		tbm_begin_iterate(bitmap)
+#define vk_bitmap_end(iterator)		tbm_end_iterate(iterator)
+static inline bool
+vk_bitmap_next(VkBitmapIterator *iterator, BlockNumber *block, OffsetNumber *offsets,
+			   int *count)
+{
+	const TBMIterateResult *page = tbm_iterate(iterator);
+
+	if (page == NULL)
+		return false;
+	*block = page->blockno;
+	*count = page->ntuples;
+	if (page->ntuples > 0)
+		memcpy(offsets, page->offsets, page->ntuples * sizeof(OffsetNumber));
+	return true;
+}
+#endif
+
 #endif							/* VK_COMPAT_H */

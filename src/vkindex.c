@@ -29,6 +29,7 @@ int			vk_probes = 0;
 bool		vk_log_scans = false;
 bool		vk_enable_batch = true;
 int			vk_range_pushdown = VK_RANGE_EXACT;
+int			vk_prefilter = VK_PREFILTER_AUTO;
 int			vk_max_scan_rows = 0;
 static char *simd = NULL;
 
@@ -41,6 +42,13 @@ static const struct config_enum_entry range_pushdown_values[] = {
 	{"exact", VK_RANGE_EXACT, false},
 	{"approximate", VK_RANGE_APPROXIMATE, false},
 	{"off", VK_RANGE_OFF, false},
+	{NULL, 0, false}
+};
+
+static const struct config_enum_entry prefilter_values[] = {
+	{"auto", VK_PREFILTER_AUTO, false},
+	{"on", VK_PREFILTER_ON, false},
+	{"off", VK_PREFILTER_OFF, false},
 	{NULL, 0, false}
 };
 
@@ -115,6 +123,11 @@ define_settings(void)
 							 range_pushdown_values,
 							 PGC_USERSET, GUC_EXPLAIN,
 							 NULL, assign_range_pushdown, NULL);
+	DefineCustomEnumVariable("vkindex.prefilter",
+							 "Whether other indexes tell an index scan which rows meet conditions.",
+							 "With auto, the planner decides by cost.",
+							 &vk_prefilter, VK_PREFILTER_AUTO, prefilter_values,
+							 PGC_USERSET, GUC_EXPLAIN, NULL, NULL, NULL);
 	DefineCustomIntVariable("vkindex.max_scan_rows",
 							"Number of rows after which an index scan ends, with a warning.",
 							"0 sets no limit.",
@@ -144,5 +157,6 @@ _PG_init(void)
 	define_settings();
 	vk_options_init();
 	vk_planner_init();
+	vk_prefilter_init();
 	vk_read_ahead_init();
 }

@@ -13,6 +13,7 @@
 
 #include "am/attributes.h"
 #include "am/page.h"
+#include "am/row_mask.h"
 
 #include "access/amapi.h"
 #include "access/generic_xlog.h"
@@ -152,6 +153,15 @@ typedef enum VkRangePushdown
 } VkRangePushdown;
 
 extern int	vk_range_pushdown;
+
+typedef enum VkPrefilter
+{
+	VK_PREFILTER_AUTO,			/* by cost */
+	VK_PREFILTER_ON,			/* wherever there is one */
+	VK_PREFILTER_OFF
+} VkPrefilter;
+
+extern int	vk_prefilter;
 
 /* ---- index.c: what a backend knows of one index ---- */
 
@@ -416,9 +426,12 @@ extern void vk_costestimate(PlannerInfo *root, IndexPath *path,
 							double loop_count, Cost *startup, Cost *total,
 							Selectivity *selectivity, double *correlation,
 							double *pages);
-/* what each of so many processes saves of a path's costs; false: it is refused */
+/*
+ * What each of so many processes saves of a path's costs, or one where a mask tells
+ * of some conditions (RestrictInfo) which rows meet them; false: it is refused
+ */
 extern bool vk_cost_saved(PlannerInfo *root, IndexPath *path, double processes,
-						  Cost *startup, Cost *total);
+						  List *masked, Cost *startup, Cost *total);
 /* the meta page of an index, without an error for what is on it: false */
 extern bool vk_meta_peek(Relation index, VkMeta *meta);
 extern bool vkflat_validate(Oid opclass);
@@ -484,10 +497,25 @@ extern void (*vk_plan_visitor) (PlanState *node);
 /* of an index scan or a bitmap's; false where it is of another index */
 extern bool vk_hint_set_source(PlanState *scan, Oid index,
 							   VkAnswerSource *source);
+
+/*
+ * Rows that may meet conditions of the scan's node, or, where it is complete, all
+ * of them; NULL: nothing is known
+ */
+extern void vk_hint_set_mask(PlanState *scan, const VkRowMask *mask, bool complete);
+extern const VkRowMask *vk_hint_mask(const VkScanHint *hint);
 extern bool vk_hint_nearest(const VkScanHint *hint, Datum query, int64 wanted,
 							VkAnswer *answer);
 extern bool vk_hint_within(const VkScanHint *hint, Datum query, double radius,
 						   VkAnswer *answer);
+
+/* ---- prefilter_path.c, prefilter.c: a scan with a bitmap of other indexes ---- */
+
+/* NULL: there is none that tells of a condition; ordered by distance */
+extern Path *vk_prefilter_path(PlannerInfo *root, RelOptInfo *rel, IndexPath *ordered);
+/* the scan below such a node; NULL: it is another node */
+extern PlanState *vk_prefilter_scan(PlanState *node);
+extern void vk_prefilter_init(void);
 
 /* ---- paths.c: the planner hook that adds what core does not build ---- */
 

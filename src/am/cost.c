@@ -77,6 +77,9 @@
 /* dimensions of a bit vector that an operator does in the time of one float */
 #define BITS_A_FLOAT	32
 
+/* looking one row up in a mask, in units of cpu_operator_cost */
+#define MASK_OPERATORS		0.3
+
 /* finding and locking one page, in units of cpu_operator_cost */
 #define PAGE_OPERATORS		20
 
@@ -85,10 +88,12 @@ typedef struct Conditions
 {
 	Selectivity attributes;		/* of those on attribute columns */
 	Selectivity all;			/* and spheres */
-	Selectivity above;			/* of those that the index does not know */
+	Selectivity masked;			/* of those that a mask tells of */
+	Selectivity above;			/* of those that neither knows */
 	bool		spheres;		/* there are spheres */
 	bool		exact;			/* one of which must be answered exactly */
 	bool		no_vector;		/* only rows whose vector is NULL match */
+	bool		mask;			/* there is a mask */
 } Conditions;
 
 typedef struct ScanShape
@@ -236,9 +241,9 @@ sort_quals(PlannerInfo *root, IndexPath *path, List **attributes, List **all,
 	}
 }
 
-/* what is left to be checked above the scan */
+/* what is left to be checked above the scan, beside what a mask tells */
 static List *
-quals_above(IndexPath *path)
+quals_above(IndexPath *path, List *masked)
 {
 	List	   *rinfos = path->indexinfo->indrestrictinfo;
 	List	   *above = NIL;
@@ -250,7 +255,7 @@ quals_above(IndexPath *path)
 	{
 		RestrictInfo *rinfo = lfirst_node(RestrictInfo, cell);
 
-		if (!rinfo->pseudoconstant &&
+		if (!rinfo->pseudoconstant && !list_member_ptr(masked, rinfo) &&
 			!is_redundant_with_indexclauses(rinfo, path->indexclauses))
 			above = lappend(above, rinfo);
 	}
@@ -258,7 +263,8 @@ quals_above(IndexPath *path)
 }
 
 static void
-read_conditions(PlannerInfo *root, IndexPath *path, Conditions *conditions)
+read_conditions(PlannerInfo *root, IndexPath *path, List *masked,
+				Conditions *conditions)
 {
 	Index		relid = path->indexinfo->rel->relid;
 	List	   *attributes = NIL;
@@ -270,11 +276,21 @@ read_conditions(PlannerInfo *root, IndexPath *path, Conditions *conditions)
 													JOIN_INNER, NULL);
 	conditions->all = clauselist_selectivity(root, all, relid,
 											 JOIN_INNER, NULL);
-	conditions->above = clauselist_selectivity(root, quals_above(path), relid,
+	conditions->mask = masked != NIL;
+	conditions->masked = clauselist_selectivity(root, masked, relid,
+												JOIN_INNER, NULL);
+	conditions->above = clauselist_selectivity(root, quals_above(path, masked), relid,
 											   JOIN_INNER, NULL);
 }
 
 /* ---- the work of a scan ---- */
+
+/* share of the rows of a list that are scored */
+static Selectivity
+scored_share(const Conditions *conditions)
+{
+	return Max(conditions->attributes * conditions->masked, 1.0e-9);
+}
 
 /*
  * rows_wanted -- rows that the plan will take from the scan
@@ -310,7 +326,7 @@ scan_budget(const ScanShape *shape, const VkMeta *meta, double wanted)
 		budget = vk_probes * shape->list_rows;
 	else
 		budget = vk_curve_budget(&meta->curve,
-								 wanted / Max(conditions->attributes, 1.0e-9),
+								 wanted / scored_share(conditions),
 								 vk_target_recall, shape->entries);
 	return Min(Max(budget, wanted), shape->entries);
 }
@@ -399,7 +415,7 @@ query_vectors(PlannerInfo *root, Expr *order)
 }
 
 static void
-shape_scan(ScanShape *shape, PlannerInfo *root, IndexPath *path,
+shape_scan(ScanShape *shape, PlannerInfo *root, IndexPath *path, List *masked,
 		   const VkMeta *meta, double loops)
 {
 	IndexOptInfo *info = path->indexinfo;
@@ -410,14 +426,14 @@ shape_scan(ScanShape *shape, PlannerInfo *root, IndexPath *path,
 	shape->root = root;
 	shape->info = info;
 	shape->loops = Max(loops, 1.0);
-	read_conditions(root, path, &shape->conditions);
+	read_conditions(root, path, masked, &shape->conditions);
 
 	shape->rows = Max(info->tuples, 1.0);
 	shape->documents = vk_type_has_documents(info->opcintype[0]);
 	shape->entries = shape->documents ? Max(meta->live_rows, shape->rows) : shape->rows;
 	shape->vectors = shape->documents && ordered ?
 		query_vectors(root, linitial(path->indexorderbys)) : 1;
-	shape->matched = Max(shape->rows * conditions->all, 1.0);
+	shape->matched = Max(shape->rows * conditions->all * conditions->masked, 1.0);
 	shape->wanted = ordered ? rows_wanted(shape) : shape->matched;
 	shape->lists = meta->lists > 0 ? meta->lists :
 		ceil(shape->entries / VK_SEGMENT_ROWS);
@@ -512,8 +528,10 @@ lists_cost(const ScanShape *shape, double rows)
 	/* codes are read where a row of the block may match */
 	if (shape->scored && read > 0)
 		lines += shape->code_lines *
-			Min((1.0 - pow(1.0 - shape->conditions.attributes, VK_LANES)) /
+			Min((1.0 - pow(1.0 - scored_share(&shape->conditions), VK_LANES)) /
 				shape->read, 1.0);
+	if (shape->conditions.mask)
+		lines += MASK_OPERATORS / LINE_CPU_SHARE;
 	return lists * LIST_OPERATORS * cpu_operator_cost +
 		index_pages_cost(shape, pages, ceil(runs)) +
 		read * lines * LINE_CPU_SHARE * cpu_operator_cost;
@@ -590,10 +608,10 @@ scan_cost(const ScanShape *shape, bool ordered, double processes,
 
 /*
  * vk_cost_saved -- what each of so many processes saves of the costs that a
- * path has for one; false where it cannot be run
+ * path has for one, or one with a mask; false where it cannot be run
  */
 bool
-vk_cost_saved(PlannerInfo *root, IndexPath *path, double processes,
+vk_cost_saved(PlannerInfo *root, IndexPath *path, double processes, List *masked,
 			  Cost *startup, Cost *total)
 {
 	bool		ordered = path->indexorderbys != NIL;
@@ -604,8 +622,10 @@ vk_cost_saved(PlannerInfo *root, IndexPath *path, double processes,
 
 	if (!read_meta(path->indexinfo->indexoid, &meta))
 		return false;
-	shape_scan(&shape, root, path, &meta, 1.0);
+	shape_scan(&shape, root, path, NIL, &meta, 1.0);
 	scan_cost(&shape, ordered, 1.0, startup, total);
+	if (masked != NIL)
+		shape_scan(&shape, root, path, masked, &meta, 1.0);
 	scan_cost(&shape, ordered, processes, &shared_startup, &shared_total);
 	*startup -= shared_startup;
 	*total -= shared_total;
@@ -637,7 +657,7 @@ vk_costestimate(PlannerInfo *root, IndexPath *path, double loop_count,
 		return;
 	}
 
-	shape_scan(&shape, root, path, &meta, loop_count);
+	shape_scan(&shape, root, path, NIL, &meta, loop_count);
 	scan_cost(&shape, path->indexorderbys != NIL, 1.0, startup, total);
 	*selectivity = shape.conditions.all;
 	/* the condition of a partial index is one of its quals */

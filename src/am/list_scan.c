@@ -236,6 +236,8 @@ matching_lanes(VkListScan *scan, const VkBlockTop *top)
 	scan->live += pg_popcount32(lanes);
 	if (scan->filter != NULL && lanes != 0)
 		lanes = vk_filter_lanes(scan->filter, top, lanes);
+	if (scan->mask != NULL)
+		lanes = vk_row_mask_lanes(scan->mask, top->tids, lanes);
 	scan->matched += pg_popcount32(lanes);
 	return lanes;
 }

@@ -11,6 +11,7 @@
  *	  - Ordered by distance with IN on an attribute column, and for an ORDER BY
  *	    that goes on after the distance; core builds these from 17 on or not at
  *	    all.
+ *	  - Ordered by distance, with a bitmap of other indexes (prefilter_path.c).
  *	  - With a range whose center or radius comes from another table, as the
  *	    inner side of a nested loop.
  *	  - Partial ones, where nearly all the cost is the index's: core divides
@@ -241,7 +242,7 @@ add_partial(PathMaker *maker, List *clauses, bool ordered)
 		processes += leader;
 	index_path = make_path(maker, clauses, ordered, NULL, 1.0);
 	path = &index_path->path;
-	if (!vk_cost_saved(maker->root, index_path, processes, &startup, &total))
+	if (!vk_cost_saved(maker->root, index_path, processes, NIL, &startup, &total))
 		return;
 	path->parallel_aware = true;
 	path->parallel_workers = workers;
@@ -313,6 +314,33 @@ loop_count(PlannerInfo *root, Relids outer)
 	return loops > 0 ? loops : 1.0;
 }
 
+/*
+ * add_prefiltered -- ordered by distance, with what other indexes know of conditions
+ */
+static void
+add_prefiltered(PathMaker *maker, List *clauses)
+{
+	Path	   *path;
+	ListCell   *cell;
+
+	if (vk_prefilter == VK_PREFILTER_OFF || vk_type_has_documents(maker->index->opcintype[0]))
+		return;
+	path = vk_prefilter_path(maker->root, maker->rel,
+							 make_path(maker, clauses, true, NULL, 1.0));
+	if (path == NULL)
+		return;
+	if (vk_prefilter == VK_PREFILTER_ON)
+		foreach(cell, maker->rel->pathlist)
+		{
+			IndexPath  *other = lfirst(cell);
+
+			if (IsA(other, IndexPath) && other->indexinfo == maker->index &&
+				other->indexorderbys != NIL)
+				maker->rel->pathlist = foreach_delete_current(maker->rel->pathlist, cell);
+		}
+	add_path(maker->rel, path);
+}
+
 /* does core build no ordered path with these conditions? */
 static bool
 order_beyond_core(const PathMaker *maker, List *clauses)
@@ -361,6 +389,7 @@ add_base_paths(PathMaker *maker)
 	if (order_beyond_core(maker, clauses))
 		add_path(maker->rel, (Path *) make_path(maker, clauses, true, outer,
 												loops));
+	add_prefiltered(maker, clauses);
 	if (maker->parallel &&
 		is_parallel_safe(maker->root, (Node *) maker->distance.center))
 		add_partial(maker, clauses, true);

@@ -59,6 +59,8 @@ struct VkScanHint
 	IndexScanState *node;
 	bool		cheap_filter;	/* the node has conditions, fit for the scan */
 	VkAnswerSource *source;		/* NULL: none */
+	const VkRowMask *mask;		/* NULL: none */
+	bool		mask_complete;	/* it stands for all conditions of the node */
 };
 
 void		(*vk_plan_visitor) (PlanState *node) = NULL;
@@ -182,6 +184,9 @@ give_demand(PlanState *node, Demand demand)
 		case T_IncrementalSortState:
 			give_demand(outerPlanState(node), demand);
 			break;
+		case T_CustomScanState:
+			give_demand(vk_prefilter_scan(node), demand);
+			break;
 		default:
 			break;
 	}
@@ -276,12 +281,29 @@ vk_hint_limit(const VkScanHint *hint)
 
 /*
  * vk_hint_filter -- the scan node, where it has conditions that the scan may
- * evaluate; else NULL
+ * evaluate, and should; else NULL
  */
 IndexScanState *
 vk_hint_filter(const VkScanHint *hint)
 {
-	return hint != NULL && hint->cheap_filter ? hint->node : NULL;
+	return hint != NULL && hint->cheap_filter && !hint->mask_complete ? hint->node : NULL;
+}
+
+void
+vk_hint_set_mask(PlanState *scan, const VkRowMask *mask, bool complete)
+{
+	VkScanHint *hint = get_hint((IndexScanState *) scan);
+
+	if (hint == NULL)
+		return;
+	hint->mask = mask;
+	hint->mask_complete = mask != NULL && complete;
+}
+
+const VkRowMask *
+vk_hint_mask(const VkScanHint *hint)
+{
+	return hint != NULL ? hint->mask : NULL;
 }
 
 /*

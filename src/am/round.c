@@ -341,7 +341,7 @@ vk_round_start(IndexScanDesc scan, int64 wanted)
 		return;
 	}
 	vk_round_init(scan, wanted, &round);
-	round.wanted = so->filtered || so->keys.filter != NULL ?
+	round.wanted = so->filtered || vk_round_selects(&round) ?
 		Max(wanted, LEAST_SELECTED) : wanted;
 	round.check = so->filtered ? check : NULL;
 	round.sharpen = sharpen;

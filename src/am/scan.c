@@ -79,6 +79,7 @@ vk_scan_init_round(IndexScanDesc scan, VkRound *round)
 	round->radius = so->scored ? so->support->score(so->keys.radius) :
 		get_float8_infinity();
 	round->filter = so->keys.filter;
+	round->mask = vk_hint_mask(so->hint);
 	round->exhaustive = round->proven = so->strict;
 	round->probes = so->strict ? 0 : vk_probes;
 	round->max_rows = vk_max_scan_rows;
@@ -194,7 +195,7 @@ find_answer(IndexScanDesc scan)
 			vk_hint_within(so->hint, keys->query, keys->radius, &so->answer);
 	return !keys->ranged && !keys->recheck && keys->filter == NULL &&
 		keys->other_rows && scan->heapRelation != NULL &&
-		vk_hint_filter(so->hint) == NULL && wanted > 0 &&
+		vk_hint_filter(so->hint) == NULL && vk_hint_mask(so->hint) == NULL && wanted > 0 &&
 		vk_hint_nearest(so->hint, keys->query, wanted, &so->answer);
 }
 
@@ -318,6 +319,8 @@ start_scan(IndexScanDesc scan)
 	take_query(scan);
 	if (so->answered)
 		strlcpy(so->stats.path, "batch", sizeof(so->stats.path));
+	else if (vk_hint_mask(so->hint) != NULL)
+		strlcpy(so->stats.path, "prefilter", sizeof(so->stats.path));
 	take_filter(scan);
 
 	/* with a query whose distances are all NaN no row is within a radius */

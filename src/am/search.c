@@ -276,10 +276,10 @@ vk_search_open_list(VkSearch *search, uint32 number, const VkSlot *slot,
 	list->unbounded = search->scored && slot->born < search->meta->coded;
 	list->code = search->scored && !list->unbounded ? &search->code : NULL;
 	list->prepared = false;
-	list->sparse = search->round->filter != NULL &&
+	list->sparse = vk_round_selects(search->round) &&
 		search->tally.matched * SPARSE_ROWS < search->tally.seen;
 	vk_list_begin(list, slot);
-	if (list->code != NULL && search->round->filter == NULL)
+	if (list->code != NULL && !vk_round_selects(search->round))
 	{
 		list->prepared = true;
 		prepare_list(list);
@@ -515,6 +515,7 @@ begin(VkSearch *search, const VkRound *round, float epsilon)
 	search->list.out = candidates;
 	search->list.round = round;
 	search->list.filter = round->filter;
+	search->list.mask = round->mask;
 	search->list.proven = round->proven || search->vk->coder.flat;
 }
 

@@ -32,6 +32,7 @@ typedef struct VkRound
 	int64		wanted;			/* candidates that matter; 0: all */
 	double		radius;			/* greatest score that matters, or infinity */
 	const VkFilter *filter;		/* NULL: none */
+	const VkRowMask *mask;		/* no other rows are wanted; NULL: any */
 	bool		exhaustive;		/* visit all lists; else: */
 	double		budget;			/* live rows to see; 0: as the recall curve has it */
 	double		total;			/* for rows to find, those of earlier rounds too */
@@ -58,11 +59,18 @@ typedef struct VkRound
 	int64		max_candidates; /* entries that memory allows */
 } VkRound;
 
+/* does it leave out rows before they are scored? */
+static inline bool
+vk_round_selects(const VkRound *round)
+{
+	return round->filter != NULL || round->mask != NULL;
+}
+
 /* rows met, and those that passed: how selective conditions are */
 typedef struct VkTally
 {
 	double		seen;			/* live rows of the lists visited */
-	double		matched;		/* of them by the filter */
+	double		matched;		/* of them by filter and mask */
 	double		checked;
 	double		passed;			/* of them by VkRound.check */
 	int64		summaries;		/* looked at */
@@ -162,6 +170,7 @@ struct VkListScan
 	const VkBitScore *bit_score;	/* of bits; else NULL */
 	const VkRound *round;		/* its callbacks; NULL: none */
 	const VkFilter *filter;		/* NULL: none */
+	const VkRowMask *mask;		/* NULL: none */
 	bool		sparse;			/* it lets few rows through */
 	uint32		visit;			/* goes into VkCandidate.slot */
 	uint32		slot;
@@ -169,7 +178,7 @@ struct VkListScan
 	BlockNumber after;			/* read after this list, if it is known */
 	bool		proven;			/* for refine bounds */
 	int64		live;			/* live lanes seen */
-	int64		matched;		/* of them by the filter */
+	int64		matched;		/* of them by filter and mask */
 	int			run;			/* pages read that follow one another in memory */
 
 	/* the next page */

@@ -77,7 +77,7 @@ vk_work_list(const VkSearch *search, const VkSlot *slot, double live)
 bool
 vk_work_conditional(const VkRound *round)
 {
-	return round->filter != NULL || round->check != NULL || !isinf(round->radius);
+	return vk_round_selects(round) || round->check != NULL || !isinf(round->radius);
 }
 
 /* rows that the recall curve is about */
@@ -108,7 +108,7 @@ vk_work_wanted(VkSearch *search)
 	/* those found, and one that may be still to be found */
 	if (!isinf(round->radius))
 		k = Min(k, vk_work_found(search) + 1);
-	if (round->filter != NULL)
+	if (vk_round_selects(round))
 		meet *= (tally->matched + 1) / (tally->seen + 1);
 	if (round->check != NULL)
 		meet *= (tally->passed + 1) / (tally->checked + 1);
