@@ -29,7 +29,7 @@ CONF
 fuzz_prepare($node);
 my $features = fuzz_features($node);
 note("seed $seed, $statements statements");
-is(join(' ', grep { !$features->{$_} } qw(attributes spheres range_pushdown max_scan_rows)),
+is(join(' ', grep { !$features->{$_} } qw(attributes spheres range_pushdown max_scan_rows prefilter)),
 	'', 'there is all that statements are made of');
 
 sub mean { return sum0(@_) / @_; }
