@@ -30,11 +30,13 @@ SELECT v FROM f32vec_btree WHERE v > '[0]' AND v <= '[1,1]' ORDER BY v;
 SELECT v FROM f32vec_btree ORDER BY v DESC;
 RESET enable_sort;
 
--- merge join
+-- merge join; what the planner knows of the table's size differs
 SET enable_nestloop = off;
+SET enable_material = off;
 EXPLAIN (COSTS OFF) SELECT a.id, b.id FROM f32vec_btree a JOIN f32vec_btree b USING (v);
 SELECT a.id, b.id FROM f32vec_btree a JOIN f32vec_btree b USING (v) WHERE a.id < b.id;
 RESET enable_nestloop;
+RESET enable_material;
 
 -- unique
 DELETE FROM f32vec_btree WHERE id = 7;
