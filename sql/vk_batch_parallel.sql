@@ -110,15 +110,16 @@ ALTER TABLE t RESET (parallel_workers);
 CREATE TEMP TABLE own AS SELECT * FROM t;
 CREATE INDEX own_idx ON own USING vkflat (v);
 SELECT workers($$SELECT count(*) FROM vk_knn_batch('own_idx', queries(100), 3)$$);
+-- (names are qualified: 17 builds indexes without a search_path)
 CREATE FUNCTION turn(v f32vec) RETURNS f32vec(40) IMMUTABLE PARALLEL SAFE LANGUAGE plpgsql AS $$
 BEGIN
 	IF current_setting('vk_test.fails', true) = 'on' THEN
 		RAISE 'there is no turning';
 	END IF;
-	RETURN array_fill(-1, ARRAY[40])::f32vec * v;
+	RETURN array_fill(-1, ARRAY[40])::public.f32vec OPERATOR(public.*) v;
 END
 $$;
-CREATE FUNCTION turned(v f32vec) RETURNS f32vec(40) IMMUTABLE PARALLEL RESTRICTED LANGUAGE plpgsql AS 'BEGIN RETURN turn(v); END';
+CREATE FUNCTION turned(v f32vec) RETURNS f32vec(40) IMMUTABLE PARALLEL RESTRICTED LANGUAGE plpgsql AS 'BEGIN RETURN vk_test.turn(v); END';
 CREATE INDEX t_turned ON t USING vkflat ((turned(v)::f32vec(40)));
 SELECT workers($$SELECT count(*) FROM vk_knn_batch('t_turned', queries(100), 3)$$);
 DROP INDEX t_turned;
