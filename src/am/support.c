@@ -175,7 +175,7 @@ VK_SUPPORT_FUNCTION(vk_bit, jaccard, layout_bit, VK_METRIC_JACCARD, vk_canonical
 	type##_maxsim_support(PG_FUNCTION_ARGS) \
 	{ \
 		static const VkSupport support = { \
-			.layout = &layout_, .metric = VK_METRIC_IP, .documents = true, \
+			.layout = &(layout_), .metric = VK_METRIC_IP, .documents = true, \
 			.operator_error = vk_canonical_error, .score = score_same \
 		}; \
 		PG_RETURN_POINTER(&support); \
