@@ -65,6 +65,14 @@ INSERT INTO t VALUES (1, vec(1, 40));
 SELECT * FROM vk_knn_graph('t_idx', 3);
 SELECT * FROM vk_similarity_graph('t_idx', 1e-9, true);
 
+-- rows in places that others have left: the index has them behind those that follow
+DROP INDEX t_idx;
+SELECT fill(350);
+CREATE INDEX t_idx ON t USING vkflat (v) WITH (bits = 8);
+DELETE FROM t WHERE id BETWEEN 20 AND 60;
+VACUUM t;
+INSERT INTO t SELECT id, v, a FROM t WHERE id BETWEEN 70 AND 80;
+SELECT (SELECT min(ctid) FROM t WHERE id = 80) < (SELECT ctid FROM t WHERE id = 61) AS before, p.* FROM pairs_differ('l2', 4.3, false) p;
 -- a partial index has its rows only
 DROP INDEX t_idx;
 SELECT fill(100);

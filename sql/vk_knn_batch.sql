@@ -66,6 +66,23 @@ DELETE FROM t WHERE id > 4;
 SELECT d.* FROM knn_differ('t_idx', queries(20), 10) d;
 TRUNCATE t;
 SELECT d.* FROM knn_differ('t_idx', queries(20), 10) d;
+DROP INDEX t_idx;
+TRUNCATE results;
+DO $$
+DECLARE
+	options text;
+BEGIN
+	FOREACH options IN ARRAY ARRAY['', 'WITH (bits = 32)', 'WITH (bits = 1, refine = 4)'] LOOP
+		PERFORM fill(1500);
+		EXECUTE format('CREATE INDEX t_idx ON t USING vkflat (v) %s', options);
+		DELETE FROM t WHERE id < 1480;
+		INSERT INTO results SELECT 'l2', 'vkflat', options, 5, n, d.* FROM unnest(ARRAY[1, 2, 20]) n, knn_differ('t_idx', queries(n), 5) d;
+		DROP INDEX t_idx;
+	END LOOP;
+END
+$$;
+SELECT options, sum(answers) AS answers, sum(rows) AS rows, sum(different) AS different FROM results GROUP BY 1 ORDER BY 1;
+CREATE INDEX t_idx ON t USING vkflat (v);
 
 -- queries without a direction: each distance is NaN
 SELECT fill(300);
@@ -123,6 +140,9 @@ SHOW vkindex.target_recall;
 SELECT count(*) FROM vk_knn_batch('t_idx', queries(3), 10, 1);
 SELECT exhaustive, scanned >= 6000 AS scanned FROM vk_last_scan();
 SHOW vkindex.target_recall;
+-- queries so near the mean of all rows that their codes about it have no room for the lists' centres
+SELECT count(*) AS rows, count(*) FILTER (WHERE distance <= (SELECT max(d) FROM (SELECT v <-> q AS d FROM t ORDER BY 1 LIMIT 10) s)) > 40 AS most
+FROM (SELECT avg(v) AS q FROM t) m, vk_knn_batch('t_idx', array_fill(q, ARRAY[8]), 10);
 RESET vkindex.target_recall;
 
 -- what cannot be asked
