@@ -124,6 +124,12 @@ SELECT radius, count(*), sum(neighbors) / 2 = (SELECT count(*) FROM vk_similarit
 FROM degrees GROUP BY 1 ORDER BY 1;
 SELECT count(*) FROM (SELECT radius, d.* FROM unnest('{0.9, 3}'::float8[]) radius, vk_similarity_degree('t_idx', radius) d
 					  EXCEPT ALL SELECT * FROM degrees) x;
+-- the same by the vectors
+DROP INDEX t_idx;
+CREATE INDEX t_idx ON t USING vkflat (v) WITH (bits = 1, refine = none);
+SELECT count(*) FROM (SELECT radius, d.* FROM unnest('{0.9, 3}'::float8[]) radius, vk_similarity_degree('t_idx', radius) d
+					  EXCEPT ALL SELECT * FROM degrees) x;
+SELECT split_part(path, ' ', 1) AS path FROM vk_last_scan();
 -- none at all for the visibility of rows: one row a page
 DROP TABLE t;
 CREATE TABLE t (id int, v f32vec(8), filler text);

@@ -102,6 +102,20 @@ SELECT vk_check('docs_tokens', true);
 SELECT * FROM differences;
 DROP INDEX docs_tokens;
 
+-- the nearest document is far down in the search for each vector of the query, where its documents have many
+-- vectors; also with memory for few entries
+CREATE TABLE far (id int, tokens f32vec(2)[]);
+INSERT INTO far SELECT i, array_agg(CASE WHEN i % 2 = 0 THEN ARRAY[10 + j % 16 / 16.0, -10] ELSE ARRAY[-10, 10 + j % 16 / 16.0] END::f32vec)
+	FROM generate_series(1, 120) i, generate_series(1, 40) j GROUP BY i;
+INSERT INTO far VALUES (0, '{"[5,5]"}');
+CREATE INDEX far_tokens ON far USING vkflat (tokens) WITH (bits = 32);
+SET enable_seqscan = off;
+SELECT id, tokens @# '{"[1,0]","[0,1]"}' AS distance FROM far ORDER BY 2 LIMIT 1;
+SET work_mem = '64kB';
+SELECT id, tokens @# '{"[1,0]","[0,1]"}' AS distance FROM far ORDER BY 2 LIMIT 1;
+RESET work_mem;
+RESET enable_seqscan;
+
 -- lists: at target 1 the same, below it nearly
 CREATE INDEX docs_tokens ON docs USING vkivf (tokens, kind) WITH (lists = 20);
 SELECT vk_check('docs_tokens', true);
@@ -163,5 +177,5 @@ INSERT INTO docs SELECT i, i % 3, document(i) FROM generate_series(1, 300) i;
 SELECT vk_check('docs_tokens', true);
 SELECT * FROM differences;
 
-DROP TABLE docs, queries, bare, typed CASCADE;
+DROP TABLE docs, queries, bare, typed, far CASCADE;
 DROP FUNCTION document, distances;
