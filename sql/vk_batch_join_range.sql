@@ -97,7 +97,8 @@ INSERT INTO cases (name, query) VALUES
 	('in order', 'SELECT q.id, i.id AS item, row_number() OVER (ORDER BY q.id, i.id) FROM questions q JOIN items i ON i.v <-> q.v < 12'),
 	('rescanned', 'SELECT o.n, (SELECT sum(i.id * q.id) FROM questions q JOIN items i ON i.v <-> q.v < o.n WHERE q.id > o.n) AS s FROM generate_series(10, 14) o (n)'),
 	('twice', 'SELECT q.id, i.id AS item, j.id AS next FROM questions q JOIN items i ON i.v <-> q.v < 10 JOIN items j ON j.v <-> i.v < 6 WHERE q.id < 20'),
-	('of the whole row', 'SELECT q AS question, i AS item FROM questions q JOIN items i ON i.v <-> q.v < 12');
+	('of the whole row', 'SELECT q AS question, i AS item FROM questions q JOIN items i ON i.v <-> q.v < 12'),
+	('counted, of a kind', 'SELECT q.id, t.* FROM questions q CROSS JOIN LATERAL (SELECT count(*), sum(i.id) FROM items i WHERE i.v <-> q.v < q.r AND i.kind = 3) t');
 SELECT c.name, r.* FROM cases c, LATERAL compare(c.query) r ORDER BY c.n;
 -- spheres
 SELECT (SELECT count(*) FROM questions q JOIN items i ON i.v <<->> vk_sphere(q.v, 12)) AS nearer,

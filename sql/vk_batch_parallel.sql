@@ -125,6 +125,12 @@ SELECT workers($$SELECT count(*) FROM vk_knn_batch('t_turned', queries(100), 3)$
 DROP INDEX t_turned;
 CREATE INDEX t_turned ON t USING vkflat ((turn(v)::f32vec(40)));
 SELECT workers($$SELECT count(*) FROM vk_knn_batch('t_turned', queries(100), 3)$$);
+-- in a plan that has workers of its own
+SET min_parallel_table_scan_size = 0;
+SET parallel_tuple_cost = 0;
+SELECT workers($$SELECT (SELECT count(*) FROM t), count(*) FROM vk_knn_batch('t_idx', ARRAY(SELECT v FROM t LIMIT 100), 3)$$);
+RESET min_parallel_table_scan_size;
+RESET parallel_tuple_cost;
 
 -- errors of workers, and time that is over, are the function's; nothing is left
 SET parallel_leader_participation = off;

@@ -90,6 +90,9 @@ DROP INDEX t_idx;
 CREATE INDEX t_idx ON t USING vkflat (v f32vec_cosine_ops);
 SELECT d.* FROM knn_differ('t_idx', ARRAY[flat_vec(0, 40), vec(1, 40)], 5) d;
 SELECT d.* FROM knn_differ('t_idx', ARRAY[flat_vec(0, 40), vec(1, 40), vec(2, 40), vec(3, 40), vec(4, 40)], 500) d;
+INSERT INTO t SELECT n, flat_vec(0, 40), n FROM generate_series(1001, 3000) n;
+SELECT d.* FROM knn_differ('t_idx', ARRAY[vec(1, 40), vec(2, 40)], 3000) d;
+DELETE FROM t WHERE id > 1000;
 DROP INDEX t_idx;
 
 -- the rows of the table, under the snapshot of the statement
@@ -169,6 +172,10 @@ GRANT SELECT (v) ON t TO vk_batch_reader;
 SET ROLE vk_batch_reader;
 SELECT count(*) FROM vk_knn_batch('t_idx', queries(3), 1);
 SELECT count(*) FROM vk_knn_batch_rows('t_idx', queries(3), 1, NULL::t);
+RESET ROLE;
+CREATE INDEX t_partial ON t USING vkflat (v) WHERE id > 10;
+SET ROLE vk_batch_reader;
+SELECT count(*) FROM vk_knn_batch('t_partial', queries(3), 1);
 RESET ROLE;
 GRANT SELECT ON t TO vk_batch_reader;
 SET ROLE vk_batch_reader;

@@ -47,6 +47,16 @@ SELECT * FROM range_differ('t_idx', '{}', 5);
 SELECT count(*), count(DISTINCT query) FROM vk_range_batch('t_idx', ARRAY[NULL, vec(1, 40)]::f32vec[], 4);
 SELECT count(*) FROM vk_range_batch('t_idx', queries(5), NULL);
 SELECT exhaustive FROM vk_last_scan();
+-- what ends scans early ends none of these
+SET vkindex.max_scan_rows = 10;
+SELECT * FROM range_differ('t_idx', queries(5), 5);
+RESET vkindex.max_scan_rows;
+DROP INDEX t_idx;
+CREATE INDEX t_idx ON t USING vkivf (v) WITH (lists = 20);
+SET vkindex.target_recall = 0.5;
+SELECT * FROM range_differ('t_idx', queries(5), 5);
+SELECT exhaustive FROM vk_last_scan();
+RESET vkindex.target_recall;
 TRUNCATE t;
 SELECT * FROM range_differ('t_idx', queries(5), 5);
 SELECT fill(50);
