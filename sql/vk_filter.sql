@@ -72,6 +72,23 @@ CREATE FUNCTION recall_apart(k int, target float8, condition text) RETURNS float
 $$;
 SELECT target, condition, recall_apart(1, target, condition) >= target - 0.05 AS of_1, recall_apart(10, target, condition) >= target - 0.02 AS of_10
 FROM unnest('{0.8,0.95}'::float8[]) target, unnest('{cluster <> %s,unindexed <> %s}'::text[]) condition;
+-- what a search knows of its recall then, at the worst, and how many of 85 lists it visits
+CREATE FUNCTION effort_apart(target float8, condition text, OUT recall float8, OUT lists float8) LANGUAGE plpgsql AS $$
+DECLARE
+	scan record;
+BEGIN
+	recall := 1;
+	lists := 0;
+	FOR n IN 1..30 LOOP
+		PERFORM nearest(true, 'apart', 'ip', vec(n * 5 % 200, 24) + vec(-n, 24, 0.15), 10, target, format(condition, n * 5 % 200));
+		SELECT * INTO scan FROM vk_last_scan();
+		recall := least(recall, scan.estimated_recall);
+		lists := lists + scan.lists / 30.0;
+	END LOOP;
+END
+$$;
+SELECT target, condition, recall BETWEEN target - 0.15 AND target + 0.04 AS recall, lists < 20 AS few_lists
+FROM unnest('{0.8,0.95}'::float8[]) target, unnest('{cluster <> %s,unindexed <> %s}'::text[]) condition, effort_apart(target, condition);
 
 SET client_min_messages = warning;
 DROP SCHEMA vk_test CASCADE;

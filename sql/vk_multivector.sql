@@ -105,7 +105,7 @@ DROP INDEX docs_tokens;
 -- the nearest document is far down in the search for each vector of the query, where its documents have many
 -- vectors; also with memory for few entries
 CREATE TABLE far (id int, tokens f32vec(2)[]);
-INSERT INTO far SELECT i, array_agg(CASE WHEN i % 2 = 0 THEN ARRAY[10 + j % 16 / 16.0, -10] ELSE ARRAY[-10, 10 + j % 16 / 16.0] END::f32vec)
+INSERT INTO far SELECT i, array_agg(CASE WHEN i % 2 = 0 THEN ARRAY[10 + i / 16.0, -10] ELSE ARRAY[-10, 10 + i / 16.0] END::f32vec)
 	FROM generate_series(1, 120) i, generate_series(1, 40) j GROUP BY i;
 INSERT INTO far VALUES (0, '{"[5,5]"}');
 CREATE INDEX far_tokens ON far USING vkflat (tokens) WITH (bits = 32);
