@@ -73,6 +73,36 @@ FETCH 1 FROM c;
 MOVE ALL FROM c;
 COMMIT;
 
+-- and what it reads is in order, without a limit
+CREATE FUNCTION first_ones(q f32vec[], index_used boolean) RETURNS float8[] LANGUAGE plpgsql AS $$
+DECLARE
+	d float8;
+	result float8[] := '{}';
+BEGIN
+	PERFORM set_config('enable_indexscan', index_used::text, true), set_config('enable_bitmapscan', 'off', true),
+		set_config('enable_sort', (NOT index_used)::text, true), set_config('enable_seqscan', (NOT index_used)::text, true);
+	FOR d IN SELECT tokens @# q FROM docs ORDER BY tokens @# q LOOP
+		result := result || d;
+		EXIT WHEN cardinality(result) = 150;
+	END LOOP;
+	RETURN result;
+END $$;
+SELECT id FROM queries WHERE first_ones(q, true) IS DISTINCT FROM first_ones(q, false);
+
+-- a limit on the work: nothing is known of the others
+SET vkindex.max_scan_rows = 100;
+SET client_min_messages = error;
+SELECT count(*) FROM (SELECT id FROM docs ORDER BY tokens @# '{"[1,2,3,4]","[4,3,2,1]"}' LIMIT 3) t;
+SELECT exhaustive FROM vk_last_scan();
+RESET vkindex.max_scan_rows;
+SET client_min_messages = warning;
+
+-- a search for each row of another table, which is none for batches
+SELECT count(*) FROM (
+	(SELECT q.id, t.d FROM queries q CROSS JOIN LATERAL (SELECT tokens @# q.q AS d FROM docs ORDER BY tokens @# q.q LIMIT 3) t WHERE q.id <= 33)
+	EXCEPT ALL
+	(SELECT q.id, t.d FROM queries q CROSS JOIN LATERAL (SELECT -vk_maxsim(tokens, q.q) AS d FROM docs ORDER BY 1 LIMIT 3) t WHERE q.id <= 33)) x;
+
 -- conditions that the index does not know
 SELECT vk_maxsim(tokens, '{"[1,2,3,4]","[4,3,2,1]"}') FROM docs WHERE id % 50 = 7 ORDER BY tokens @# '{"[1,2,3,4]","[4,3,2,1]"}' LIMIT 3;
 
@@ -178,4 +208,4 @@ SELECT vk_check('docs_tokens', true);
 SELECT * FROM differences;
 
 DROP TABLE docs, queries, bare, typed, far CASCADE;
-DROP FUNCTION document, distances;
+DROP FUNCTION document, distances, first_ones;
