@@ -98,7 +98,10 @@ INSERT INTO cases (name, query) VALUES
 	('rescanned', 'SELECT o.n, (SELECT sum(i.id * q.id) FROM questions q JOIN items i ON i.v <-> q.v < o.n WHERE q.id > o.n) AS s FROM generate_series(10, 14) o (n)'),
 	('twice', 'SELECT q.id, i.id AS item, j.id AS next FROM questions q JOIN items i ON i.v <-> q.v < 10 JOIN items j ON j.v <-> i.v < 6 WHERE q.id < 20'),
 	('of the whole row', 'SELECT q AS question, i AS item FROM questions q JOIN items i ON i.v <-> q.v < 12'),
-	('counted, of a kind', 'SELECT q.id, t.* FROM questions q CROSS JOIN LATERAL (SELECT count(*), sum(i.id) FROM items i WHERE i.v <-> q.v < q.r AND i.kind = 3) t');
+	('counted, of a kind', 'SELECT q.id, t.* FROM questions q CROSS JOIN LATERAL (SELECT count(*), sum(i.id) FROM items i WHERE i.v <-> q.v < q.r AND i.kind = 3) t'),
+	('with rows on the radius', 'SELECT q.id, i.id AS item FROM questions q JOIN items i ON i.v <-> q.v < 18 WHERE q.id < 20'),
+	('and these', 'SELECT q.id, i.id AS item FROM questions q JOIN items i ON i.v <-> q.v <= 18 WHERE q.id < 20'),
+	('which is nothing', 'SELECT q.id, i.id AS item FROM questions q JOIN items i ON i.v <-> q.v <= 0');
 SELECT c.name, r.* FROM cases c, LATERAL compare(c.query) r ORDER BY c.n;
 -- spheres
 SELECT (SELECT count(*) FROM questions q JOIN items i ON i.v <<->> vk_sphere(q.v, 12)) AS nearer,
@@ -122,6 +125,8 @@ ROLLBACK;
 
 -- a cursor that outlives its transaction, after others have changed the rows
 BEGIN;
+SET LOCAL cursor_tuple_fraction = 0.9;
+SELECT nodes('DECLARE held CURSOR WITH HOLD FOR SELECT q.id, i.id FROM questions q JOIN items i ON i.v <-> q.v < 12');
 DECLARE held CURSOR WITH HOLD FOR SELECT q.id, i.id FROM questions q JOIN items i ON i.v <-> q.v < 12;
 MOVE 3 FROM held;
 CREATE TABLE before AS SELECT count(*) FROM questions q JOIN items i ON i.v <-> q.v < 12;
@@ -160,6 +165,14 @@ RESET vkindex.range_pushdown;
 SET vkindex.max_scan_rows = 1000;
 SELECT nodes('SELECT q.id FROM questions q JOIN items i ON i.v <-> q.v < 12') AS may_end_early;
 RESET vkindex.max_scan_rows;
+SET enable_hashjoin = off;
+SET enable_mergejoin = off;
+SET enable_seqscan = off;
+SELECT nodes('SELECT q.id, i.id FROM questions q JOIN items i ON i.kind = q.id') AS attribute;
+SELECT count(*) FROM questions q JOIN items i ON i.kind = q.id;
+RESET enable_hashjoin;
+RESET enable_mergejoin;
+RESET enable_seqscan;
 -- with attributes few rows may be enough
 SELECT nodes('SELECT q.id FROM questions q JOIN items i ON i.v <-> q.v < 12 AND i.kind = 3 WHERE q.id = 2') AS few;
 
