@@ -66,18 +66,25 @@ DELETE FROM t WHERE id > 4;
 SELECT d.* FROM knn_differ('t_idx', queries(20), 10) d;
 TRUNCATE t;
 SELECT d.* FROM knn_differ('t_idx', queries(20), 10) d;
--- all of the nearest dead, one query by itself and two together
+-- the nearest dead: 100 rows, or 200 that are equal; one query by itself and two together
 DROP INDEX t_idx;
 TRUNCATE results;
 DO $$
 DECLARE
 	options text;
 BEGIN
-	FOREACH options IN ARRAY ARRAY['', 'WITH (bits = 1, refine = none)', 'WITH (bits = 1, refine = 4)'] LOOP
+	FOREACH options IN ARRAY ARRAY['', 'WITH (bits = 32)', 'WITH (bits = 1, refine = none)', 'WITH (bits = 1, refine = 4)'] LOOP
 		PERFORM fill(1500);
 		EXECUTE format('CREATE INDEX t_idx ON t USING vkflat (v) %s', options);
 		DELETE FROM t WHERE ctid = ANY (ARRAY(SELECT n.ctid FROM unnest(queries(2)) q, LATERAL (SELECT ctid FROM t ORDER BY l2_distance(v, q) LIMIT 100) n));
 		INSERT INTO results SELECT 'l2', 'vkflat', options, k, n, d.* FROM unnest(ARRAY[1, 2]) n, unnest(ARRAY[3, 20]) k, knn_differ('t_idx', queries(n), k) d;
+		DROP INDEX t_idx;
+		TRUNCATE t;
+		INSERT INTO t SELECT -n, (queries(1))[1], 0 FROM generate_series(1, 200) n;
+		INSERT INTO t SELECT n, vec(n, 40), n FROM generate_series(1, 1000) n;
+		EXECUTE format('CREATE INDEX t_idx ON t USING vkflat (v) %s', options);
+		DELETE FROM t WHERE id < 0;
+		INSERT INTO results SELECT 'l2', 'vkflat', options, 3, n, d.* FROM unnest(ARRAY[1, 2]) n, knn_differ('t_idx', queries(n), 3) d;
 		DROP INDEX t_idx;
 	END LOOP;
 END

@@ -92,7 +92,7 @@ SELECT id FROM queries WHERE first_ones(q, true) IS DISTINCT FROM first_ones(q, 
 -- a limit on the work: nothing is known of the others
 SET vkindex.max_scan_rows = 100;
 SET client_min_messages = error;
-SELECT count(*) FROM (SELECT id FROM docs ORDER BY tokens @# '{"[1,2,3,4]","[4,3,2,1]"}' LIMIT 3) t;
+SELECT count(*) FROM (SELECT id FROM docs ORDER BY tokens @# '{"[1,2,3,4]","[4,3,2,1]"}' LIMIT 100) t;
 SELECT exhaustive FROM vk_last_scan();
 RESET vkindex.max_scan_rows;
 SET client_min_messages = warning;
@@ -132,12 +132,17 @@ SELECT vk_check('docs_tokens', true);
 SELECT * FROM differences;
 DROP INDEX docs_tokens;
 
+-- in order without a limit, by codes that leave little open
+CREATE INDEX docs_tokens ON docs USING vkflat (tokens) WITH (bits = 32);
+SELECT id FROM queries WHERE first_ones(q, true) IS DISTINCT FROM first_ones(q, false);
+DROP INDEX docs_tokens;
+
 -- the nearest document is far down in the search for each vector of the query, where its documents have many
 -- vectors; also with memory for few entries
 CREATE TABLE far (id int, tokens f32vec(2)[]);
+INSERT INTO far VALUES (0, '{"[5,5]"}');
 INSERT INTO far SELECT i, array_agg(CASE WHEN i % 2 = 0 THEN ARRAY[10 + i / 16.0, -10] ELSE ARRAY[-10, 10 + i / 16.0] END::f32vec)
 	FROM generate_series(1, 120) i, generate_series(1, 40) j GROUP BY i;
-INSERT INTO far VALUES (0, '{"[5,5]"}');
 CREATE INDEX far_tokens ON far USING vkflat (tokens) WITH (bits = 32);
 SET enable_seqscan = off;
 SELECT id, tokens @# '{"[1,0]","[0,1]"}' AS distance FROM far ORDER BY 2 LIMIT 1;
