@@ -142,7 +142,7 @@ DROP INDEX docs_tokens;
 CREATE TABLE far (id int, tokens f32vec(2)[]);
 INSERT INTO far VALUES (0, '{"[5,5]"}');
 INSERT INTO far SELECT i, array_agg(CASE WHEN i % 2 = 0 THEN ARRAY[10 + i / 16.0, -10] ELSE ARRAY[-10, 10 + i / 16.0] END::f32vec)
-	FROM generate_series(1, 120) i, generate_series(1, 40) j GROUP BY i;
+	FROM generate_series(1, 120) i, generate_series(1, 60) j GROUP BY i;
 CREATE INDEX far_tokens ON far USING vkflat (tokens) WITH (bits = 32);
 SET enable_seqscan = off;
 SELECT id, tokens @# '{"[1,0]","[0,1]"}' AS distance FROM far ORDER BY 2 LIMIT 1;

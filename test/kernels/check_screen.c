@@ -240,6 +240,16 @@ draw_screen_query(VkCheckRun *run, bool wild, VkScreenQuery *query)
 		query->base = vk_draw_number(run);
 }
 
+/* one row of a block alone, so that the block's limit is that row's */
+static void
+leave_one(uint16_t *lanes, int32_t *dots, int lane)
+{
+	*lanes = (uint16_t) (1 << lane);
+	for (int i = 0; i < VK_LANES; i++)
+		if (i != lane)
+			dots[i] = dots[lane] - 1000000;
+}
+
 /* whole blocks: the reference's bits, and every lane that the screen keeps */
 static void
 check_blocks(VkCheckRun *run)
@@ -264,6 +274,8 @@ check_blocks(VkCheckRun *run)
 			dots[b * VK_LANES + lane] = (query.dot_offset +
 										 vk_random_below(run, 200000) - 100000) / query.dot_mult;
 	}
+	if (blocks > 0 && !wild && vk_random_below(run, 4) == 0)
+		leave_one(&lanes[blocks - 1], dots + (blocks - 1) * VK_LANES, 7);
 	for (int g = 0; g < groups; g++)
 		vk_screen_blocks_fill(rows + g * VK_LANES, lanes + g * VK_LANES,
 							  blocks - g * VK_LANES < VK_LANES ? blocks - g * VK_LANES : VK_LANES,
