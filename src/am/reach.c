@@ -320,6 +320,7 @@ reach_now(const VkSearch *search, double *gain)
 	double		left = 0;
 	double		next = 0;
 
+	*gain = 0;
 	reach.limit = last_score(search);
 	if (isinf(reach.limit))
 		return -1;

@@ -184,6 +184,7 @@ vk_open_pairs_create(VkGraph *graph, const VkBatchQuery *queries, int count)
 static inline uint32
 window_of(const VkOpenPairs *open, const OpenPair *pair)
 {
+	Assert(open->window_bits <= MOST_WINDOW_BITS);
 	return pair->row >> open->window_bits;
 }
 

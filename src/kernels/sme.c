@@ -307,7 +307,7 @@ maxsim_of_panels(const void *query, size_t query_stride, int m,
 {
 	_Alignas(VK_LINE_SIZE) uint8_t panel[2 * MAXSIM_PANEL];
 	int32_t		greatest[2 * PACK_GROUP];
-	int64_t		sum;
+	int64_t		sum = 0;
 	MaxsimTask	task = {
 		query, query_stride, m, document, document_stride, n, dim, panel,
 		greatest, &sum

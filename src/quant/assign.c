@@ -291,12 +291,12 @@ score_all(VkAssigner *assigner, const int8_t *code, float scale, float *scores)
 	for (int block = 0; block < assigner->blocks; block += CHUNK_BLOCKS)
 	{
 		int			left = assigner->blocks - block;
+		int			blocks = left < CHUNK_BLOCKS ? left : CHUNK_BLOCKS;
 		float		chunk[CHUNK_BLOCKS * VK_LANES];
 		int			first = block * VK_LANES;
 
-		score_chunk(assigner, scale, correction, block,
-					left < CHUNK_BLOCKS ? left : CHUNK_BLOCKS, chunk);
-		for (int i = 0; i < CHUNK_BLOCKS * VK_LANES && first + i < assigner->lists; i++)
+		score_chunk(assigner, scale, correction, block, blocks, chunk);
+		for (int i = 0; i < blocks * VK_LANES && first + i < assigner->lists; i++)
 			scores[first + i] = chunk[i];
 	}
 }
