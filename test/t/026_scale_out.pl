@@ -131,13 +131,13 @@ unlike(
 # FETCH takes 100 rows a time unless told otherwise
 my @plans = shard_plans(nearest_of('items', $queries[0], 10));
 is(scalar @plans, 2, 'each shard ran one query');
-like($_, qr/Index Scan using items_flat .*actual rows=100 /, 'a shard sent 100 rows, by its index')
+like($_, qr/Index Scan using items_flat .*actual rows=100(\.00)? /, 'a shard sent 100 rows, by its index')
   foreach @plans;
 
 sql('postgres', "ALTER SERVER shard$_ OPTIONS (ADD fetch_size '10')") foreach 1, 2;
 @plans = shard_plans(nearest_of('items', $queries[0], 10));
 is(scalar @plans, 2, 'each shard ran one query');
-like($_, qr/Index Scan using items_flat .*actual rows=10 /, 'with fetch_size 10 a shard sent 10 rows')
+like($_, qr/Index Scan using items_flat .*actual rows=10(\.00)? /, 'with fetch_size 10 a shard sent 10 rows')
   foreach @plans;
 same_answers('the same answers with a small fetch_size', '', sub { nearest_of('items', shift, 10) });
 
@@ -163,9 +163,11 @@ foreach my $name (sort keys %range)
 
 # ----------------------------------------------- the LIMIT itself on the shards
 
+# the default before 17, which has 0.2
+sql('postgres', "ALTER SERVER shard$_ OPTIONS (ADD fdw_tuple_cost '0.01')") foreach 1, 2;
 unlike(sql('postgres', $explain . nearest_of('items_1', $queries[0], 10)),
-	qr/LIMIT/, 'with the default fdw_tuple_cost the LIMIT stays here');
-sql('postgres', "ALTER SERVER shard$_ OPTIONS (ADD fdw_tuple_cost '1', ADD async_capable 'true')") foreach 1, 2;
+	qr/LIMIT/, 'with fdw_tuple_cost 0.01 the LIMIT stays here');
+sql('postgres', "ALTER SERVER shard$_ OPTIONS (SET fdw_tuple_cost '1', ADD async_capable 'true')") foreach 1, 2;
 like(sql('postgres', $explain . nearest_of('items_1', $queries[0], 10)),
 	qr/Remote SQL: [^\n]* LIMIT 10/, 'with fdw_tuple_cost 1 the shard has it');
 
@@ -184,7 +186,7 @@ $plan = sql('postgres', $explain . $nearest->($queries[0]));
 is(scalar(() = $plan =~ /Async Foreign Scan/g), 2, 'the shards work at the same time');
 is(scalar(() = $plan =~ /Remote SQL: [^\n]* LIMIT/g), 2, 'each has the LIMIT');
 @plans = shard_plans($nearest->($queries[0]));
-like($_, qr/Limit .*actual rows=10 .*\n.*Index Scan using items_flat .*actual rows=10 /,
+like($_, qr/Limit .*actual rows=10(\.00)? .*\n.*Index Scan using items_flat .*actual rows=10(\.00)? /,
 	'each sends its 10 nearest') foreach @plans;
 same_answers('answers of the function', '', $nearest);
 sql('postgres', 'PREPARE p(f32vec) AS SELECT * FROM nearest($1, 10); SET plan_cache_mode = force_generic_plan;'
@@ -220,7 +222,7 @@ my $by_dblink = sub { my ($query) = @_; "SELECT * FROM nearest_by_dblink('$query
 same_answers('answers by dblink', '', $by_dblink);
 @plans = shard_plans($by_dblink->($queries[0]) . ';' . $by_dblink->($queries[1]));
 is(scalar @plans, 4, 'two calls in one session');
-like($_, qr/Limit .*actual rows=10 /, 'each sends its 10 nearest') foreach @plans;
+like($_, qr/Limit .*actual rows=10(\.00)? /, 'each sends its 10 nearest') foreach @plans;
 
 # --------------------------------------------- settings, changes, what not to do
 
