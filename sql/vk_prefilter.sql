@@ -79,6 +79,11 @@ SELECT wrong < 4 AS recalled, scored FROM wrong('a = 5', 10, 0.99);
 SET vkindex.prefilter = on;
 SELECT count(*) FROM (SELECT id FROM t WHERE a = 5 ORDER BY v <-> '[1,2,3,4,5,6,1,8]' LIMIT 30) s;
 SELECT wanted, emitted, rounds, path, checked, matched < 61 AS matched FROM vk_last_scan();
+-- what the bitmap does not tell for certain is asked of the rows
+SELECT count(*) FROM (SELECT id FROM t WHERE a = 5 AND b < 5 ORDER BY v <-> '[1,2,3,4,5,6,1,8]' LIMIT 5) s;
+SELECT path, checked > 0 AS checked FROM vk_last_scan();
+SELECT count(*) FROM (SELECT id FROM t WHERE a = 5 OR a = 17 AND b = 1 ORDER BY v <-> '[1,2,3,4,5,6,1,8]' LIMIT 5) s;
+SELECT path, checked > 0 AS checked FROM vk_last_scan();
 -- without a LIMIT all come
 SELECT count(*), count(DISTINCT id) FROM (SELECT id FROM t WHERE a = 5 ORDER BY v <-> '[1,2,3,4,5,6,1,8]') s;
 SELECT count(*), count(DISTINCT id) FROM (SELECT id FROM t WHERE a = 5 AND c = 2 ORDER BY v <-> '[1,2,3,4,5,6,1,8]' OFFSET 3) s;
