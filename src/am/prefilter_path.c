@@ -187,7 +187,9 @@ set_cost(PlannerInfo *root, Path *path, IndexPath *ordered, Path *bitmap, List *
 	if (!vk_cost_saved(root, ordered, 1.0, masked, &startup, &total))
 		return false;
 	cost_bitmap_tree_node(bitmap, &bitmap_cost, &selectivity);
-	bitmap_cost += clamp_row_est(selectivity * path->parent->tuples) * cpu_operator_cost;
+	/* core takes a bitmap for cheaper than it is: entering a row, and again here */
+	bitmap_cost += clamp_row_est(selectivity * path->parent->tuples) *
+		(cpu_tuple_cost + cpu_index_tuple_cost);
 	path->startup_cost = ordered->path.startup_cost - startup + bitmap_cost;
 	path->total_cost = ordered->path.total_cost - total + bitmap_cost;
 	return true;

@@ -6,7 +6,9 @@
  * NOTES
  *	  A TIDBitmap is made to be read in the order of the table; the rows of a list
  *	  are anywhere in it.  So its pages go into a hash table, each with a bit a
- *	  row.
+ *	  row.  Most rows of a list are in none: nearly all of them are told by one of
+ *	  as many bits as lie in the CPU's first cache, a Bloom filter with one hash
+ *	  function.
  *
  * IDENTIFICATION
  *	  src/am/row_mask.c
@@ -45,11 +47,25 @@ typedef struct MaskPage
 #define SH_DECLARE
 #include "lib/simplehash.h"
 
+/* bits of the filter a row, at least, where memory allows */
+#define FILTER_SHARE	8
+#define FILTER_MIN_LOG2	9
+#define FILTER_MAX_LOG2	31
+
 struct VkRowMask
 {
 	maskpages_hash *pages;
 	int64		rows;
+	uint64	   *filter;			/* NULL: of some pages all rows may be wanted */
+	int			filter_shift;	/* of hashes of 32 bits */
 };
+
+/* the place of a row in the filter */
+static inline uint32
+filter_place(const VkRowMask *mask, BlockNumber block, uint32 row)
+{
+	return (block * 0x9E3779B1U + row * 0x85EBCA6BU) >> mask->filter_shift;
+}
 
 /* Enter one page of a bitmap; count -1: all its rows. */
 static void
@@ -65,6 +81,36 @@ add_page(VkRowMask *mask, BlockNumber block, const OffsetNumber *offsets, int co
 		mask->rows = -1;
 	else if (mask->rows >= 0)
 		mask->rows += count;
+}
+
+/* Enter all rows into a filter of at most a quarter of work_mem. */
+static void
+make_filter(MemoryContext context, VkRowMask *mask)
+{
+	const uint64 most = (uint64) work_mem * 1024 / 4 * BITS_PER_BYTE;
+	int			log2 = FILTER_MIN_LOG2;
+	maskpages_iterator iterator;
+	const MaskPage *page;
+
+	while (log2 < FILTER_MAX_LOG2 &&
+		   UINT64CONST(1) << log2 < (uint64) mask->rows * FILTER_SHARE &&
+		   UINT64CONST(2) << log2 <= most)
+		log2++;
+	mask->filter_shift = 32 - log2;
+	mask->filter = MemoryContextAllocZero(context, (Size) 1 << (log2 - 3));
+	maskpages_start_iterate(mask->pages, &iterator);
+	while ((page = maskpages_iterate(mask->pages, &iterator)) != NULL)
+	{
+		CHECK_FOR_INTERRUPTS();
+		for (int word = 0; word < PAGE_WORDS; word++)
+			for (uint64 rows = page->rows[word]; rows != 0; rows &= rows - 1)
+			{
+				uint32		place = filter_place(mask, page->block,
+												 word * WORD_ROWS + pg_rightmost_one_pos64(rows));
+
+				mask->filter[place / WORD_ROWS] |= UINT64CONST(1) << place % WORD_ROWS;
+			}
+	}
 }
 
 VkRowMask *
@@ -88,10 +134,30 @@ vk_row_mask_create(MemoryContext context, TIDBitmap *bitmap)
 	}
 	vk_bitmap_end(iterator);
 	if (fits)
+	{
+		if (mask->rows >= 0)
+			make_filter(context, mask);
 		return mask;
+	}
 	maskpages_destroy(mask->pages);
 	pfree(mask);
 	return NULL;
+}
+
+static inline bool
+has_row(const VkRowMask *mask, BlockNumber block, uint32 row)
+{
+	const MaskPage *page;
+
+	if (mask->filter != NULL)
+	{
+		uint32		place = filter_place(mask, block, row);
+
+		if ((mask->filter[place / WORD_ROWS] >> place % WORD_ROWS & 1) == 0)
+			return false;
+	}
+	page = maskpages_lookup(mask->pages, block);
+	return page != NULL && (page->rows[row / WORD_ROWS] >> row % WORD_ROWS & 1) != 0;
 }
 
 uint32
@@ -102,13 +168,11 @@ vk_row_mask_lanes(const VkRowMask *mask, const ItemPointerData *tids, uint32 lan
 	for (; lanes != 0; lanes &= lanes - 1)
 	{
 		int			lane = pg_rightmost_one_pos32(lanes);
+		BlockNumber block = ItemPointerGetBlockNumberNoCheck(&tids[lane]);
 		uint32		row = (uint32) ItemPointerGetOffsetNumberNoCheck(&tids[lane]) - 1;
-		const MaskPage *page = maskpages_lookup(mask->pages,
-												ItemPointerGetBlockNumberNoCheck(&tids[lane]));
 
 		/* a row that cannot be is left to those who tell of it */
-		if (row >= MaxHeapTuplesPerPage ||
-			(page != NULL && (page->rows[row / WORD_ROWS] >> row % WORD_ROWS & 1)))
+		if (row >= MaxHeapTuplesPerPage || has_row(mask, block, row))
 			result |= 1U << lane;
 	}
 	return result;
