@@ -3,6 +3,11 @@
 SET max_parallel_workers_per_gather = 0;
 SET enable_sort = off;
 SET jit = off;
+\getenv top PG_ABS_SRCDIR
+\set plans :top /sql/include/plans.psql
+\set ECHO none
+\i :plans
+\set ECHO all
 
 CREATE TABLE items (id int PRIMARY KEY, kind int, v f32vec(8));
 INSERT INTO items
@@ -25,49 +30,10 @@ EXPLAIN (COSTS OFF)
 	CROSS JOIN LATERAL (SELECT i.id, i.v <-> q.v AS d FROM items i ORDER BY i.v <-> q.v LIMIT 5) t;
 
 -- what ANALYZE adds
-CREATE FUNCTION counts(query text) RETURNS SETOF text LANGUAGE plpgsql AS $$
-DECLARE
-	line text;
-BEGIN
-	FOR line IN EXECUTE 'EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF) ' || query LOOP
-		IF line ~ '^ *(Batches|Queries):' THEN
-			RETURN NEXT trim(line);
-		END IF;
-	END LOOP;
-END
-$$;
 SELECT counts('SELECT q.id, t.id, t.d FROM questions q
 	CROSS JOIN LATERAL (SELECT i.id, i.v <-> q.v AS d FROM items i ORDER BY i.v <-> q.v LIMIT 5) t');
 
-CREATE FUNCTION nodes(query text) RETURNS bigint LANGUAGE plpgsql AS $$
-DECLARE
-	line text;
-	found bigint := 0;
-BEGIN
-	FOR line IN EXECUTE 'EXPLAIN (COSTS OFF) ' || query LOOP
-		found := found + (line LIKE '%vkindex batch%')::int;
-	END LOOP;
-	RETURN found;
-END
-$$;
-
--- the same rows as without batches, of which plans have nodes
-CREATE FUNCTION compare(query text) RETURNS TABLE (nodes bigint, batched bigint, single bigint, differ bigint)
-LANGUAGE plpgsql AS $$
-BEGIN
-	SET LOCAL vkindex.enable_batch = on;
-	nodes := nodes(query);
-	EXECUTE 'CREATE TEMP TABLE batched AS ' || query;
-	SET LOCAL vkindex.enable_batch = off;
-	EXECUTE 'CREATE TEMP TABLE single AS ' || query;
-	RETURN QUERY SELECT nodes,
-		(SELECT count(*) FROM pg_temp.batched), (SELECT count(*) FROM pg_temp.single),
-		(SELECT count(*) FROM ((TABLE pg_temp.batched EXCEPT ALL TABLE pg_temp.single)
-							   UNION ALL (TABLE pg_temp.single EXCEPT ALL TABLE pg_temp.batched)) d);
-	DROP TABLE batched, single;
-END
-$$;
-
+-- the same rows as without batches
 SELECT c.name, r.*
 FROM (VALUES
 	(1, 'distances', 'SELECT q.id, t.d FROM questions q
@@ -126,5 +92,5 @@ SET vkindex.target_recall = 1;
 SELECT * FROM compare('SELECT q.id, t.d FROM questions q
 	CROSS JOIN LATERAL (SELECT i.v <-> q.v AS d FROM items i ORDER BY i.v <-> q.v LIMIT 5) t');
 
-DROP FUNCTION compare, nodes, counts;
+DROP FUNCTION compare, nodes, counts, run_lines, plan_lines;
 DROP TABLE items, questions, wrong;

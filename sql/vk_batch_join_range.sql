@@ -2,6 +2,11 @@
 \set QUIET 1
 SET max_parallel_workers_per_gather = 0;
 SET jit = off;
+\getenv top PG_ABS_SRCDIR
+\set plans :top /sql/include/plans.psql
+\set ECHO none
+\i :plans
+\set ECHO all
 
 CREATE TABLE items (id int PRIMARY KEY, kind int, note text, v f32vec(8)) WITH (fillfactor = 70);
 INSERT INTO items
@@ -27,53 +32,12 @@ EXPLAIN (COSTS OFF) SELECT q.id, t.n FROM questions q
 	CROSS JOIN LATERAL (SELECT count(*) AS n FROM items i WHERE i.v <-> q.v < 12) t;
 
 -- what ANALYZE adds
-CREATE FUNCTION counts(query text) RETURNS SETOF text LANGUAGE plpgsql AS $$
-DECLARE
-	line text;
-BEGIN
-	FOR line IN EXECUTE 'EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF) ' || query LOOP
-		IF line ~ '^ *(Batches|Queries|Answers.*):' THEN
-			RETURN NEXT trim(line);
-		END IF;
-	END LOOP;
-END
-$$;
 SELECT counts('SELECT q.id, i.id FROM questions q JOIN items i ON i.v <-> q.v < 12');
 -- a limit further up: a few at first
 SELECT counts('SELECT q.id, i.id FROM questions q JOIN items i ON i.v <<->> vk_sphere(q.v, 12) LIMIT 1900');
 SELECT path FROM vk_last_scan();
 
-CREATE FUNCTION nodes(query text) RETURNS bigint LANGUAGE plpgsql AS $$
-DECLARE
-	line text;
-	found bigint := 0;
-BEGIN
-	FOR line IN EXECUTE 'EXPLAIN (COSTS OFF) ' || query LOOP
-		found := found + (line LIKE '%vkindex batch%')::int;
-	END LOOP;
-	RETURN found;
-END
-$$;
-
--- the same rows as without batches, and for ranges as without an index
-CREATE FUNCTION compare(query text) RETURNS TABLE (nodes bigint, batched bigint, single bigint, differ bigint)
-LANGUAGE plpgsql AS $$
-BEGIN
-	SET LOCAL vkindex.enable_batch = on;
-	SET LOCAL vkindex.range_pushdown = exact;
-	nodes := nodes(query);
-	EXECUTE 'CREATE TEMP TABLE batched AS ' || query;
-	SET LOCAL vkindex.enable_batch = off;
-	SET LOCAL vkindex.range_pushdown = off;
-	EXECUTE 'CREATE TEMP TABLE single AS ' || query;
-	RETURN QUERY SELECT nodes,
-		(SELECT count(*) FROM pg_temp.batched), (SELECT count(*) FROM pg_temp.single),
-		(SELECT count(*) FROM ((TABLE pg_temp.batched EXCEPT ALL TABLE pg_temp.single)
-							   UNION ALL (TABLE pg_temp.single EXCEPT ALL TABLE pg_temp.batched)) d);
-	DROP TABLE batched, single;
-END
-$$;
-
+-- the same rows as without batches
 CREATE TABLE cases (n serial, name text, query text);
 INSERT INTO cases (name, query) VALUES
 	('nearer than', 'SELECT q.id, i.id AS item FROM questions q JOIN items i ON i.v <-> q.v < 12'),
@@ -247,5 +211,5 @@ END
 $$;
 SELECT * FROM results;
 
-DROP FUNCTION compare, nodes, counts;
+DROP FUNCTION compare, nodes, counts, run_lines, plan_lines;
 DROP TABLE items, questions, centred, wrong, cases, results, before;

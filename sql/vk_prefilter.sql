@@ -8,6 +8,11 @@ SET search_path = vk_test, public;
 RESET client_min_messages;
 SET max_parallel_workers_per_gather = 0;
 SET jit = off;
+\getenv top PG_ABS_SRCDIR
+\set plans :top /sql/include/plans.psql
+\set ECHO none
+\i :plans
+\set ECHO all
 
 CREATE TABLE t (id int, a int, b int, c int, v f32vec(8)) WITH (autovacuum_enabled = off);
 INSERT INTO t SELECT i, i % 100, i % 7, i % 3, array[i % 13, i % 17, i % 5, i % 11, i % 19, i % 23, i % 3, i % 29]::real[]::f32vec
@@ -34,37 +39,24 @@ EXPLAIN (COSTS OFF) SELECT id FROM t WHERE a = 5 ORDER BY v <-> '[1,2,3,4,5,6,1,
 
 -- by cost: where few rows pass, and there is a LIMIT; not where most do
 SET vkindex.prefilter = auto;
-CREATE FUNCTION prefilters(query text) RETURNS bool LANGUAGE plpgsql AS $$
-DECLARE
-	line text;
-BEGIN
-	FOR line IN EXECUTE 'EXPLAIN (COSTS OFF) ' || query LOOP
-		IF line ~ 'vkindex prefilter' THEN
-			RETURN true;
-		END IF;
-	END LOOP;
-	RETURN false;
-END $$;
-SELECT prefilters('SELECT id FROM t WHERE a = 5 ORDER BY v <-> ''[1,2,3,4,5,6,1,8]'' LIMIT 5') AS few,
-	prefilters('SELECT id FROM t WHERE a > 5 ORDER BY v <-> ''[1,2,3,4,5,6,1,8]'' LIMIT 5') AS most;
+SELECT (SELECT count(*) FROM plan_lines('SELECT id FROM t WHERE a = 5 ORDER BY v <-> ''[1,2,3,4,5,6,1,8]'' LIMIT 5', 'vkindex prefilter')) AS few,
+	(SELECT count(*) FROM plan_lines('SELECT id FROM t WHERE a > 5 ORDER BY v <-> ''[1,2,3,4,5,6,1,8]'' LIMIT 5', 'vkindex prefilter')) AS most;
 
 -- answers, each beside that of a plan without indexes
-CREATE FUNCTION wrong(condition text, k int, target float8, setting text DEFAULT 'on') RETURNS TABLE (wrong bigint, scored bool) LANGUAGE plpgsql AS $$
+CREATE FUNCTION wrong(condition text, k int, target float8) RETURNS TABLE (wrong bigint, scored bool) LANGUAGE plpgsql AS $$
 DECLARE
 	query text := format('SELECT array_agg(d ORDER BY n) FROM generate_series(1, 20) g, LATERAL (SELECT v FROM t WHERE id = g * 31) q,
 		LATERAL (SELECT row_number() OVER () AS n, d FROM (SELECT t.v <-> q.v AS d FROM t WHERE %s ORDER BY t.v <-> q.v LIMIT %s) s) x GROUP BY g ORDER BY g', condition, k);
 	ours text;
 	theirs text;
-	missed bigint := 0;
 BEGIN
-	PERFORM set_config('vkindex.target_recall', target::text, true), set_config('vkindex.prefilter', setting, true),
+	PERFORM set_config('vkindex.target_recall', target::text, true), set_config('vkindex.prefilter', 'on', true),
 		set_config('enable_indexscan', 'on', true), set_config('enable_bitmapscan', 'on', true), set_config('enable_seqscan', 'off', true), set_config('enable_sort', 'off', true);
 	EXECUTE format('SELECT string_agg(a::text, '';'') FROM (%s) a', replace(query, 'SELECT array_agg', 'SELECT g, array_agg')) INTO ours;
 	scored := (SELECT path = 'prefilter' AND matched < s.scanned / 10 FROM vk_last_scan() s);
 	PERFORM set_config('enable_indexscan', 'off', true), set_config('enable_bitmapscan', 'off', true), set_config('enable_seqscan', 'on', true), set_config('enable_sort', 'on', true);
 	EXECUTE format('SELECT string_agg(a::text, '';'') FROM (%s) a', replace(query, 'SELECT array_agg', 'SELECT g, array_agg')) INTO theirs;
-	SELECT count(*) INTO missed FROM unnest(string_to_array(ours, ';'), string_to_array(theirs, ';')) u (o, t) WHERE o IS DISTINCT FROM t;
-	wrong := missed;
+	SELECT count(*) INTO wrong FROM unnest(string_to_array(ours, ';'), string_to_array(theirs, ';')) u (o, t) WHERE o IS DISTINCT FROM t;
 	RETURN NEXT;
 END $$;
 SELECT * FROM wrong('a = 5', 10, 1);
@@ -89,19 +81,8 @@ SELECT count(*), count(DISTINCT id) FROM (SELECT id FROM t WHERE a = 5 ORDER BY 
 SELECT count(*), count(DISTINCT id) FROM (SELECT id FROM t WHERE a = 5 AND c = 2 ORDER BY v <-> '[1,2,3,4,5,6,1,8]' OFFSET 3) s;
 
 -- for another vector the bitmap stays, for another value it is made anew
-CREATE FUNCTION bitmaps_made(query text) RETURNS int LANGUAGE plpgsql AS $$
-DECLARE
-	line text;
-BEGIN
-	FOR line IN EXECUTE 'EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF) ' || query LOOP
-		IF line ~ 'Bitmap Index Scan' THEN
-			RETURN substring(line FROM 'loops=(\d+)');
-		END IF;
-	END LOOP;
-	RETURN 0;
-END $$;
-SELECT bitmaps_made('SELECT g, s.id FROM generate_series(1, 3) g, LATERAL (SELECT id FROM t WHERE a = 5 ORDER BY v <-> array_fill(g::real, ''{8}'')::f32vec LIMIT 2) s') AS vectors,
-	bitmaps_made('SELECT g, s.id FROM generate_series(1, 3) g, LATERAL (SELECT id FROM t WHERE a = g ORDER BY v <-> ''[1,2,3,4,5,6,1,8]'' LIMIT 2) s') AS values;
+SELECT substring(run_lines('SELECT g, s.id FROM generate_series(1, 3) g, LATERAL (SELECT id FROM t WHERE a = 5 ORDER BY v <-> array_fill(g::real, ''{8}'')::f32vec LIMIT 2) s', 'Bitmap Index Scan') FROM 'loops=(\d+)') AS vectors,
+	substring(run_lines('SELECT g, s.id FROM generate_series(1, 3) g, LATERAL (SELECT id FROM t WHERE a = g ORDER BY v <-> ''[1,2,3,4,5,6,1,8]'' LIMIT 2) s', 'Bitmap Index Scan') FROM 'loops=(\d+)') AS values;
 SELECT g, s.id, s.a FROM generate_series(1, 3) g, LATERAL (SELECT id, a FROM t WHERE a = g ORDER BY v <-> '[1,2,3,4,5,6,1,8]', id LIMIT 1) s;
 SET plan_cache_mode = force_generic_plan;
 PREPARE by_value(int, f32vec) AS SELECT id, a FROM t WHERE a = $1 ORDER BY v <-> $2 LIMIT 1;
@@ -140,24 +121,13 @@ INSERT INTO wide SELECT i, i % 2, repeat('x', 400), array[i % 61, i % 67]::real[
 CREATE INDEX ON wide USING vkflat (v);
 CREATE INDEX ON wide (a);
 ANALYZE wide;
-CREATE FUNCTION rows_known(query text) RETURNS text LANGUAGE plpgsql AS $$
-DECLARE
-	line text;
-BEGIN
-	FOR line IN EXECUTE 'EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF) ' || query LOOP
-		IF line ~ '^ *Rows: ' THEN
-			RETURN btrim(line);
-		END IF;
-	END LOOP;
-	RETURN 'no prefilter';
-END $$;
-SELECT rows_known('SELECT id FROM wide WHERE a = 1 ORDER BY v <-> ''[1,2]'' LIMIT 5');
+SELECT run_lines('SELECT id FROM wide WHERE a = 1 ORDER BY v <-> ''[1,2]'' LIMIT 5', '^ *Rows: ');
 SET work_mem = '64kB';
-SELECT rows_known('SELECT id FROM wide WHERE a = 1 ORDER BY v <-> ''[1,2]'' LIMIT 5');
+SELECT run_lines('SELECT id FROM wide WHERE a = 1 ORDER BY v <-> ''[1,2]'' LIMIT 5', '^ *Rows: ');
 SELECT count(*), sum(a) FROM (SELECT id, a FROM wide WHERE a = 1 ORDER BY v <-> '[1,2]' LIMIT 500) s;
 RESET work_mem;
 CREATE INDEX ON wide USING brin (id) WITH (pages_per_range = 4);
-SELECT rows_known('SELECT id FROM wide WHERE id < 100 ORDER BY v <-> ''[1,2]'' LIMIT 5');
+SELECT run_lines('SELECT id FROM wide WHERE id < 100 ORDER BY v <-> ''[1,2]'' LIMIT 5', '^ *Rows: ');
 SELECT count(*), max(id) FROM (SELECT id FROM wide WHERE id < 100 ORDER BY v <-> '[1,2]' LIMIT 500) s;
 
 -- partitions: each with its own bitmap
