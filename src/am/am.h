@@ -18,6 +18,7 @@
 #include "access/amapi.h"
 #include "access/generic_xlog.h"
 #include "access/relscan.h"
+#include "common/hashfn.h"
 #include "nodes/execnodes.h"
 #include "nodes/pathnodes.h"
 #include "storage/bufmgr.h"
@@ -366,6 +367,13 @@ vk_tid_decode(uint64 number, ItemPointer tid)
 	ItemPointerSet(tid, (BlockNumber) (number >> 16), (OffsetNumber) (number & 0xFFFF));
 }
 
+/* the hash of such a number, for tables of rows */
+static inline uint32
+vk_tid_hash(uint64 number)
+{
+	return murmurhash32((uint32) number ^ (uint32) (number >> 32) * 0x9E3779B9U);
+}
+
 /* ---- list.c: append to a list (protocol 10-14, DECISIONS 21) ---- */
 
 typedef struct VkRow
@@ -511,8 +519,11 @@ extern bool vk_hint_within(const VkScanHint *hint, Datum query, double radius,
 
 /* ---- prefilter_path.c, prefilter.c: a scan with a bitmap of other indexes ---- */
 
-/* NULL: there is none that tells of a condition; ordered by distance */
-extern Path *vk_prefilter_path(PlannerInfo *root, RelOptInfo *rel, IndexPath *ordered);
+/* the best bitmap of other indexes for a relation's own conditions; NULL: none */
+extern BitmapHeapPath *vk_prefilter_bitmap(PlannerInfo *root, RelOptInfo *rel);
+/* an ordered scan with it; NULL: it tells of no condition that our index does not */
+extern Path *vk_prefilter_path(PlannerInfo *root, RelOptInfo *rel,
+							   BitmapHeapPath *bitmap, IndexPath *ordered);
 /* the scan below such a node; NULL: it is another node */
 extern PlanState *vk_prefilter_scan(PlanState *node);
 extern void vk_prefilter_init(void);

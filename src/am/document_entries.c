@@ -15,7 +15,6 @@
 
 #include <math.h>
 
-#include "common/hashfn.h"
 #include "executor/nodeHash.h"
 #include "miscadmin.h"
 #include "utils/float.h"
@@ -34,7 +33,7 @@
 #define SH_ELEMENT_TYPE VkDocument
 #define SH_KEY_TYPE uint64
 #define SH_KEY tid
-#define SH_HASH_KEY(tb, key) murmurhash32((uint32) (key) ^ (uint32) ((key) >> 32) * 0x9E3779B9U)
+#define SH_HASH_KEY(tb, key) vk_tid_hash(key)
 #define SH_EQUAL(tb, a, b) ((a) == (b))
 #define SH_SCOPE static inline
 #define SH_DEFINE

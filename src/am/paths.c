@@ -320,12 +320,16 @@ loop_count(PlannerInfo *root, Relids outer)
 static void
 add_prefiltered(PathMaker *maker, List *clauses)
 {
+	BitmapHeapPath *bitmap;
 	Path	   *path;
 	ListCell   *cell;
 
 	if (vk_prefilter == VK_PREFILTER_OFF || vk_type_has_documents(maker->index->opcintype[0]))
 		return;
-	path = vk_prefilter_path(maker->root, maker->rel,
+	bitmap = vk_prefilter_bitmap(maker->root, maker->rel);
+	if (bitmap == NULL)
+		return;
+	path = vk_prefilter_path(maker->root, maker->rel, bitmap,
 							 make_path(maker, clauses, true, NULL, 1.0));
 	if (path == NULL)
 		return;

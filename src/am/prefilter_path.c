@@ -63,20 +63,26 @@ bitmap_indexes(const RelOptInfo *rel)
 	return result;
 }
 
-/* the best bitmap for the relation's own conditions, or NULL */
-static BitmapHeapPath *
-find_bitmap(PlannerInfo *root, const RelOptInfo *rel)
+BitmapHeapPath *
+vk_prefilter_bitmap(PlannerInfo *root, RelOptInfo *rel)
 {
-	RelOptInfo *copy = makeNode(RelOptInfo);
+	List	   *indexes;
+	RelOptInfo *copy;
 	ListCell   *cell;
 
+	/* a Result above the scan would evaluate conditions without a variable */
+	if (rel->baserestrictinfo == NIL || !bms_is_empty(rel->lateral_relids) ||
+		root->hasPseudoConstantQuals)
+		return NULL;
+	indexes = bitmap_indexes(rel);
+	if (indexes == NIL)
+		return NULL;
+	copy = makeNode(RelOptInfo);
 	*copy = *rel;
-	copy->indexlist = bitmap_indexes(rel);
+	copy->indexlist = indexes;
 	copy->pathlist = copy->partial_pathlist = NIL;
 	copy->joininfo = NIL;
 	copy->consider_parallel = false;
-	if (copy->indexlist == NIL)
-		return NULL;
 	create_index_paths(root, copy);
 	foreach(cell, copy->pathlist)
 	{
@@ -196,20 +202,13 @@ set_cost(PlannerInfo *root, Path *path, IndexPath *ordered, Path *bitmap, List *
 }
 
 Path *
-vk_prefilter_path(PlannerInfo *root, RelOptInfo *rel, IndexPath *ordered)
+vk_prefilter_path(PlannerInfo *root, RelOptInfo *rel, BitmapHeapPath *bitmap,
+				  IndexPath *ordered)
 {
 	MaskedConditions conditions = {.exact = true};
-	BitmapHeapPath *bitmap;
 	CustomPath *path;
 	List	   *masked;
 
-	/* a Result above the scan would evaluate conditions without a variable */
-	if (rel->baserestrictinfo == NIL || !bms_is_empty(rel->lateral_relids) ||
-		root->hasPseudoConstantQuals)
-		return NULL;
-	bitmap = find_bitmap(root, rel);
-	if (bitmap == NULL)
-		return NULL;
 	read_bitmap(rel, bitmap->bitmapqual, &conditions);
 	masked = beyond_index(ordered, conditions.masked);
 	if (masked == NIL)
