@@ -23,7 +23,6 @@ class Engine:
     type: str
     table: str
     index: str = ""
-    build: str = ""
     query: str = ""
     values: tuple = ("",)
     rows: int = 0				# only the first of the set, if not 0
@@ -52,11 +51,9 @@ ONE_PROCESS = "SET max_parallel_workers_per_gather = 0"
 SEQUENTIAL = f"SET enable_indexscan = off; SET enable_bitmapscan = off; {ONE_PROCESS}"
 
 TARGETS = (0.5, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 1.0)
-SERIAL = "SET max_parallel_maintenance_workers = 0"
 
 EFS = (20, 40, 60, 80, 120, 160, 240, 400, 600, 1000)
 HNSW_QUERY = "SET hnsw.ef_search = {}"
-TWO_PROCESSES = "SET max_parallel_maintenance_workers = 1"
 
 VCHORDRQ_OPTIONS = {
     "l2": "residual_quantization = true\n[build.internal]\nlists = [{lists}]",
@@ -71,24 +68,23 @@ BY_BITS = tuple(f"{probes}/{factor}" for factor in (10, 20) for probes in PROBES
 
 ENGINES = {engine.name: engine for engine in (
     Engine("vkflat", "vkindex", "f32vec", "items_flat",
-           "USING vkflat (v f32vec_{metric}_ops)", SERIAL),
+           "USING vkflat (v f32vec_{metric}_ops)"),
     Engine("vkivf", "vkindex", "f32vec", "items_ivf",
-           "USING vkivf (v f32vec_{metric}_ops)", SERIAL,
-           "SET vkindex.target_recall = {}", TARGETS),
+           "USING vkivf (v f32vec_{metric}_ops)", "SET vkindex.target_recall = {}", TARGETS),
     Engine("hnsw", "vector", "vector", "items_pgv",
            "USING hnsw (v vector_{metric}_ops) WITH (m = 16, ef_construction = 64)",
-           TWO_PROCESSES, HNSW_QUERY, EFS, by_ef=True),
+           HNSW_QUERY, EFS, by_ef=True),
     Engine("hnsw32", "vector", "vector", "items_pgv32",
            "USING hnsw (v vector_{metric}_ops) WITH (m = 32, ef_construction = 128)",
-           TWO_PROCESSES, HNSW_QUERY, EFS, by_ef=True),
+           HNSW_QUERY, EFS, by_ef=True),
     Engine("ivfflat", "vector", "vector", "items_pgvivf",
            "USING ivfflat (v vector_{metric}_ops) WITH (lists = 1000)",
-           TWO_PROCESSES, "SET ivfflat.probes = {}", (5, 10, 20, 40, 80, 160)),
+           "SET ivfflat.probes = {}", (5, 10, 20, 40, 80, 160)),
     Engine("vchordrq", "vchord", "vector", "items_vchord",
            "USING vchordrq (v vector_{metric}_ops) WITH (options = $${options}$$)",
-           TWO_PROCESSES, "SET vchordrq.probes = '{}'", (8, 16, 32, 64, 128, 256)),
+           "SET vchordrq.probes = '{}'", (8, 16, 32, 64, 128, 256)),
     Engine("diskann", "vectorscale", "vector", "items_diskann",
-           "USING diskann (v vector_{metric}_ops)", TWO_PROCESSES,
+           "USING diskann (v vector_{metric}_ops)",
            "SET diskann.query_search_list_size = {0}; SET diskann.query_rescore = {0}",
            (20, 40, 80, 120, 200, 400, 800)),
     Engine("sequential", "vector", "vector", "items_pgv", query=SEQUENTIAL),
@@ -109,11 +105,11 @@ IN_INDEX = "(v f32vec_{metric}_ops, chars, seq, seq10, source)"
 BY_INDEX = "SET enable_seqscan = off"
 ATTRIBUTE_ENGINES = {engine.name: engine for engine in (
     Engine("vkivf_attributes", "vkindex", "f32vec", "items_in_index",
-           f"USING vkivf {IN_INDEX}", SERIAL, DECLARED),
+           f"USING vkivf {IN_INDEX}", DECLARED),
     Engine("vkivf", "vkindex", "f32vec", "items_ivf",
-           "USING vkivf (v f32vec_{metric}_ops)", SERIAL, f"{DECLARED}; {BY_INDEX}"),
+           "USING vkivf (v f32vec_{metric}_ops)", f"{DECLARED}; {BY_INDEX}"),
     Engine("vkflat_attributes", "vkindex", "f32vec", "items_flat",
-           f"USING vkflat {IN_INDEX}", SERIAL, BY_INDEX),
+           f"USING vkflat {IN_INDEX}", BY_INDEX),
     dataclasses.replace(ENGINES["hnsw"], values=(40,), query="SET hnsw.ef_search = 40; "
                         f"SET hnsw.iterative_scan = strict_order; {BY_INDEX}"),
 )}

@@ -31,6 +31,9 @@ COLUMNS = {"id": "int4", "chars": "int4", "words": "int4", "seq": "int4",
 FILE_COLUMNS = {name: kind for name, kind in COLUMNS.items() if " " not in kind}
 
 
+# of every index, so that build times compare
+BUILD_PROCESSES = "SET max_parallel_maintenance_workers = 1"
+
 WAL_POSITION = "SELECT (pg_current_wal_insert_lsn() - '0/0')::float8, current_setting('wal_level')"
 
 
@@ -221,7 +224,7 @@ class Server:
             if self.has_relation(data.name, engine.index_name):
                 return json.loads(known) if known else {}
             connection.execute(f"SET maintenance_work_mem = '{self.maintenance_work_mem}'")
-            connection.execute(engine.build)
+            connection.execute(BUILD_PROCESSES)
             first = connection.execute(WAL_POSITION).fetchone()
             with BuildWatch(connection.info.backend_pid) as memory:
                 begin = time.monotonic()
