@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * candidates.c
- *	  Hybrid top-k: a growing batch of bounded rows pruned by quickselect.
+ *	  Hybrid top-k: a growing batch of bounded rows, pruned now and then.
  *
  * NOTES
  *	  While candidates are many, appending to an array and selecting now and
@@ -15,66 +15,101 @@
  *-------------------------------------------------------------------------
  */
 #include <math.h>
+#include <string.h>
 
 #include "quant/quant.h"
 
 /* a prune before this many entries is not worth its fixed cost */
 #define SMALLEST_BATCH	512
 
-static inline void
-swap_floats(float *a, float *b)
-{
-	float		t = *a;
+/* floats that are compared before their counts are widened */
+#define COUNTED_AT_ONCE	1024
 
-	*a = *b;
-	*b = t;
+/* numbers of the floats in their order, and back */
+static int32_t
+float_rank(float x)
+{
+	int32_t		bits;
+
+	memcpy(&bits, &x, sizeof(bits));
+	return bits ^ ((bits >> 31) & INT32_MAX);
 }
 
-/* median of three, left in v[middle] */
 static float
-choose_pivot(float *v, int64_t low, int64_t high)
+ranked_float(int32_t rank)
 {
-	int64_t		middle = low + (high - low) / 2;
+	int32_t		bits = rank ^ ((rank >> 31) & INT32_MAX);
+	float		x;
 
-	if (v[middle] < v[low])
-		swap_floats(&v[middle], &v[low]);
-	if (v[high] < v[low])
-		swap_floats(&v[high], &v[low]);
-	if (v[high] < v[middle])
-		swap_floats(&v[high], &v[middle]);
-	return v[middle];
+	memcpy(&x, &bits, sizeof(x));
+	return x;
 }
 
-/* Hoare's quickselect; infinities are fine, NaN is not */
-float
-vk_select_float(float *v, int64_t n, int64_t k)
+static int64_t
+count_not_above(const float *v, int64_t n, float limit)
 {
-	int64_t		low = 0;
-	int64_t		high = n - 1;
+	int64_t		count = 0;
 
+	for (int64_t i = 0; i < n; i += COUNTED_AT_ONCE)
+	{
+		const float *run = v + i;
+		int			length = n - i < COUNTED_AT_ONCE ? (int) (n - i) : COUNTED_AT_ONCE;
+		int			found = 0;
+
+		for (int j = 0; j < length; j++)
+			found += run[j] <= limit;
+		count += found;
+	}
+	return count;
+}
+
+static float
+largest_not_above(const float *v, int64_t n, float limit)
+{
+	float		largest = -INFINITY;
+
+	for (int64_t i = 0; i < n; i++)
+	{
+		float		x = v[i] <= limit ? v[i] : -INFINITY;
+
+		largest = x > largest ? x : largest;
+	}
+	return largest;
+}
+
+/*
+ * By halving the range of floats in which it lies: counting has no branch that a
+ * CPU could guess wrong, as partitions have.  Infinities are fine, NaN is not.
+ */
+float
+vk_select_float(const float *v, int64_t n, int64_t k)
+{
+	int64_t		low;
+	int64_t		high;
+	float		least = v[0];
+	float		most = v[0];
+
+	for (int64_t i = 1; i < n; i++)
+	{
+		least = v[i] < least ? v[i] : least;
+		most = v[i] > most ? v[i] : most;
+	}
+	low = float_rank(least);
+	high = float_rank(most);
 	while (low < high)
 	{
-		float		pivot = choose_pivot(v, low, high);
-		int64_t		i = low;
-		int64_t		j = high;
+		int64_t		middle = low + (high - low) / 2;
+		float		limit = ranked_float((int32_t) middle);
+		int64_t		count = count_not_above(v, n, limit);
 
-		while (i <= j)
-		{
-			while (v[i] < pivot)
-				i++;
-			while (pivot < v[j])
-				j--;
-			if (i <= j)
-				swap_floats(&v[i++], &v[j--]);
-		}
-		if (k <= j)
-			high = j;
-		else if (k >= i)
-			low = i;
+		if (count == k + 1)
+			return largest_not_above(v, n, limit);
+		if (count > k)
+			high = middle;
 		else
-			break;
+			low = middle + 1;
 	}
-	return v[k];
+	return ranked_float((int32_t) high);
 }
 
 /* next prune once the batch has doubled: constant work an entry */

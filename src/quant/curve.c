@@ -26,25 +26,14 @@ const int	vk_curve_anchors[VK_CURVE_ANCHORS] =
 {1, 3, 10, 30, 100, 300, 1000};
 
 void
-vk_curve_set_anchor(VkCurve *curve, int anchor, float *work, int64_t count)
+vk_curve_set_anchor(VkCurve *curve, int anchor, const float *work, int64_t count)
 {
-	float	   *rows = curve->rows[anchor];
-	int64_t		done = 0;		/* below this, work is smaller already */
-
 	for (int level = 0; level < VK_CURVE_LEVELS; level++)
 	{
-		int64_t		rank;
+		int64_t		rank = (int64_t) ceil((double) vk_curve_levels[level] * count) - 1;
 
-		if (count <= 0)
-		{
-			rows[level] = 0;
-			continue;
-		}
-		rank = (int64_t) ceil((double) vk_curve_levels[level] * count) - 1;
-		if (rank < done)
-			rank = done;
-		rows[level] = vk_select_float(work + done, count - done, rank - done);
-		done = rank;
+		curve->rows[anchor][level] = count <= 0 ? 0 :
+			vk_select_float(work, count, rank);
 	}
 }
 

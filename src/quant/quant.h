@@ -494,10 +494,10 @@ extern const int vk_curve_anchors[VK_CURVE_ANCHORS];
 
 /*
  * Fill one anchor from the pooled work of its neighbours: work[i] = live rows
- * scanned before the list that holds a neighbour is begun, plus 1.  Reorders
- * work.  Made monotone over levels; vk_curve_finish makes it monotone over k.
+ * scanned before the list that holds a neighbour is begun, plus 1.  Monotone over
+ * levels; vk_curve_finish makes it monotone over k.
  */
-extern void vk_curve_set_anchor(VkCurve *curve, int anchor, float *work,
+extern void vk_curve_set_anchor(VkCurve *curve, int anchor, const float *work,
 								int64_t count);
 extern void vk_curve_finish(VkCurve *curve);
 
@@ -514,7 +514,7 @@ extern double vk_curve_recall(const VkCurve *curve, double k, double rows,
 							  double total);
 
 /* ---------------------------------------------------------------------
- * candidates.c: the hybrid top-k: a growing batch pruned by quickselect
+ * candidates.c: the hybrid top-k: a growing batch, pruned now and then
  */
 typedef struct VkCandidate
 {
@@ -556,8 +556,8 @@ extern void vk_candidates_init(VkCandidates *candidates, VkCandidate *entries,
  */
 extern bool vk_candidates_prune(VkCandidates *candidates);
 
-/* smallest k-th value of n floats, reordering v (0 <= k < n) */
-extern float vk_select_float(float *v, int64_t n, int64_t k);
+/* the value that k of n floats are before in their order (0 <= k < n); no NaN */
+extern float vk_select_float(const float *v, int64_t n, int64_t k);
 
 static inline VkCandidate *
 vk_candidates_add(VkCandidates *candidates, float lower, float upper,
