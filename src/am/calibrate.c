@@ -12,11 +12,11 @@
  *	  begun before its own; pooled over queries, that is the curve.
  *
  *	  Every query costs a scan of all lists at first.  The first few tell how
- *	  far the neighbours lie; the others visit the nearest lists up to twice
- *	  what all but 0.2 % of those took.  The curve ends at recall 0.995, so
- *	  what lies still further away does not show in it.  Large numbers of
- *	  neighbours are looked for by every fifth query only: the pools of those
- *	  anchors are large enough.
+ *	  far the neighbours lie; the others visit the nearest lists up to a quarter
+ *	  more than all but 0.2 % of as many neighbours took.  The curve ends at recall
+ *	  0.995, so what lies still further away does not show in it.  Large numbers
+ *	  of neighbours, which lie far, are looked for by every fifth query only: the
+ *	  pools of those anchors are large enough.
  *
  *	  Queries are drawn and their results pooled by the leader, in one order; in
  *	  between all processes measure what was drawn, a round of them at a time.
@@ -56,6 +56,8 @@
 #define PILOT_QUERIES	32		/* these visit all lists */
 #define ROUND_QUERIES	64		/* measured between drawing and pooling */
 #define PILOT_PART		0.998	/* of their neighbours set the budget */
+#define BUDGET_MARGIN	1.25	/* times that */
+#define BUDGET_MAX		0.8		/* of all rows: for more, all are visited */
 #define FAR_EVERY		5		/* queries that look for many neighbours */
 #define NEAR_NEIGHBORS	100		/* neighbours that the others look for */
 #define STREAM			3
@@ -84,7 +86,8 @@ typedef struct CalibrationQuery
 typedef struct Round
 {
 	VkMeta		meta;
-	double		budget;			/* live rows a query scans; 0: all */
+	double		near_budget;	/* live rows that a query scans; 0: all */
+	double		far_budget;
 	CalibrationQuery		queries[ROUND_QUERIES];
 } Round;
 
@@ -206,13 +209,13 @@ measure_query(Calibration *cal, int i)
 	CalibrationQuery	   *query = &cal->round->queries[i];
 	double		live_rows = cal->round->meta.live_rows;
 	int			most = query->far ? MOST_NEIGHBORS : NEAR_NEIGHBORS;
+	double		budget = query->far ? cal->round->far_budget : cal->round->near_budget;
 
 	make_vector(cal, query);
 	query->found = 0;
 	if (vk_search_reset(cal->search, &cal->round->meta, cal->query, &cal->stats))
 		query->found = vk_search_calibrate(cal->search, (int) Min(most, live_rows),
-										   cal->round->budget,
-										   &build->sample.tids[query->row],
+										   budget, &build->sample.tids[query->row],
 										   query_work(cal->round, i), cal->scores);
 }
 
@@ -281,9 +284,9 @@ pool_work(Pool *pools, const float *work, int found)
 	}
 }
 
-/* budget of the queries after the pilot ones */
+/* budget of the queries after the pilot ones that look for so many neighbours */
 static double
-choose_budget(Pool *pools, double total)
+choose_budget(Pool *pools, int neighbors, double total)
 {
 	double		budget = 0;
 
@@ -291,13 +294,14 @@ choose_budget(Pool *pools, double total)
 	{
 		Pool	   *pool = &pools[anchor];
 
-		if (pool->count == 0)
+		if (pool->count == 0 || vk_curve_anchors[anchor] > neighbors)
 			continue;
-		budget = 2 * vk_select_float(pool->work, pool->count,
-									 (int64) (PILOT_PART * (pool->count - 1)));
+		budget = BUDGET_MARGIN *
+			vk_select_float(pool->work, pool->count,
+							(int64) (PILOT_PART * (pool->count - 1)));
 		break;
 	}
-	return budget > total / 2 ? 0 : budget;
+	return budget > BUDGET_MAX * total ? 0 : budget;
 }
 
 /*
@@ -364,7 +368,7 @@ vk_calibrate(VkBuild *build)
 		order[i] = i;
 
 	round->meta = build->meta;
-	round->budget = 0;
+	round->near_budget = round->far_budget = 0;
 	vk_stage_begin(build, VK_STAGE_CALIBRATE, false);
 	for (int64 i = 0; i < queries;)
 	{
@@ -372,7 +376,12 @@ vk_calibrate(VkBuild *build)
 		int			drawn = 0;
 
 		if (i == PILOT_QUERIES)
-			round->budget = choose_budget(pools, build->meta.live_rows);
+		{
+			round->near_budget = choose_budget(pools, NEAR_NEIGHBORS,
+											   build->meta.live_rows);
+			round->far_budget = choose_budget(pools, MOST_NEIGHBORS,
+											  build->meta.live_rows);
+		}
 		for (; i < Min(end, queries); i++)
 			round->queries[drawn++] = draw_query(&random, order, count, i);
 		run_round(build, pools, drawn);
