@@ -22,7 +22,9 @@
 #include "catalog/index.h"
 #include "executor/executor.h"
 #include "executor/instrument.h"
+#include "storage/bufmgr.h"
 #include "utils/memutils.h"
+#include "utils/spccache.h"
 
 #include "am/heap_reader.h"
 #include "am/toast_reader.h"
@@ -206,6 +208,39 @@ vk_heap_reader_fetch(VkHeapReader *reader, const ItemPointerData *tid,
 	vk_heap_reader_check(reader, &found);
 	return table_index_fetch_tuple(reader->fetch, &found, snapshot,
 								   reader->slot, &again, &dead);
+}
+
+/*
+ * vk_heap_reader_ask -- ask for the page of a row that is fetched soon
+ *
+ * Of the disk, where it is in no buffer; else of memory.  What the line pointer says
+ * is read without a pin: it may be of another page by now, and serves to ask for
+ * a line of it, nothing else.
+ */
+void
+vk_heap_reader_ask(VkHeapReader *reader, uint64 number)
+{
+	ItemPointerData tid;
+	Buffer		buffer;
+
+	vk_tid_decode(number, &tid);
+	vk_heap_reader_check(reader, &tid);
+	buffer = PrefetchBuffer(reader->heap, MAIN_FORKNUM,
+							ItemPointerGetBlockNumber(&tid)).recent_buffer;
+	if (BufferIsValid(buffer))
+	{
+		Page		page = BufferGetPage(buffer);
+		const ItemIdData *item = PageGetItemId(page, ItemPointerGetOffsetNumber(&tid));
+
+		__builtin_prefetch(page, 1);
+		__builtin_prefetch((const char *) page + item->lp_off % BLCKSZ);
+	}
+}
+
+int
+vk_heap_reader_window(const VkHeapReader *reader)
+{
+	return get_tablespace_io_concurrency(reader->heap->rd_rel->reltablespace);
 }
 
 /* Fetch the row into the slot; false where the snapshot does not see it. */

@@ -41,6 +41,12 @@ extern bool vk_heap_reader_passes(VkHeapReader *reader, uint64 tid);
 extern bool vk_heap_reader_distance(VkHeapReader *reader, uint64 tid,
 									bool checked, double *distance);
 /*
+ * Ask for the page of a row that is fetched soon; and how many rows ahead of the
+ * one that is fetched: the tablespace's effective_io_concurrency.
+ */
+extern void vk_heap_reader_ask(VkHeapReader *reader, uint64 number);
+extern int	vk_heap_reader_window(const VkHeapReader *reader);
+/*
  * For batches, in place of a query: fetch a row; its vector, detoasted and valid
  * until the next one, and where the version lies that the snapshot sees.  No
  * condition is asked.

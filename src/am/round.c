@@ -206,13 +206,19 @@ make_heap(VkScan *so, int64 count)
 	}
 	if (so->heap != NULL)
 		binaryheap_reset(so->heap);
+	so->entry_count = count;
+	so->asked = so->ahead = 0;
 	MemoryContextSwitchTo(old);
 }
 
+/* entries in the order in which they are fetched, unless they are exact */
 static void
-load_candidates(VkScan *so, const VkCandidates *candidates)
+load_candidates(VkScan *so, VkCandidates *candidates)
 {
 	make_heap(so, candidates->count);
+	so->window = vk_heap_reader_window(so->reader);
+	qsort(candidates->entries, candidates->count, sizeof(VkCandidate),
+		  vk_candidate_compare_lowers);
 	for (int64 i = 0; i < candidates->count; i++)
 	{
 		const VkCandidate *candidate = &candidates->entries[i];
@@ -243,6 +249,27 @@ load_rows(VkScan *so, const VkNeighbor *rows, int64 count)
 	}
 	if (so->heap != NULL)
 		binaryheap_build(so->heap);
+}
+
+/*
+ * Ask for the pages of the rows that are fetched after this one, whose own was asked
+ * for unless it is the first.
+ */
+static void
+ask_ahead(VkScan *so, const VkEntry *current)
+{
+	if (so->ahead > 0)
+		so->ahead--;
+	for (; so->ahead < so->window && so->asked < so->entry_count; so->asked++)
+	{
+		const VkEntry *entry = &so->entries[so->asked];
+
+		if (entry != current && !entry->exact)
+		{
+			vk_heap_reader_ask(so->reader, entry->tid);
+			so->ahead++;
+		}
+	}
 }
 
 /* ---- rounds ---- */
@@ -416,6 +443,7 @@ next_of_round(IndexScanDesc scan, uint64 *tid)
 			return true;
 		}
 		CHECK_FOR_INTERRUPTS();
+		ask_ahead(so, top);
 		if (vk_scan_distance(scan, top->tid, top->checked, &distance))
 		{
 			top->exact = true;

@@ -105,8 +105,13 @@ typedef struct VkScan
 	bool		exhaustive;		/* this round saw every list */
 	double		watermark;		/* smallest lower bound dropped */
 	VkEntry    *entries;
+	int64		entry_count;
 	int64		entry_capacity;
 	binaryheap *heap;
+	int			window;			/* rows whose pages are asked for before they are
+								 * fetched, at most */
+	int			ahead;			/* those that are */
+	int64		asked;			/* entries before it are, or need not be */
 	uint64	   *emitted;		/* TIDs in the order of emission */
 	int64		emitted_count;
 	int64		emitted_capacity;
