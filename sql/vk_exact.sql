@@ -68,5 +68,12 @@ SELECT method, c.*
 FROM (VALUES ('vkflat'), ('vkivf')) m(method), compare('uniform', 5000, method, '') c
 ORDER BY method;
 
+-- whatever is asked for before it is fetched; a third of the rows are dead
+CREATE INDEX t_idx ON t USING vkflat (v f32vec_l2_ops);
+DELETE FROM t WHERE id % 3 = 0;
+SELECT ahead, set_config('effective_io_concurrency', ahead::text, false) AS set, same('t', 'l2', data('uniform', -1), 100)
+FROM (VALUES (0), (1), (7), (1000)) n(ahead);
+RESET effective_io_concurrency;
+
 SET client_min_messages = warning;
 DROP SCHEMA vk_test CASCADE;
