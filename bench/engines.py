@@ -63,7 +63,7 @@ VCHORDRQ_OPTIONS = {
 
 # FAISS's settings: lists probed, and how many times k rows are compared by their vectors
 PROBES = (8, 16, 32, 64, 128, 256, 512)
-BY_PQ = tuple(f"{probes}/{factor}" for factor in (4, 10) for probes in PROBES)
+BY_PQ = tuple(f"{probes}/{factor}" for factor in (4, 10, 40, 100) for probes in PROBES)
 BY_BITS = tuple(f"{probes}/{factor}" for factor in (10, 20) for probes in PROBES)
 
 ENGINES = {engine.name: engine for engine in (
