@@ -211,14 +211,18 @@ make_heap(VkScan *so, int64 count)
 	MemoryContextSwitchTo(old);
 }
 
-/* entries in the order in which they are fetched, unless they are exact */
+/*
+ * Where rows are asked for ahead, the entries are in the order in which they are
+ * fetched.
+ */
 static void
 load_candidates(VkScan *so, VkCandidates *candidates)
 {
 	make_heap(so, candidates->count);
 	so->window = vk_heap_reader_window(so->reader);
-	qsort(candidates->entries, candidates->count, sizeof(VkCandidate),
-		  vk_candidate_compare_lowers);
+	if (so->window > 0)
+		qsort(candidates->entries, candidates->count, sizeof(VkCandidate),
+			  vk_candidate_compare_lowers);
 	for (int64 i = 0; i < candidates->count; i++)
 	{
 		const VkCandidate *candidate = &candidates->entries[i];
