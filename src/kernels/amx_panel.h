@@ -19,8 +19,8 @@
 
 #define CHUNK_STEPS		8		/* of a depth that is cut, and of four blocks */
 #define WHOLE_STEPS		12		/* of two blocks, where the depth is not cut */
-#define PANEL_TILES		(4 * CHUNK_STEPS)
-#define STEPS_AHEAD		2		/* a tile load waits for fresh stores to be done */
+#define PANEL_BLOCKS	4
+#define PANEL_TILES		(PANEL_BLOCKS * CHUNK_STEPS)
 
 _Static_assert(PANEL_TILES >= 2 * WHOLE_STEPS, "a panel holds two whole blocks");
 
@@ -35,18 +35,25 @@ typedef struct Cursor
 	const VkLineRun *runs;		/* those that follow */
 } Cursor;
 
-/* B tiles of a chunk of consecutive blocks, read step by step */
+/* a chunk of consecutive blocks, walked step by step */
+typedef struct Walk
+{
+	Cursor		next[PANEL_BLOCKS];	/* the next step of each block */
+	int			blocks;			/* that there are */
+	int			steps;			/* left of the chunk */
+	int			lines;			/* of a block, from the next step on */
+} Walk;
+
+/*
+ * B tiles of a chunk.  Those of the next chunk replace them one by one: a tile
+ * load waits for fresh stores to be done, so tiles are made a chunk ahead.
+ */
 typedef struct Panel
 {
 	Expand		expand;			/* NULL: lines are tiles */
 	int			step_lines;
 	int			width;			/* blocks there is room for: 2 or 4 */
-	int			blocks;
-	int			steps;			/* of the chunk */
-	int			read;			/* steps that tile has so far */
-	int			lines;			/* of each block, from the next step on */
-	Cursor		next[4];		/* the next step of each block */
-	const uint8_t *tile[4][WHOLE_STEPS];
+	const uint8_t *tile[WHOLE_STEPS][PANEL_BLOCKS];
 	uint8_t		own[PANEL_TILES][TILE_SIZE] __attribute__((aligned(64)));
 } Panel;
 
@@ -151,9 +158,8 @@ step_lines(VkFormat format)
 
 /* a step that runs cut, or the last one */
 static __attribute__((noinline)) const uint8_t *
-read_cut_step(Panel *panel, Cursor *cursor, uint8_t *own)
+read_cut_step(const Panel *panel, int lines, Cursor *cursor, uint8_t *own)
 {
-	const int	lines = min_int(panel->lines, panel->step_lines);
 	uint8_t		cut[TILE_SIZE];
 
 	if (panel->expand == NULL)
@@ -166,15 +172,15 @@ read_cut_step(Panel *panel, Cursor *cursor, uint8_t *own)
 	return own;
 }
 
-/* the next step of one block as a B tile; own is there to hold it */
+/* one step of one block, of so many lines, as a B tile; own may hold it */
 static inline const uint8_t *
-read_step(Panel *panel, Cursor *cursor, uint8_t *own)
+read_step(const Panel *panel, int lines, Cursor *cursor, uint8_t *own)
 {
 	const uint8_t *code;
 
 	cursor_enter_run(cursor);
 	if (cursor->left < panel->step_lines)
-		return read_cut_step(panel, cursor, own);
+		return read_cut_step(panel, lines, cursor, own);
 	code = cursor->code;
 	cursor_move(cursor, panel->step_lines);
 	if (panel->expand == NULL)
@@ -183,24 +189,52 @@ read_step(Panel *panel, Cursor *cursor, uint8_t *own)
 	return own;
 }
 
-/* the next step of each block; where there is no block, that of another */
+/* the next step of the walk becomes this one of the panel, if there is one */
 static inline void
-read_panel(Panel *panel)
+read_panel(Panel *panel, Walk *walk, int step)
 {
-	const int	step = panel->read++;
+	const uint8_t **tile = panel->tile[step];
+	const int	lines = min_int(walk->lines, panel->step_lines);
 
-	for (int b = 0; b < panel->width; b++)
-		panel->tile[b][step] = b >= panel->blocks ? panel->tile[0][step] :
-			read_step(panel, &panel->next[b], panel->own[b * panel->steps + step]);
-	panel->lines -= panel->step_lines;
+	if (walk->steps == 0)
+		return;
+	for (int b = 0; b < walk->blocks; b++)
+		tile[b] = read_step(panel, lines, &walk->next[b],
+							panel->own[step * panel->width + b]);
+	/* where there is no block, that of another */
+	for (int b = walk->blocks; b < panel->width; b++)
+		tile[b] = tile[0];
+	walk->lines -= lines;
+	walk->steps--;
 }
 
-/* called before each step: reads what is not read yet, some steps ahead */
-static inline void
-read_panel_ahead(Panel *panel, int step)
+/*
+ * The second-level cache gets the next step of the walk, if there is one.
+ * Inlined by force: gcc 12 drops calls of functions that only prefetch.
+ */
+static inline __attribute__((always_inline)) void
+prefetch_walk(const Panel *panel, Walk *walk)
 {
-	while (panel->read < min_int(step + STEPS_AHEAD + 1, panel->steps))
-		read_panel(panel);
+	const int	lines = min_int(walk->lines, panel->step_lines);
+
+	if (walk->steps == 0)
+		return;
+	for (int b = 0; b < walk->blocks; b++)
+		for (int left = lines; left > 0;)
+		{
+			Cursor	   *cursor = &walk->next[b];
+			int			part;
+
+			cursor_enter_run(cursor);
+			part = min_int(left, cursor->left);
+			for (int line = 0; line < part; line++)
+				_mm_prefetch((const char *) cursor->code +
+							 VK_LINE_SIZE * (size_t) line, _MM_HINT_T1);
+			cursor_move(cursor, part);
+			left -= part;
+		}
+	walk->lines -= lines;
+	walk->steps--;
 }
 
 #endif							/* VK_AMX_PANEL_H */

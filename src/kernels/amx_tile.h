@@ -9,10 +9,14 @@
  *
  *	  Depth is cut into chunks of at most 512 dimensions (one of up to 768), so
  *	  that 32 queries' part of a chunk stays in the first-level cache while all
- *	  blocks go by (1,817 against 1,367 GMAC/s at 1,536).  A panel is
- *	  one chunk of two blocks (four, where there are 16 queries or less): its B
- *	  tiles are expanded once, while the first queries are multiplied, and used
- *	  for all.
+ *	  blocks go by (1,817 against 1,367 GMAC/s at 1,536).  A panel is one chunk
+ *	  of two blocks (four, where there are 16 queries or less): its B tiles are
+ *	  used for all queries.
+ *
+ *	  Panels overlap: while the last queries of one are multiplied, the tiles of
+ *	  the next are found or expanded and the lines of the one after it
+ *	  prefetched.  Nothing but sums is left to do between two panels, since all
+ *	  that stands there stalls the products.
  *
  * IDENTIFICATION
  *	  src/kernels/amx_tile.h
@@ -29,148 +33,61 @@
  */
 static const int tile_from[VK_INT_FORMATS] = {8, 6, 6, 6};
 
-/* 16 x 16 sums in memory; rows below 16 are those that exist, 0 for none */
-typedef struct SumTile
-{
-	int32_t    *out;
-	int			rows;
-} SumTile;
-
-/* m queries against blocks, over the same lines of each */
+/*
+ * m queries against blocks, over the same lines of each.  A set of blocks is
+ * done with all its lines before the next; its sums go to out, or, where there
+ * are masks, those of each set do, one after the other, and are screened.
+ */
 typedef struct TileJob
 {
 	VkFormat	format;
 	const uint8_t *queries;		/* A tile of the first 16 and the first step */
 	size_t		group_size;		/* bytes from 16 queries to the next 16 */
 	int			m;
-	Cursor		start;			/* of the first block */
+	const VkLineRun *runs;		/* of the first block */
 	int			blocks;
-	int			blocks_after;	/* blocks that follow, to read ahead */
+	int			set;			/* blocks, a multiple of a panel's or all */
 	bool		prefetch;
 	int			lines;
 	bool		add;			/* to what is in out */
 	int32_t    *out;
-	size_t		out_stride;		/* numbers from one query to the next */
+	const VkScreenRows *rows;	/* of the blocks */
+	const VkScreenQuery *screen_queries;
+	uint16_t   *masks;			/* [m][masks_stride] */
+	size_t		masks_stride;
 } TileJob;
 
-/* ---------- products ---------- */
-
-/* where the tile of sums is loaded and stored: out, or a whole tile's copy */
-static inline uint8_t *
-sum_place(const SumTile *sum, uint8_t *copy)
+/* one panel of a job */
+typedef struct Place
 {
-	return sum->rows == TILE_ROWS ? (uint8_t *) sum->out : copy;
-}
+	int			block;
+	int			step;			/* the first of its chunk */
+	int			steps;			/* 0: behind the last panel */
+	int			set;			/* first block of the set */
+	Cursor		blocks;			/* from this block on */
+	Cursor		set_blocks;		/* from the set's first block on */
+} Place;
 
-static inline size_t
-sum_stride(const SumTile *sum, size_t stride)
+/* what does not change from panel to panel */
+typedef struct TileRun
 {
-	return sum->rows == TILE_ROWS ? stride : VK_LINE_SIZE;
-}
+	const TileJob *job;
+	int			depth;			/* steps of a block */
+	int			chunk;			/* at most */
+	size_t		stride;			/* bytes from one query's sums to the next's */
+	size_t		offset[4];		/* bytes to the four tiles of sums */
+	Panel		panel;
+	Walk		reading;		/* the panel after this one */
+	Walk		fetching;		/* the one after that */
+} TileRun;
 
-/* stride in bytes */
-static void
-load_sums(const SumTile sums[4], size_t stride, uint8_t copies[4][TILE_SIZE])
+/* ---------- places ---------- */
+
+static inline int
+blocks_of_set(const TileJob *job, const Place *place)
 {
-	for (int t = 0; t < 4; t++)
-		if (sums[t].rows < TILE_ROWS)
-			for (int i = 0; i < sums[t].rows; i++)
-				memcpy(copies[t] + VK_LINE_SIZE * i,
-					   (uint8_t *) sums[t].out + stride * i, VK_LINE_SIZE);
-	TILE_LOAD(0, sum_place(&sums[0], copies[0]), sum_stride(&sums[0], stride));
-	TILE_LOAD(1, sum_place(&sums[1], copies[1]), sum_stride(&sums[1], stride));
-	TILE_LOAD(2, sum_place(&sums[2], copies[2]), sum_stride(&sums[2], stride));
-	TILE_LOAD(3, sum_place(&sums[3], copies[3]), sum_stride(&sums[3], stride));
+	return min_int(job->set, job->blocks - place->set);
 }
-
-static inline void
-zero_sums(void)
-{
-	TILE_ZERO(0);
-	TILE_ZERO(1);
-	TILE_ZERO(2);
-	TILE_ZERO(3);
-}
-
-static void
-store_sums(const SumTile sums[4], size_t stride, uint8_t copies[4][TILE_SIZE])
-{
-	TILE_STORE(0, sum_place(&sums[0], copies[0]), sum_stride(&sums[0], stride));
-	TILE_STORE(1, sum_place(&sums[1], copies[1]), sum_stride(&sums[1], stride));
-	TILE_STORE(2, sum_place(&sums[2], copies[2]), sum_stride(&sums[2], stride));
-	TILE_STORE(3, sum_place(&sums[3], copies[3]), sum_stride(&sums[3], stride));
-	for (int t = 0; t < 4; t++)
-		if (sums[t].rows < TILE_ROWS)
-			for (int i = 0; i < sums[t].rows; i++)
-				memcpy((uint8_t *) sums[t].out + stride * i,
-					   copies[t] + VK_LINE_SIZE * i, VK_LINE_SIZE);
-}
-
-/*
- * The second-level cache gets lines while products of others run.  Inlined by
- * force: gcc 12 drops calls of functions that only prefetch.
- */
-static inline __attribute__((always_inline)) void
-prefetch_step(const uint8_t *const ahead[4], int blocks, int step, int lines)
-{
-	for (int b = 0; b < blocks; b++)
-		if (ahead[b] != NULL)
-		{
-			const char *at = (const char *) ahead[b] +
-				VK_LINE_SIZE * (size_t) step * lines;
-
-			/* lines are even; half the loop's own instructions */
-			for (int line = 0; line < lines; line += 2)
-			{
-				_mm_prefetch(at + VK_LINE_SIZE * line, _MM_HINT_T1);
-				_mm_prefetch(at + VK_LINE_SIZE * (line + 1), _MM_HINT_T1);
-			}
-		}
-}
-
-/* two groups of queries, the second other_group bytes on, and two blocks */
-static void
-multiply_two(const uint8_t *queries, size_t other_group, Panel *panel,
-			 const uint8_t *const ahead[4])
-{
-	for (int s = 0; s < panel->steps; s++)
-	{
-		read_panel_ahead(panel, s);
-		TILE_LOAD(4, queries, VK_LINE_SIZE);
-		TILE_LOAD(6, panel->tile[0][s], VK_LINE_SIZE);
-		TILE_LOAD(7, panel->tile[1][s], VK_LINE_SIZE);
-		TILE_MULTIPLY(SIGNED_UNSIGNED, 0, 4, 6);
-		TILE_MULTIPLY(SIGNED_UNSIGNED, 1, 4, 7);
-		TILE_LOAD(5, queries + other_group, VK_LINE_SIZE);
-		TILE_MULTIPLY(SIGNED_UNSIGNED, 2, 5, 6);
-		TILE_MULTIPLY(SIGNED_UNSIGNED, 3, 5, 7);
-		prefetch_step(ahead, 2, s, panel->step_lines);
-		queries += TILE_SIZE;
-	}
-}
-
-/* one group of queries and four blocks */
-static void
-multiply_four(const uint8_t *queries, Panel *panel, const uint8_t *const ahead[4])
-{
-	for (int s = 0; s < panel->steps; s++)
-	{
-		read_panel_ahead(panel, s);
-		TILE_LOAD(4, queries, VK_LINE_SIZE);
-		TILE_LOAD(5, panel->tile[0][s], VK_LINE_SIZE);
-		TILE_LOAD(6, panel->tile[1][s], VK_LINE_SIZE);
-		TILE_LOAD(7, panel->tile[2][s], VK_LINE_SIZE);
-		TILE_MULTIPLY(SIGNED_UNSIGNED, 0, 4, 5);
-		TILE_LOAD(5, panel->tile[3][s], VK_LINE_SIZE);
-		TILE_MULTIPLY(SIGNED_UNSIGNED, 1, 4, 6);
-		TILE_MULTIPLY(SIGNED_UNSIGNED, 2, 4, 7);
-		TILE_MULTIPLY(SIGNED_UNSIGNED, 3, 4, 5);
-		prefetch_step(ahead, 4, s, panel->step_lines);
-		queries += TILE_SIZE;
-	}
-}
-
-/* ---------- jobs ---------- */
 
 /* steps of a chunk; chunks of one depth are about equal */
 static int
@@ -183,120 +100,289 @@ chunk_steps(int steps, int width)
 	return chunks <= 1 ? steps : (steps + chunks - 1) / chunks;
 }
 
-/* addresses from line first_line on of up to blocks blocks from cursor on */
-static void
-look_ahead(const TileJob *job, Cursor cursor, int first_line, int blocks,
-		   const uint8_t *ahead[4])
+static Place
+first_place(const TileRun *run)
 {
-	for (int b = 0; b < blocks; b++)
-	{
-		Cursor		first = cursor;
+	Place		place = {.steps = run->job->blocks == 0 ? 0 : run->chunk};
 
-		cursor_skip(&first, first_line);
-		cursor_enter_run(&first);
-		ahead[b] = first.code;
-		cursor_skip(&cursor, job->lines);
+	place.set_blocks.runs = run->job->runs;
+	place.blocks = place.set_blocks;
+	return place;
+}
+
+/* blocks first, then steps, then sets */
+static void
+next_place(const TileRun *run, Place *place)
+{
+	const TileJob *job = run->job;
+	const int	width = run->panel.width;
+
+	cursor_skip(&place->blocks, job->lines *
+				min_int(width, job->blocks - place->block));
+	place->block += width;
+	if (place->block < place->set + blocks_of_set(job, place))
+		return;
+	place->step += place->steps;
+	if (place->step >= run->depth)
+	{
+		place->step = 0;
+		place->set += job->set;
+		place->set_blocks = place->blocks;
+	}
+	place->block = place->set;
+	place->blocks = place->set_blocks;
+	place->steps = place->set >= job->blocks ? 0 :
+		min_int(run->chunk, run->depth - place->step);
+}
+
+static void
+start_walk(const TileRun *run, const Place *place, Walk *walk)
+{
+	const int	first_line = place->step * run->panel.step_lines;
+	Cursor		cursor = place->blocks;
+
+	walk->steps = place->steps;
+	walk->lines = run->job->lines - first_line;
+	walk->blocks = min_int(run->panel.width, run->job->blocks - place->block);
+	for (int b = 0; b < walk->blocks && walk->steps > 0; b++)
+	{
+		walk->next[b] = cursor;
+		cursor_skip(&walk->next[b], first_line);
+		cursor_skip(&cursor, run->job->lines);
 	}
 }
 
-/* one panel, from block b on and at this step of its blocks, for all queries */
-static void
-multiply_panel(const TileJob *job, Panel *panel, int b, int step,
-			   const uint8_t *const ahead[4])
+/* ---------- products ---------- */
+
+/* between two steps of a panel's last queries: step is free for the next panel */
+static inline __attribute__((always_inline)) void
+work_ahead(TileRun *run, int step)
 {
-	static const uint8_t *const nothing[4] = {NULL};
-	const int	width = panel->width;
-	const size_t stride = job->out_stride * sizeof(int32_t);
-	uint8_t		copies[4][TILE_SIZE] __attribute__((aligned(64)));
+	if (step >= 0)
+		read_panel(&run->panel, &run->reading, step);
+	prefetch_walk(&run->panel, &run->fetching);
+}
 
-	for (int i = 0; i < job->m; i += TILE_ROWS * 4 / width)
+/* two groups of queries, the second other_group bytes on, and two blocks */
+static void
+multiply_two(const uint8_t *queries, size_t other_group, TileRun *run,
+			 int steps, bool last)
+{
+	const uint8_t *const *tile = run->panel.tile[0];
+
+	TILE_LOAD(6, tile[0], VK_LINE_SIZE);
+	TILE_LOAD(4, queries, VK_LINE_SIZE);
+	TILE_LOAD(5, queries + other_group, VK_LINE_SIZE);
+	TILE_LOAD(7, tile[1], VK_LINE_SIZE);
+	for (int s = 1; s < steps; s++)
 	{
-		const uint8_t *queries = job->queries + step * (size_t) TILE_SIZE +
-			i / TILE_ROWS * job->group_size;
-		SumTile		sums[4];
+		tile += PANEL_BLOCKS;
+		queries += TILE_SIZE;
+		TILE_MULTIPLY(SIGNED_UNSIGNED, 0, 4, 6);
+		TILE_MULTIPLY(SIGNED_UNSIGNED, 2, 5, 6);
+		TILE_LOAD(6, tile[0], VK_LINE_SIZE);
+		TILE_MULTIPLY(SIGNED_UNSIGNED, 1, 4, 7);
+		TILE_LOAD(4, queries, VK_LINE_SIZE);
+		TILE_MULTIPLY(SIGNED_UNSIGNED, 3, 5, 7);
+		TILE_LOAD(5, queries + other_group, VK_LINE_SIZE);
+		TILE_LOAD(7, tile[1], VK_LINE_SIZE);
+		if (last)
+			work_ahead(run, s - 1);
+	}
+	TILE_MULTIPLY(SIGNED_UNSIGNED, 0, 4, 6);
+	TILE_MULTIPLY(SIGNED_UNSIGNED, 2, 5, 6);
+	TILE_MULTIPLY(SIGNED_UNSIGNED, 1, 4, 7);
+	TILE_MULTIPLY(SIGNED_UNSIGNED, 3, 5, 7);
+	if (last)
+		prefetch_walk(&run->panel, &run->fetching);
+}
 
-		for (int t = 0; t < 4; t++)
+/* one group of queries and four blocks */
+static void
+multiply_four(const uint8_t *queries, TileRun *run, int steps)
+{
+	for (int s = 0; s < steps; s++)
+	{
+		const uint8_t *const *tile = run->panel.tile[s];
+
+		TILE_LOAD(4, queries, VK_LINE_SIZE);
+		TILE_LOAD(5, tile[0], VK_LINE_SIZE);
+		TILE_LOAD(6, tile[1], VK_LINE_SIZE);
+		TILE_LOAD(7, tile[2], VK_LINE_SIZE);
+		TILE_MULTIPLY(SIGNED_UNSIGNED, 0, 4, 5);
+		TILE_LOAD(5, tile[3], VK_LINE_SIZE);
+		TILE_MULTIPLY(SIGNED_UNSIGNED, 1, 4, 6);
+		TILE_MULTIPLY(SIGNED_UNSIGNED, 2, 4, 7);
+		TILE_MULTIPLY(SIGNED_UNSIGNED, 3, 4, 5);
+		work_ahead(run, s - 1);
+		queries += TILE_SIZE;
+	}
+}
+
+/* four tiles of sums from or to these addresses */
+static inline void
+load_sums(uint8_t *const sums[4], size_t stride)
+{
+	TILE_LOAD(0, sums[0], stride);
+	TILE_LOAD(1, sums[1], stride);
+	TILE_LOAD(2, sums[2], stride);
+	TILE_LOAD(3, sums[3], stride);
+}
+
+static inline void
+zero_sums(void)
+{
+	TILE_ZERO(0);
+	TILE_ZERO(1);
+	TILE_ZERO(2);
+	TILE_ZERO(3);
+}
+
+static inline void
+store_sums(uint8_t *const sums[4], size_t stride)
+{
+	TILE_STORE(0, sums[0], stride);
+	TILE_STORE(1, sums[1], stride);
+	TILE_STORE(2, sums[2], stride);
+	TILE_STORE(3, sums[3], stride);
+}
+
+/* between tiles of sums, some of them cut, and whole copies of them */
+static __attribute__((noinline)) void
+copy_sums(const TileRun *run, int queries, int blocks, uint8_t *out, bool load,
+		  uint8_t copies[4][TILE_SIZE])
+{
+	const int	width = run->panel.width;
+
+	for (int t = 0; t < 4; t++)
+	{
+		int			rows = min_int(queries - t / width * TILE_ROWS, TILE_ROWS);
+
+		for (int i = 0; t % width < blocks && i < rows; i++)
 		{
-			int			query = i + t / width * TILE_ROWS;
-			int			block = t % width;
+			uint8_t    *sums = out + run->offset[t] + run->stride * i;
+			uint8_t    *copy = copies[t] + VK_LINE_SIZE * i;
 
-			sums[t].rows = block < panel->blocks && query < job->m ?
-				min_int(job->m - query, TILE_ROWS) : 0;
-			sums[t].out = sums[t].rows == 0 ? NULL : job->out +
-				query * job->out_stride + VK_LANES * (size_t) (b + block);
+			memcpy(load ? copy : sums, load ? sums : copy, VK_LINE_SIZE);
 		}
-		if (job->add || step > 0)
-			load_sums(sums, stride, copies);
-		else
-			zero_sums();
-		if (width == 4)
-			multiply_four(queries, panel, ahead);
-		else
-			multiply_two(queries,
-						 i + TILE_ROWS < job->m ? job->group_size : 0,
-						 panel, i == 0 ? ahead : nothing);
-		store_sums(sums, stride, copies);
 	}
 }
 
-/* the chunk of panel->steps from step on of the blocks from *cursor on */
+/* the panel at this place for the queries from first on, four tiles of sums */
 static void
-begin_panel(const TileJob *job, Panel *panel, int blocks, int step,
-			Cursor *cursor)
+multiply_queries(TileRun *run, const Place *place, int first, bool last)
 {
-	const int	first_line = step * panel->step_lines;
+	const TileJob *job = run->job;
+	const int	width = run->panel.width;
+	const int	blocks = job->blocks - place->block;
+	const bool	add = job->add || place->step > 0;
+	const bool	cut = first + 4 / width * TILE_ROWS > job->m || blocks < width;
+	const size_t stride = cut ? VK_LINE_SIZE : run->stride;
+	const uint8_t *queries = job->queries + place->step * (size_t) TILE_SIZE +
+		first / TILE_ROWS * job->group_size;
+	uint8_t    *out = (uint8_t *) job->out + run->stride * first +
+		VK_LINE_SIZE * (size_t) (place->block - place->set);
+	uint8_t		copies[4][TILE_SIZE] __attribute__((aligned(64)));
+	uint8_t    *sums[4];
 
-	panel->blocks = min_int(blocks, panel->width);
-	panel->read = 0;
-	panel->lines = job->lines - first_line;
-	for (int b = 0; b < panel->blocks; b++)
-	{
-		panel->next[b] = *cursor;
-		cursor_skip(&panel->next[b], first_line);
-		cursor_skip(cursor, job->lines);
-	}
+	for (int t = 0; t < 4; t++)
+		sums[t] = cut ? copies[t] : out + run->offset[t];
+	if (cut && add)
+		copy_sums(run, job->m - first, blocks, out, true, copies);
+	if (add)
+		load_sums(sums, stride);
+	else
+		zero_sums();
+	if (width == 4)
+		multiply_four(queries, run, place->steps);
+	else
+		multiply_two(queries, first + TILE_ROWS < job->m ? job->group_size : 0,
+					 run, place->steps, last);
+	store_sums(sums, stride);
+	if (cut)
+		copy_sums(run, job->m - first, blocks, out, false, copies);
 }
 
-/* returns the place behind the last block */
-static Cursor
+/* ---------- jobs ---------- */
+
+/* of the set that is done */
+static void
+screen_set(const TileRun *run, const Place *place)
+{
+	const TileJob *job = run->job;
+
+	for (int i = 0; i < job->m; i++)
+		lower.screen(job->out + i * (run->stride / sizeof(int32_t)),
+					 job->rows + place->set, blocks_of_set(job, place),
+					 &job->screen_queries[i],
+					 job->masks + i * job->masks_stride + place->set);
+}
+
+static void
+start_run(const TileJob *job, TileRun *run)
+{
+	const int	width = job->m <= TILE_ROWS ? 4 : 2;
+
+	run->job = job;
+	run->panel.expand = expand[job->format];
+	run->panel.step_lines = step_lines(job->format);
+	run->panel.width = width;
+	run->depth = (job->lines + run->panel.step_lines - 1) / run->panel.step_lines;
+	run->chunk = chunk_steps(run->depth, width);
+	run->stride = VK_LINE_SIZE * (size_t) job->set;
+	for (int t = 0; t < 4; t++)
+		run->offset[t] = t / width * TILE_ROWS * run->stride +
+			t % width * VK_LINE_SIZE;
+}
+
+/* the panels that no other one is before */
+static void
+prefetch_two(TileRun *run, const Place *first, const Place *second)
+{
+	start_walk(run, first, &run->fetching);
+	while (run->fetching.steps > 0)
+		prefetch_walk(&run->panel, &run->fetching);
+	start_walk(run, second, &run->fetching);
+	while (run->fetching.steps > 0)
+		prefetch_walk(&run->panel, &run->fetching);
+}
+
+static void
 run_job(const TileJob *job)
 {
-	const int	lines = step_lines(job->format);
-	const int	depth = (job->lines + lines - 1) / lines;
-	Cursor		cursor = job->start;
-	Panel		panel;
-	int			chunk;
-	int			step = 0;
+	TileRun		run;
+	Place		place;
+	Place		next;
+	Place		after;
+	const int	queries = job->m <= TILE_ROWS ? TILE_ROWS : 2 * TILE_ROWS;
 
-	panel.expand = expand[job->format];
-	panel.step_lines = lines;
-	panel.width = job->m <= TILE_ROWS ? 4 : 2;
-	chunk = chunk_steps(depth, panel.width);
-	do
+	start_run(job, &run);
+	place = first_place(&run);
+	next = place;
+	next_place(&run, &next);
+	after = next;
+	run.fetching.steps = 0;
+	if (job->prefetch)
+		prefetch_two(&run, &place, &next);
+	start_walk(&run, &place, &run.reading);
+	for (int s = 0; s < place.steps; s++)
+		read_panel(&run.panel, &run.reading, s);
+	while (place.steps > 0)
 	{
-		panel.steps = min_int(chunk, depth - step);
-		cursor = job->start;
-		for (int b = 0; b < job->blocks; b += panel.width)
-		{
-			int			left = job->blocks - b;
-			int			after = left - panel.width;
-			const uint8_t *ahead[4] = {NULL};
-
-			begin_panel(job, &panel, left, step, &cursor);
-			if (job->prefetch && after > 0)
-				look_ahead(job, cursor, step * lines, min_int(after, panel.width),
-						   ahead);
-			else if (job->prefetch && step + panel.steps < depth)
-				look_ahead(job, job->start, (step + panel.steps) * lines,
-						   min_int(job->blocks, panel.width), ahead);
-			else if (job->prefetch)
-				look_ahead(job, cursor, 0,
-						   min_int(job->blocks_after, panel.width), ahead);
-			multiply_panel(job, &panel, b, step, ahead);
-		}
-		step += panel.steps;
-	} while (step < depth);
-	return cursor;
+		start_walk(&run, &next, &run.reading);
+		if (next.steps > 0)
+			next_place(&run, &after);
+		if (job->prefetch)
+			start_walk(&run, &after, &run.fetching);
+		for (int i = 0; i < job->m; i += queries)
+			multiply_queries(&run, &place, i, i + queries >= job->m);
+		for (int s = place.steps - 1; s < next.steps; s++)
+			read_panel(&run.panel, &run.reading, s);
+		if (job->masks != NULL && next.set != place.set)
+			screen_set(&run, &place);
+		place = next;
+		next = after;
+	}
 }
 
 /* ---------- slots ---------- */
@@ -307,7 +393,7 @@ pack_queries(VkFormat format, const int8_t *queries, size_t query_stride, int m,
 {
 	uint8_t    *out = packed;
 
-	if (m < tile_from[format])
+	if (m < tile_from[format] || dim == 0)
 	{
 		lower.pack_tile[format] (queries, query_stride, m, dim, packed);
 		return;
@@ -330,23 +416,14 @@ static TileJob
 new_job(VkFormat format, const void *packed, int m, int dim,
 		const VkLineRun *runs, int blocks, int first_line, int lines)
 {
-	TileJob		job;
+	TileJob		job = {.format = format,.m = m,.runs = runs,.blocks = blocks};
 
-	job.format = format;
 	job.queries = (const uint8_t *) packed +
 		first_line / step_lines(format) * (size_t) TILE_SIZE;
 	job.group_size = (dim + 63) / 64 * (size_t) TILE_SIZE;
-	job.m = m;
-	job.start.code = NULL;
-	job.start.left = 0;
-	job.start.runs = runs;
-	job.blocks = blocks;
-	job.blocks_after = 0;
 	job.prefetch = (size_t) blocks * lines * VK_LINE_SIZE > PREFETCH_ABOVE;
 	job.lines = lines;
 	job.add = first_line != 0;
-	job.out = NULL;
-	job.out_stride = VK_LANES * (size_t) blocks;
 	return job;
 }
 
@@ -357,12 +434,13 @@ tile_sums(VkFormat format, const void *packed, int m, int dim,
 {
 	TileJob		job;
 
-	if (m < tile_from[format])
+	if (m < tile_from[format] || dim == 0)
 	{
 		lower.tile[format] (packed, m, dim, runs, blocks, first_line, lines, out);
 		return;
 	}
 	job = new_job(format, packed, m, dim, runs, blocks, first_line, lines);
+	job.set = blocks;
 	job.out = out;
 	TILES_BEGIN();
 	run_job(&job);
@@ -380,7 +458,7 @@ tile_masks(VkFormat format, const void *packed, int m, int dim,
 {
 	int32_t		sums[SCREEN_LINES * VK_LANES] __attribute__((aligned(64)));
 
-	if (m < tile_from[format])
+	if (m < tile_from[format] || dim == 0)
 	{
 		lower.tile_screen[format] (packed, m, dim, runs, blocks, rows, queries,
 								   masks);
@@ -392,22 +470,16 @@ tile_masks(VkFormat format, const void *packed, int m, int dim,
 		TileJob		job = new_job(format, packed, min_int(m - first, SCREEN_QUERIES),
 								  dim, runs, blocks, 0,
 								  vk_format_lines(format, dim));
-		/* an even number: 2 at least, 16 for one group of queries */
-		int			set = SCREEN_LINES / (int) VK_ROUND_UP(job.m, TILE_ROWS) & ~1;
 
 		job.queries += first / TILE_ROWS * job.group_size;
+		/* an even number: 2 at least, 16 for one group of queries */
+		job.set = SCREEN_LINES / (int) VK_ROUND_UP(job.m, TILE_ROWS) & ~1;
 		job.out = sums;
-		for (int b = 0; b < blocks; b += set)
-		{
-			job.blocks = min_int(set, blocks - b);
-			job.blocks_after = blocks - b - job.blocks;
-			job.out_stride = VK_LANES * (size_t) job.blocks;
-			job.start = run_job(&job);
-			for (int i = 0; i < job.m; i++)
-				lower.screen(sums + i * job.out_stride, rows + b, job.blocks,
-							 &queries[first + i],
-							 masks + (first + i) * (size_t) blocks + b);
-		}
+		job.rows = rows;
+		job.screen_queries = queries + first;
+		job.masks = masks + first * (size_t) blocks;
+		job.masks_stride = blocks;
+		run_job(&job);
 	}
 	TILES_END();
 }
