@@ -32,8 +32,8 @@
 /* candidates, beside four times the wanted, from which on exact scores pay */
 #define SHARPEN_FIRST	500
 
-/* pages in a row from which on the hardware's prefetchers are at work */
-#define HARDWARE_RUN	6
+/* pages in a row from which on those that follow are taken to go on so */
+#define LONG_RUN		6
 
 /* refine codes asked for before they are read */
 #define REFINE_AHEAD	3
@@ -282,6 +282,57 @@ prefetch_lines(const char *ahead, int line, int lines)
 		__builtin_prefetch(at, 0, 2);
 }
 
+/*
+ * The same in a long run of pages, of the next VK_STREAMS of them at once: some
+ * cores wait for a few lines of one stream only, and page after page is one
+ * stream.  While a page is scored, another part is asked for of each of those
+ * behind it: the last of the next one, the first of the farthest.
+ */
+static pg_attribute_always_inline void
+prefetch_streams(const char *const *pages, int line, int lines)
+{
+	const int	part = (VK_PAGE_LINES + 1) / VK_STREAMS;
+
+	for (int i = line / VK_STREAMS; i < (line + lines) / VK_STREAMS; i++)
+		for (int k = 0; k < VK_STREAMS; k++)
+			__builtin_prefetch(pages[k] +
+							   ((VK_STREAMS - 1 - k) * part + i) * VK_LINE_SIZE, 0, 2);
+}
+
+/* either of the two; both may be NULL */
+static pg_attribute_always_inline void
+prefetch_ahead(const char *page, const char *const *streams, int line, int lines)
+{
+	if (streams != NULL)
+		prefetch_streams(streams, line, lines);
+	else
+		prefetch_lines(page, line, lines);
+}
+
+/*
+ * The pages behind this one in a long run.  One that nothing is known of lies
+ * behind the others, if this one lies behind the one before it; else this page
+ * stands for it, which costs nothing.
+ */
+static const char *const *
+pages_ahead(VkListScan *scan, const char *page)
+{
+	bool		adjacent = page == scan->last + BLCKSZ;
+
+	for (int k = 0; k < VK_STREAMS; k++)
+	{
+		if (scan->run > LONG_RUN && k < VK_STREAMS - 1)
+		{
+			scan->ahead[k] = scan->ahead[k + 1];
+			continue;
+		}
+		scan->ahead[k] = vk_page_ahead(scan->index, scan->block + 1 + k);
+		if (scan->ahead[k] == NULL)
+			scan->ahead[k] = adjacent ? page + (size_t) (1 + k) * BLCKSZ : page;
+	}
+	return scan->ahead;
+}
+
 /* Score code lines of one block: from code, `lines` of them. */
 static inline void
 score_lines(const VkListScan *scan, int first_line, const uint8 *code, int lines,
@@ -356,18 +407,29 @@ scan_page(VkListScan *scan, Buffer buffer)
 	bool		last_page = !BlockNumberIsValid(head->next);
 	const char *ahead = vk_page_ahead(scan->index,
 									  last_page ? scan->after : head->next);
+	const char *const *streams = NULL;
 	int			done = 1;
 	int			line;
 
-	/* the hardware follows a long run of pages by itself, and better */
-	scan->run = ahead == (const char *) page + BLCKSZ ? scan->run + 1 : 0;
-	if (scan->run >= HARDWARE_RUN)
-		ahead = NULL;
-	prefetch_lines(ahead, 0, 1);
+	if (!(vk_cpu_features() & VK_CPU_STREAMS))
+	{
+		/* the hardware follows a long run of pages by itself, and better */
+		scan->run = ahead == (const char *) page + BLCKSZ ? scan->run + 1 : 0;
+		if (scan->run >= LONG_RUN)
+			ahead = NULL;
+	}
+	else
+	{
+		scan->run = head->next == scan->block + 1 ? scan->run + 1 : 0;
+		if (scan->run >= LONG_RUN)
+			streams = pages_ahead(scan, (const char *) page);
+		scan->last = (const char *) page;
+	}
+	prefetch_ahead(ahead, streams, 0, 1);
 
 	if (scan->carry.open)
 	{
-		prefetch_lines(ahead, 1, Min(code_lines - scan->carry.done, VK_PAGE_LINES));
+		prefetch_ahead(ahead, streams, 1, Min(code_lines - scan->carry.done, VK_PAGE_LINES));
 		scan_carried(scan, buffer);
 		if (scan->carry.open && head->first_head != 0)
 			vk_corrupt(scan->index, BufferGetBlockNumber(buffer),
@@ -383,7 +445,7 @@ scan_page(VkListScan *scan, Buffer buffer)
 		uint32		lanes = matching_lanes(scan, top);
 
 		/* codes of rows that a filter drops are not read */
-		prefetch_lines(ahead, line, vk->head_lines + (scan->sparse ? 0 : lines));
+		prefetch_ahead(ahead, streams, line, vk->head_lines + (scan->sparse ? 0 : lines));
 		if (lanes != 0)
 			prepare_code(scan);
 		/* read after the code: the stream that the CPU sees leaves it out */
@@ -409,7 +471,7 @@ scan_page(VkListScan *scan, Buffer buffer)
 	}
 	/* a list's last page is not full, the first of the next may well be */
 	if (last_page && !scan->sparse)
-		prefetch_lines(ahead, done, VK_PAGE_LINES + 1 - done);
+		prefetch_ahead(ahead, streams, done, VK_PAGE_LINES + 1 - done);
 }
 
 /* ---- between pages: no lock is held ---- */

@@ -142,6 +142,9 @@ typedef struct VkCarry
 	VkRefineStart refine;
 } VkCarry;
 
+/* pages behind a page that are asked for at once */
+#define VK_STREAMS			8
+
 /* One chain being scanned */
 typedef struct VkListScan VkListScan;
 struct VkListScan
@@ -179,7 +182,9 @@ struct VkListScan
 	bool		proven;			/* for refine bounds */
 	int64		live;			/* live lanes seen */
 	int64		matched;		/* of them by filter and mask */
-	int			run;			/* pages read that follow one another in memory */
+	int			run;			/* pages read that follow one another */
+	const char *last;			/* the last of them */
+	const char *ahead[VK_STREAMS];	/* the next of them, as far as one knows */
 
 	/* the next page */
 	BlockNumber block;

@@ -340,6 +340,8 @@ extern const int vk_isa_count;
 #define VK_CPU_AVX512_BF16	(UINT64_C(1) << 7)
 #define VK_CPU_AMX_INT8		(UINT64_C(1) << 8)	/* and AMX-TILE */
 #define VK_CPU_AMX_BF16		(UINT64_C(1) << 9)
+#define VK_CPU_STREAMS		(UINT64_C(1) << 10)	/* reads memory faster in several
+											 * streams of lines than in one */
 #define VK_CPU_NEON			(UINT64_C(1) << 16)	/* and scalar FMA */
 #define VK_CPU_DOTPROD		(UINT64_C(1) << 17)
 #define VK_CPU_BF16			(UINT64_C(1) << 18)
