@@ -80,7 +80,7 @@ def load_library(path):
     library.vk_bench_fill.argtypes = [ctypes.c_int, ctypes.c_void_p, ctypes.c_size_t]
     library.vk_bench_run.argtypes = [ctypes.c_void_p]
     library.vk_bench_close.argtypes = [ctypes.c_void_p]
-    library.vk_bench_read.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
+    library.vk_bench_read.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_int]
     return library
 
 
@@ -109,9 +109,10 @@ def reading(library, rows, dim):
     """Plain reading of as many bytes as the rows have as floats."""
     array, address = aligned(rows * dim * 4)
     array.fill(1)
-    for ahead in (0, 512, 2048):
-        yield Contestant("read", lambda ahead=ahead, keep=array: library.vk_bench_read(
-            address, rows * dim * 4, ahead), rows * dim * 4)
+    for ahead, streams in ((0, 1), (512, 1), (2048, 1), (0, 4), (0, 8), (2048, 8)):
+        yield Contestant("read", lambda ahead=ahead, streams=streams, keep=array:
+                         library.vk_bench_read(address, rows * dim * 4, ahead, streams),
+                         rows * dim * 4)
 
 
 # ------------------------------------------------------------------------- peers

@@ -98,14 +98,18 @@ sample_repeats(VkBenchCase *c)
 static double
 time_of_read(size_t size)
 {
-	static const int ahead[] = {0, 512, 2048};
+	static const struct
+	{
+		int			ahead;
+		int			streams;
+	}			ways[] = {{0, 1}, {512, 1}, {2048, 1}, {0, 4}, {0, 8}, {2048, 8}};
 	double		best = INFINITY;
 
-	for (size_t i = 0; i < sizeof(ahead) / sizeof(ahead[0]); i++)
+	for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++)
 	{
 		const double start = now();
 
-		(void) vk_bench_read(memory, size, ahead[i]);
+		(void) vk_bench_read(memory, size, ways[i].ahead, ways[i].streams);
 		best = fmin(best, now() - start);
 	}
 	return best;

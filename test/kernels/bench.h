@@ -80,8 +80,10 @@ extern VkBenchCase *vk_bench_open_table(const VkKernels *kernels, int slot,
 										int pages, void *memory);
 extern void vk_bench_run(VkBenchCase *c);
 extern void vk_bench_close(VkBenchCase *c);
-/* read memory, prefetching so many bytes ahead; returns nothing of use */
-extern uint64_t vk_bench_read(const void *memory, size_t size, int ahead);
+/* read memory by so many streams at once, prefetching so many bytes ahead in each;
+ * returns nothing of use */
+extern uint64_t vk_bench_read(const void *memory, size_t size, int ahead,
+							  int streams);
 
 /* memory that a row takes, blocks and pages aside */
 extern double vk_bench_row_size(int slot, int dim);

@@ -250,24 +250,27 @@ vk_bench_close(VkBenchCase *c)
 __attribute__((target_clones("avx512f", "avx2", "default")))
 #endif
 uint64_t
-vk_bench_read(const void *memory, size_t size, int ahead)
+vk_bench_read(const void *memory, size_t size, int ahead, int streams)
 {
 	typedef uint64_t Line __attribute__((vector_size(VK_LINE_SIZE)));
-	const Line *lines = memory;
+	const size_t part = size / VK_LINE_SIZE / streams;
 	Line		even = {0};
 	Line		odd = {0};
 	uint64_t	sum = 0;
 
-	for (size_t i = 0; i + 2 <= size / VK_LINE_SIZE; i += 2)
-	{
-		if (ahead > 0)
+	for (size_t i = 0; i + 2 <= part; i += 2)
+		for (int stream = 0; stream < streams; stream++)
 		{
-			__builtin_prefetch((const char *) &lines[i] + ahead, 0, 2);
-			__builtin_prefetch((const char *) &lines[i + 1] + ahead, 0, 2);
+			const Line *lines = (const Line *) memory + stream * part + i;
+
+			if (ahead > 0)
+			{
+				__builtin_prefetch((const char *) &lines[0] + ahead, 0, 2);
+				__builtin_prefetch((const char *) &lines[1] + ahead, 0, 2);
+			}
+			even ^= lines[0];
+			odd ^= lines[1];
 		}
-		even ^= lines[i];
-		odd ^= lines[i + 1];
-	}
 	even ^= odd;
 	for (int i = 0; i < VK_LINE_SIZE / 8; i++)
 		sum ^= even[i];
