@@ -15,7 +15,7 @@
  *	  far the neighbours lie; the others visit the nearest lists up to a quarter
  *	  more than all but 0.2 % of as many neighbours took.  The curve ends at recall
  *	  0.995, so what lies still further away does not show in it.  Large numbers
- *	  of neighbours, which lie far, are looked for by every fifth query only: the
+ *	  of neighbours, which lie far, are looked for by every tenth query only: the
  *	  pools of those anchors are large enough.
  *
  *	  Queries are drawn and their results pooled by the leader, in one order; in
@@ -52,13 +52,14 @@
 #define QUERIES_MIN		200		/* whatever that costs */
 #define ANCHOR_MEMORY	32		/* a pool takes this part of the memory */
 #define POOL_MAX		1000000 /* and no more entries than this */
-#define NEAREST_PART	0.1		/* of all rows: where to look for d */
+#define NEAREST_PART	0.03	/* of all rows: where to look for d */
+#define NEAREST_ROWS	10000	/* but in so many at least */
 #define PILOT_QUERIES	32		/* these visit all lists */
 #define ROUND_QUERIES	64		/* measured between drawing and pooling */
 #define PILOT_PART		0.998	/* of their neighbours set the budget */
 #define BUDGET_MARGIN	1.25	/* times that */
 #define BUDGET_MAX		0.8		/* of all rows: for more, all are visited */
-#define FAR_EVERY		5		/* queries that look for many neighbours */
+#define FAR_EVERY		10		/* queries that look for many neighbours */
 #define NEAR_NEIGHBORS	100		/* neighbours that the others look for */
 #define STREAM			3
 #define TURNED_PART		0.25	/* of d, in bits */
@@ -153,6 +154,7 @@ static double
 nearest_distance(Calibration *cal, int64 row)
 {
 	VkBuild    *build = cal->build;
+	double		rows = Max(NEAREST_PART * cal->round->meta.live_rows, NEAREST_ROWS);
 	float		work,
 				score;
 
@@ -160,8 +162,7 @@ nearest_distance(Calibration *cal, int64 row)
 		return nearest_sampled(build, row);
 	if (!vk_search_reset(cal->search, &cal->round->meta, sample_row(build, row),
 						 &cal->stats) ||
-		vk_search_calibrate(cal->search, 1, NEAREST_PART * cal->round->meta.live_rows,
-							&build->sample.tids[row], &work, &score) == 0)
+		vk_search_calibrate(cal->search, 1, rows, &build->sample.tids[row], &work, &score) == 0)
 		return 0;
 	score = Max(score, 0);
 	return is_sum(build) ? score : sqrt(score);

@@ -20,6 +20,8 @@
 #include "kernels/rounding.h"
 #include "quant/quant.h"
 
+#define MAGNITUDE_LANES 16
+
 #define HALF_INFINITY		0x7C00
 #define TANGENT_MAX			65535	/* "no bound" */
 
@@ -205,14 +207,21 @@ try_step(const float *y, int dim, VkFormat format, float inv_step,
 	}
 }
 
+/* by lanes: compilers keep the order of comparisons, one after the other */
 static float
 largest_magnitude(const float *y, int dim)
 {
-	float		largest = 0;
+	float		lane[MAGNITUDE_LANES] = {0};
+	int			i;
 
-	for (int i = 0; i < dim; i++)
-		largest = fabsf(y[i]) > largest ? fabsf(y[i]) : largest;
-	return largest;
+	for (i = 0; i + MAGNITUDE_LANES <= dim; i += MAGNITUDE_LANES)
+		for (int j = 0; j < MAGNITUDE_LANES; j++)
+			lane[j] = fabsf(y[i + j]) > lane[j] ? fabsf(y[i + j]) : lane[j];
+	for (; i < dim; i++)
+		lane[0] = fabsf(y[i]) > lane[0] ? fabsf(y[i]) : lane[0];
+	for (int j = 1; j < MAGNITUDE_LANES; j++)
+		lane[0] = lane[j] > lane[0] ? lane[j] : lane[0];
+	return lane[0];
 }
 
 /*

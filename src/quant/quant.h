@@ -423,7 +423,7 @@ struct VkAssigner
 	void	   *coarse_memory;
 };
 
-#define VK_ASSIGN_ROWS	32		/* rows a call of vk_assign at most */
+#define VK_ASSIGN_ROWS	128		/* rows a call of vk_assign at most */
 
 extern size_t vk_assigner_size(int dim, int lists);
 extern void vk_assigner_init(VkAssigner *assigner, int dim, int lists,
