@@ -35,6 +35,9 @@
 /* pages in a row from which on those that follow are taken to go on so */
 #define LONG_RUN		6
 
+/* lines scored, and asked for, at a time */
+#define PIECE_LINES		64
+
 /* refine codes asked for before they are read */
 #define REFINE_AHEAD	3
 
@@ -299,14 +302,20 @@ prefetch_streams(const char *const *pages, int line, int lines)
 							   ((VK_STREAMS - 1 - k) * part + i) * VK_LINE_SIZE, 0, 2);
 }
 
-/* either of the two; both may be NULL */
-static pg_attribute_always_inline void
-prefetch_ahead(const char *page, const char *const *streams, int line, int lines)
+/* what is asked for while a page is scored: either of the two, or nothing */
+typedef struct Ahead
 {
-	if (streams != NULL)
-		prefetch_streams(streams, line, lines);
+	const char *page;			/* NULL: nothing */
+	const char *const *streams; /* NULL: that page alone */
+} Ahead;
+
+static pg_attribute_always_inline void
+prefetch_ahead(const Ahead *ahead, int line, int lines)
+{
+	if (ahead->streams != NULL)
+		prefetch_streams(ahead->streams, line, lines);
 	else
-		prefetch_lines(page, line, lines);
+		prefetch_lines(ahead->page, line, lines);
 }
 
 /*
@@ -333,6 +342,29 @@ pages_ahead(VkListScan *scan, const char *page)
 	return scan->ahead;
 }
 
+/* what to ask for while this page is scored */
+static Ahead
+look_ahead(VkListScan *scan, Page page)
+{
+	BlockNumber next = vk_page_head(page)->next;
+	Ahead		ahead = {0};
+
+	ahead.page = vk_page_ahead(scan->index, BlockNumberIsValid(next) ? next : scan->after);
+	if (!(vk_cpu_features() & VK_CPU_STREAMS))
+	{
+		/* the hardware follows a long run of pages by itself, and better */
+		scan->run = ahead.page == (const char *) page + BLCKSZ ? scan->run + 1 : 0;
+		if (scan->run >= LONG_RUN)
+			ahead.page = NULL;
+		return ahead;
+	}
+	scan->run = next == scan->block + 1 ? scan->run + 1 : 0;
+	if (scan->run >= LONG_RUN)
+		ahead.streams = pages_ahead(scan, (const char *) page);
+	scan->last = (const char *) page;
+	return ahead;
+}
+
 /* Score code lines of one block: from code, `lines` of them. */
 static inline void
 score_lines(const VkListScan *scan, int first_line, const uint8 *code, int lines,
@@ -352,16 +384,36 @@ score_lines(const VkListScan *scan, int first_line, const uint8 *code, int lines
 														lines, dots);
 }
 
+/*
+ * Score lines of a block, from first_line on, that lie on a page from `line` on,
+ * or only pass them (dots is NULL).  A few at a time, each time asking for as many
+ * ahead: more at once hold the CPU up (Sapphire Rapids, 8-bit codes of 1,536
+ * dimensions: 19 GB/s by 64 lines, 16 by 128).
+ */
+static inline void
+pass_lines(const VkListScan *scan, const Ahead *ahead, Page page, int line,
+		   int first_line, int lines, VkDots *dots)
+{
+	for (int done = 0; done < lines; done += PIECE_LINES)
+	{
+		int			piece = Min(PIECE_LINES, lines - done);
+
+		prefetch_ahead(ahead, line + done, piece);
+		if (dots != NULL && scan->code != NULL)
+			score_lines(scan, first_line + done, vk_page_line(page, line + done),
+						piece, dots);
+	}
+}
+
 /* Finish a block that began on an earlier page, as far as this page goes. */
 static void
-scan_carried(VkListScan *scan, Buffer buffer)
+pass_carried(VkListScan *scan, const Ahead *ahead, Page page)
 {
 	VkCarry    *carry = &scan->carry;
-	Page		page = BufferGetPage(buffer);
 	int			lines = Min(scan->coder->lines - carry->done, VK_PAGE_LINES);
 
-	if (carry->lanes != 0 && scan->code != NULL)
-		score_lines(scan, carry->done, vk_page_line(page, 1), lines, &carry->dots);
+	pass_lines(scan, ahead, page, 1, carry->done, lines,
+			   carry->lanes != 0 ? &carry->dots : NULL);
 	carry->done += lines;
 	if (carry->done < scan->coder->lines)
 		return;
@@ -390,9 +442,6 @@ begin_carried(VkListScan *scan, const VkBlockTop *top, uint32 lanes, int lines,
 	memcpy(carry->annotation, block + vk->annotation_line * VK_LINE_SIZE,
 		   sizeof(carry->annotation));
 	memset(&carry->dots, 0, sizeof(carry->dots));
-	if (scan->code != NULL)
-		score_lines(scan, 0, (const uint8 *) block + vk->head_lines * VK_LINE_SIZE,
-					lines, &carry->dots);
 }
 
 /* Score the blocks that begin on this page; the last may run on. */
@@ -405,32 +454,15 @@ scan_page(VkListScan *scan, Buffer buffer)
 	int			code_lines = scan->coder->lines;
 	VkRefineStart refine = {head->refine_page, head->refine_position, head->refine_offset};
 	bool		last_page = !BlockNumberIsValid(head->next);
-	const char *ahead = vk_page_ahead(scan->index,
-									  last_page ? scan->after : head->next);
-	const char *const *streams = NULL;
+	Ahead		ahead = look_ahead(scan, page);
+	const Ahead nothing = {0};
 	int			done = 1;
 	int			line;
 
-	if (!(vk_cpu_features() & VK_CPU_STREAMS))
-	{
-		/* the hardware follows a long run of pages by itself, and better */
-		scan->run = ahead == (const char *) page + BLCKSZ ? scan->run + 1 : 0;
-		if (scan->run >= LONG_RUN)
-			ahead = NULL;
-	}
-	else
-	{
-		scan->run = head->next == scan->block + 1 ? scan->run + 1 : 0;
-		if (scan->run >= LONG_RUN)
-			streams = pages_ahead(scan, (const char *) page);
-		scan->last = (const char *) page;
-	}
-	prefetch_ahead(ahead, streams, 0, 1);
-
+	prefetch_ahead(&ahead, 0, 1);
 	if (scan->carry.open)
 	{
-		prefetch_ahead(ahead, streams, 1, Min(code_lines - scan->carry.done, VK_PAGE_LINES));
-		scan_carried(scan, buffer);
+		pass_carried(scan, &ahead, page);
 		if (scan->carry.open && head->first_head != 0)
 			vk_corrupt(scan->index, BufferGetBlockNumber(buffer),
 					   "A block begins before the one before it ends.");
@@ -443,35 +475,32 @@ scan_page(VkListScan *scan, Buffer buffer)
 		int			first = line + vk->head_lines;
 		int			lines = Min(code_lines, VK_PAGE_LINES - first + 1);
 		uint32		lanes = matching_lanes(scan, top);
+		bool		runs_on = lines < code_lines;
+		VkDots		dots = {0};
 
-		/* codes of rows that a filter drops are not read */
-		prefetch_ahead(ahead, streams, line, vk->head_lines + (scan->sparse ? 0 : lines));
+		prefetch_ahead(&ahead, line, vk->head_lines);
 		if (lanes != 0)
 			prepare_code(scan);
 		/* read after the code: the stream that the CPU sees leaves it out */
 		for (int i = vk->annotation_line; i < vk->head_lines; i++)
 			__builtin_prefetch(vk_page_line(page, line + i), 0, 3);
-		done = first + lines;
-		if (lines < code_lines)
-		{
+		if (runs_on)
 			begin_carried(scan, top, lanes, lines, &refine);
+		/* codes of rows that a filter drops are not read */
+		pass_lines(scan, scan->sparse ? &nothing : &ahead, page, first, 0, lines,
+				   lanes == 0 ? NULL : runs_on ? &scan->carry.dots : &dots);
+		done = first + lines;
+		if (runs_on)
 			break;
-		}
 		if (lanes != 0)
-		{
-			VkDots		dots = {0};
-
-			if (scan->code != NULL)
-				score_lines(scan, 0, vk_page_line(page, first), lines, &dots);
 			take_block(scan, top, lanes,
 					   vk_page_line(page, line + vk->annotation_line), &dots,
 					   &refine);
-		}
 		refine.bytes += (uint64) VK_LANES * scan->coder->refine_size;
 	}
 	/* a list's last page is not full, the first of the next may well be */
 	if (last_page && !scan->sparse)
-		prefetch_ahead(ahead, streams, done, VK_PAGE_LINES + 1 - done);
+		prefetch_ahead(&ahead, done, VK_PAGE_LINES + 1 - done);
 }
 
 /* ---- between pages: no lock is held ---- */
