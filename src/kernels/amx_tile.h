@@ -27,13 +27,13 @@
 #define VK_AMX_TILE_H
 
 /*
- * Queries below which the level below is faster, by format.  Here one query
- * costs as much as 16.  Measured at 768 dimensions, from the second-level cache,
+ * Queries below which the level below is faster.  Here one query costs as much as
+ * 16.  Measured at 768 dimensions, from the second-level cache,
  * GMAC/s with 3, 4 and 8 queries here and there: 1 bit 131, 170, 304 and 144,
  * 145, 145; 4 bits 94, 124, 238 and 101, 98, 182; 8 bits 122, 161, 282 and 123,
  * 108, 237.
  */
-static const int tile_from[VK_INT_FORMATS] = {4, 4, 4, 4};
+#define TILE_FROM		4
 
 /*
  * m queries against blocks, over the same lines of each.  A set of blocks is
@@ -55,8 +55,7 @@ typedef struct TileJob
 	int32_t    *out;
 	const VkScreenRows *rows;	/* of the blocks */
 	const VkScreenQuery *screen_queries;
-	uint16_t   *masks;			/* [m][masks_stride] */
-	size_t		masks_stride;
+	uint16_t   *masks;			/* [m][blocks] */
 } TileJob;
 
 /* one panel of a job */
@@ -76,6 +75,7 @@ typedef struct TileRun
 	const TileJob *job;
 	int			depth;			/* steps of a block */
 	int			chunk;			/* at most */
+	int			queries;		/* of four tiles of sums */
 	size_t		stride;			/* bytes from one query's sums to the next's */
 	size_t		offset[4];		/* bytes to the four tiles of sums */
 	Panel		panel;
@@ -278,7 +278,7 @@ multiply_queries(TileRun *run, const Place *place, int first, bool last)
 	const int	width = run->panel.width;
 	const int	blocks = job->blocks - place->block;
 	const bool	add = job->add || place->step > 0;
-	const bool	cut = first + 4 / width * TILE_ROWS > job->m || blocks < width;
+	const bool	cut = first + run->queries > job->m || blocks < width;
 	const size_t stride = cut ? VK_LINE_SIZE : run->stride;
 	const uint8_t *queries = job->queries + place->step * (size_t) TILE_SIZE +
 		first / TILE_ROWS * job->group_size;
@@ -317,7 +317,7 @@ screen_set(const TileRun *run, const Place *place)
 		lower.screen(job->out + i * (run->stride / sizeof(int32_t)),
 					 job->rows + place->set, blocks_of_set(job, place),
 					 &job->screen_queries[i],
-					 job->masks + i * job->masks_stride + place->set);
+					 job->masks + i * (size_t) job->blocks + place->set);
 }
 
 static void
@@ -329,6 +329,7 @@ start_run(const TileJob *job, TileRun *run)
 	run->panel.expand = expand[job->format];
 	run->panel.step_lines = step_lines(job->format);
 	run->panel.width = width;
+	run->queries = 4 / width * TILE_ROWS;
 	run->depth = (job->lines + run->panel.step_lines - 1) / run->panel.step_lines;
 	run->chunk = chunk_steps(run->depth, width);
 	run->stride = VK_LINE_SIZE * (size_t) job->set;
@@ -337,14 +338,11 @@ start_run(const TileJob *job, TileRun *run)
 			t % width * VK_LINE_SIZE;
 }
 
-/* the panels that no other one is before */
+/* a whole panel: one of the first two, before which there are no products */
 static void
-prefetch_two(TileRun *run, const Place *first, const Place *second)
+prefetch_panel(TileRun *run, const Place *place)
 {
-	start_walk(run, first, &run->fetching);
-	while (run->fetching.steps > 0)
-		prefetch_walk(&run->panel, &run->fetching);
-	start_walk(run, second, &run->fetching);
+	start_walk(run, place, &run->fetching);
 	while (run->fetching.steps > 0)
 		prefetch_walk(&run->panel, &run->fetching);
 }
@@ -356,7 +354,6 @@ run_job(const TileJob *job)
 	Place		place;
 	Place		next;
 	Place		after;
-	const int	queries = job->m <= TILE_ROWS ? TILE_ROWS : 2 * TILE_ROWS;
 
 	start_run(job, &run);
 	place = first_place(&run);
@@ -365,7 +362,10 @@ run_job(const TileJob *job)
 	after = next;
 	run.fetching.steps = 0;
 	if (job->prefetch)
-		prefetch_two(&run, &place, &next);
+	{
+		prefetch_panel(&run, &place);
+		prefetch_panel(&run, &next);
+	}
 	start_walk(&run, &place, &run.reading);
 	for (int s = 0; s < place.steps; s++)
 		read_panel(&run.panel, &run.reading, s);
@@ -376,8 +376,8 @@ run_job(const TileJob *job)
 			next_place(&run, &after);
 		if (job->prefetch)
 			start_walk(&run, &after, &run.fetching);
-		for (int i = 0; i < job->m; i += queries)
-			multiply_queries(&run, &place, i, i + queries >= job->m);
+		for (int i = 0; i < job->m; i += run.queries)
+			multiply_queries(&run, &place, i, i + run.queries >= job->m);
 		for (int s = place.steps - 1; s < next.steps; s++)
 			read_panel(&run.panel, &run.reading, s);
 		if (job->masks != NULL && next.set != place.set)
@@ -395,7 +395,7 @@ pack_queries(VkFormat format, const int8_t *queries, size_t query_stride, int m,
 {
 	uint8_t    *out = packed;
 
-	if (m < tile_from[format] || dim == 0)
+	if (m < TILE_FROM || dim == 0)
 	{
 		lower.pack_tile[format] (queries, query_stride, m, dim, packed);
 		return;
@@ -436,7 +436,7 @@ tile_sums(VkFormat format, const void *packed, int m, int dim,
 {
 	TileJob		job;
 
-	if (m < tile_from[format] || dim == 0)
+	if (m < TILE_FROM || dim == 0)
 	{
 		lower.tile[format] (packed, m, dim, runs, blocks, first_line, lines, out);
 		return;
@@ -460,7 +460,7 @@ tile_masks(VkFormat format, const void *packed, int m, int dim,
 {
 	int32_t		sums[SCREEN_LINES * VK_LANES] __attribute__((aligned(64)));
 
-	if (m < tile_from[format] || dim == 0)
+	if (m < TILE_FROM || dim == 0)
 	{
 		lower.tile_screen[format] (packed, m, dim, runs, blocks, rows, queries,
 								   masks);
@@ -480,7 +480,6 @@ tile_masks(VkFormat format, const void *packed, int m, int dim,
 		job.rows = rows;
 		job.screen_queries = queries + first;
 		job.masks = masks + first * (size_t) blocks;
-		job.masks_stride = blocks;
 		run_job(&job);
 	}
 	TILES_END();

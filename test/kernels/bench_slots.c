@@ -151,6 +151,13 @@ page_at(const VkBenchCase *c, int page)
 		(const char *) c->data + (size_t) page * VK_PAGE_SIZE;
 }
 
+/* its line on its page */
+static inline int
+page_line(const VkBenchCase *c, const uint8_t *code)
+{
+	return (int) ((size_t) (code - c->data) % VK_PAGE_SIZE / VK_LINE_SIZE);
+}
+
 /* pages whose lines are asked for while one is scanned */
 static inline int
 pages_ahead(const VkBenchCase *c)
@@ -198,8 +205,7 @@ static void
 scan_run(const VkBenchCase *c, ScanKernel scan, const void *query, int page,
 		 int line, const VkLineRun *run, VkDots *dots)
 {
-	const int	first = (int) ((size_t) (run->code - c->data) % VK_PAGE_SIZE /
-							   VK_LINE_SIZE);
+	const int	first = page_line(c, run->code);
 	const int	pages = pages_ahead(c);
 	const int	most = pages == 0 ? run->lines :
 		pages == STREAMS ? PIECE_STREAMS : PIECE_LINES;
@@ -230,10 +236,8 @@ scan_blocks(VkBenchCase *c, ScanKernel scan, const void *query)
 
 		/* another block's code may lie where this one's head lines do */
 		if (c->order != NULL && count == 1)
-			prefetch_next(c, cursor.page,
-						  (int) ((size_t) (runs[0].code - c->data) % VK_PAGE_SIZE /
-								 VK_LINE_SIZE) - VK_BENCH_HEAD_LINES,
-						  VK_BENCH_HEAD_LINES);
+			prefetch_next(c, cursor.page, page_line(c, runs[0].code) -
+						  VK_BENCH_HEAD_LINES, VK_BENCH_HEAD_LINES);
 		for (int i = 0; i < count; i++)
 		{
 			int			page = c->order != NULL ? cursor.page - (count - 1 - i) :
