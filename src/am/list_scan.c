@@ -344,7 +344,7 @@ pages_ahead(VkListScan *scan, const char *page)
 
 /* what to ask for while this page is scored */
 static Ahead
-look_ahead(VkListScan *scan, Page page)
+choose_ahead(VkListScan *scan, Page page)
 {
 	BlockNumber next = vk_page_head(page)->next;
 	Ahead		ahead = {0};
@@ -454,7 +454,7 @@ scan_page(VkListScan *scan, Buffer buffer)
 	int			code_lines = scan->coder->lines;
 	VkRefineStart refine = {head->refine_page, head->refine_position, head->refine_offset};
 	bool		last_page = !BlockNumberIsValid(head->next);
-	Ahead		ahead = look_ahead(scan, page);
+	Ahead		ahead = choose_ahead(scan, page);
 	const Ahead nothing = {0};
 	int			done = 1;
 	int			line;
