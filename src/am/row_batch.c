@@ -109,7 +109,8 @@ vk_segment_rows(const VkIndex *vk)
 Size
 vk_batch_size(int dim, int lists)
 {
-	return lists * sizeof(VkCenter) + vk_assigner_size(dim, lists);
+	return lists * sizeof(VkCenter) + vk_assigner_size(dim, lists) +
+		VK_ASSIGN_ROWS * (dim * sizeof(float) + vk_row_stride(dim));
 }
 
 void

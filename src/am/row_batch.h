@@ -102,7 +102,7 @@ typedef struct VkRowBatch
 	int8	   *codes;			/* stride bytes a row */
 } VkRowBatch;
 
-/* bytes that centres take in a batch */
+/* bytes of a batch: its rows and, with lists, their centres */
 extern Size vk_batch_size(int dim, int lists);
 /* center_codes are kept by reference; in the current memory context */
 extern void vk_batch_init(VkRowBatch *batch, const VkIndex *vk, void *scratch,
