@@ -130,16 +130,33 @@ vk_bench_fill(int slot, void *memory, size_t size)
 			   size - done < sample ? size - done : sample);
 }
 
-/* int8 queries leave out -128, which packed ones never hold */
+/*
+ * As many values as the queries have.  Those of int8 are normal variates coded as
+ * queries are: a scan by tables depends on how their magnitudes are spread.
+ */
 static void
 draw_queries(VkBenchCase *c, VkElement element, size_t count)
 {
-	int8_t	   *code = c->query;
+	VkCheckRun	run = {.random = 2};
+	float	   *values;
 
-	draw_elements(element, 2, c->query, count);
-	for (size_t i = 0; element == VK_I8 && i < count; i++)
-		if (code[i] == -128)
-			code[i] = 0;
+	if (element != VK_I8)
+	{
+		draw_elements(element, 2, c->query, count);
+		return;
+	}
+	values = take(count * sizeof(float));
+	for (size_t i = 0; i < count; i++)
+		values[i] = (float) vk_random_normal(&run);
+	for (int i = 0; i < c->queries; i++)
+	{
+		const size_t first = (size_t) i * c->dim;
+		VkQuantized quantized;
+
+		vk_kernels->quantize_i8(values + first, c->dim,
+								(int8_t *) c->query + first, &quantized);
+	}
+	free(values);
 }
 
 /* a screen that most lanes do not pass */
