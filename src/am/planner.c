@@ -16,6 +16,11 @@
  *	  The limit is a hint only.  Filters, ties and joins may make the scan return
  *	  more rows or fewer, and a scan must go on when asked to.
  *
+ *	  A node that compares each row with the one before it (groups, DISTINCT, ranks
+ *	  ...) gives wrong results where a row comes late, as it may from a scan that
+ *	  misses rows at first and goes on.  Where such a node is not itself fed by a
+ *	  known number of rows, the scan is told to keep the order throughout.
+ *
  *	  The node's conditions let a scan drop rows that the executor would drop,
  *	  before it spends more on them.  Only conditions that can be evaluated more
  *	  than once, and cheaply, are offered.  The executor evaluates them again.
@@ -45,17 +50,20 @@
  * executor, which evaluates it on fewer rows */
 #define CHEAP_OPERATORS		8
 
-/* what ends the demand for rows */
+/* what a node wants of the scans that feed it */
 typedef struct Demand
 {
-	const LimitState *limit;	/* NULL: none */
+	const LimitState *limit;	/* ends the demand for rows; NULL: none does */
 	int64		rows;			/* of a worker; 0: unknown */
+	int64		more;			/* rows that are looked at beyond the limit */
+	bool		order;			/* strictly, and nothing else is demanded */
 } Demand;
 
 struct VkScanHint
 {
 	uint32		magic;
 	Demand		demand;
+	bool		ordered;		/* a node relies on the order of all rows */
 	IndexScanState *node;
 	bool		cheap_filter;	/* the node has conditions, fit for the scan */
 	VkAnswerSource *source;		/* NULL: none */
@@ -143,15 +151,29 @@ give_demand_to_scan(IndexScanState *scan, Demand demand)
 {
 	VkScanHint *hint = get_hint(scan);
 
-	if (hint != NULL)
+	if (hint == NULL)
+		return;
+	if (demand.order)
+		hint->ordered = true;
+	else
 		hint->demand = demand;
+}
+
+/* does a window function's node read one row beyond the one at hand at most? */
+static bool
+window_is_narrow(const WindowAgg *window)
+{
+	return window->ordNumCols > 0 &&
+		(window->frameOptions & FRAMEOPTION_END_CURRENT_ROW) != 0;
 }
 
 /*
  * give_demand -- find scans that feed this node row by row
  *
  * Only nodes that neither drop nor reorder rows by themselves are descended;
- * below any other, the number of rows asked for is unknown.
+ * below any other, the number of rows asked for is unknown.  Those that compare
+ * rows with their neighbors read one more, and see to the order themselves
+ * (relies_on_order).
  */
 static void
 give_demand(PlanState *node, Demand demand)
@@ -181,7 +203,21 @@ give_demand(PlanState *node, Demand demand)
 		case T_LockRowsState:
 		case T_GatherState:
 		case T_GatherMergeState:
+			give_demand(outerPlanState(node), demand);
+			break;
+		case T_LimitState:
+		case T_MaterialState:
+		case T_ProjectSetState:
+		case T_NestLoopState:
+			if (demand.order)
+				give_demand(outerPlanState(node), demand);
+			break;
 		case T_IncrementalSortState:
+		case T_WindowAggState:
+			if (demand.order || (IsA(node, WindowAggState) &&
+								 !window_is_narrow((const WindowAgg *) node->plan)))
+				break;
+			demand.more = 1;
 			give_demand(outerPlanState(node), demand);
 			break;
 		case T_CustomScanState:
@@ -189,6 +225,27 @@ give_demand(PlanState *node, Demand demand)
 			break;
 		default:
 			break;
+	}
+}
+
+/* does a node compare each row with the one before it? */
+static bool
+relies_on_order(const PlanState *node)
+{
+	switch (nodeTag(node))
+	{
+		case T_AggState:
+			return ((const Agg *) node->plan)->aggstrategy != AGG_HASHED;
+		case T_SetOpState:
+			return ((const SetOp *) node->plan)->strategy == SETOP_SORTED;
+		case T_GroupState:
+		case T_IncrementalSortState:
+		case T_MergeJoinState:
+		case T_UniqueState:
+		case T_WindowAggState:
+			return true;
+		default:
+			return false;
 	}
 }
 
@@ -205,6 +262,11 @@ give_hints(PlanState *node, void *context)
 	if (IsA(node, LimitState))
 		give_demand(outerPlanState(node),
 					(Demand) {.limit = (const LimitState *) node});
+	if (relies_on_order(node))
+	{
+		give_demand(outerPlanState(node), (Demand) {.order = true});
+		give_demand(innerPlanState(node), (Demand) {.order = true});
+	}
 	if (vk_plan_visitor != NULL)
 		vk_plan_visitor(node);
 	return planstate_tree_walker(node, give_hints, context);
@@ -224,9 +286,11 @@ executor_start(QueryDesc *query, int flags)
 static void
 executor_run(VK_RUN_PARAMETERS)
 {
-	if (IsParallelWorker() && count > 0)
-		give_demand(query->planstate,
-					(Demand) {.rows = (int64) Min(count, PG_INT64_MAX)});
+	/* what the leader wants them for, if not for so many rows, is not known here */
+	if (IsParallelWorker())
+		give_demand(query->planstate, count > 0 ?
+					(Demand) {.rows = (int64) Min(count, PG_INT64_MAX)} :
+					(Demand) {.order = true});
 
 	if (previous_executor_run)
 		previous_executor_run(VK_RUN_ARGUMENTS);
@@ -274,9 +338,19 @@ vk_hint_limit(const VkScanHint *hint)
 	if (hint != NULL && limit == NULL)
 		return hint->demand.rows;
 	if (limit == NULL || limit->lstate == LIMIT_INITIAL || limit->noCount ||
-		pg_add_s64_overflow(limit->count, limit->offset, &rows))
+		pg_add_s64_overflow(limit->count, limit->offset, &rows) ||
+		pg_add_s64_overflow(rows, hint->demand.more, &rows))
 		return 0;
 	return rows;
+}
+
+/*
+ * vk_hint_ordered -- must all rows of a scan come in order, however many there are?
+ */
+bool
+vk_hint_ordered(const VkScanHint *hint)
+{
+	return hint != NULL && hint->ordered && vk_hint_limit(hint) == 0;
 }
 
 /*

@@ -14,6 +14,9 @@
  *	  all that is left is sorted (sorted.c).  So every row of the table comes out
  *	  once, however many are asked for.
  *
+ *	  Below target 1 bounds are statistical, so an exact row on top may lie behind
+ *	  one whose bound was too high: a round's rows are found and sorted first.
+ *
  *	  Within a radius the rounds end with the last row inside it.
  *
  * IDENTIFICATION
@@ -312,7 +315,8 @@ static int64
 most_candidates(void)
 {
 	int64		most = (int64) work_mem * 1024 / 2 /
-		(sizeof(VkCandidate) + sizeof(float) + sizeof(VkEntry) + sizeof(Datum));
+		(sizeof(VkCandidate) + sizeof(float) + sizeof(VkEntry) + sizeof(Datum) +
+		 sizeof(VkEntry *));
 
 	return Max(most, LEAST_CANDIDATES);
 }
@@ -349,6 +353,9 @@ enter_round(VkScan *so, int64 wanted)
 {
 	so->wanted = wanted;
 	so->round_emitted = 0;
+	if (so->settled != NULL)
+		pfree(so->settled);
+	so->settled = NULL;
 	so->stats.rounds++;
 	if (so->stats.rounds == 1)
 		so->stats.wanted = wanted;
@@ -421,16 +428,13 @@ remember_emitted(VkScan *so, uint64 tid)
 }
 
 /*
- * The next row of this round; false where the round has no more to say.
+ * Take the nearest row off the heap; NULL where there is none, or it must wait for
+ * a later round.
  */
-static bool
-next_of_round(IndexScanDesc scan, uint64 *tid)
+static VkEntry *
+take_nearest(IndexScanDesc scan, double watermark)
 {
 	VkScan	   *so = scan->opaque;
-
-	/* below target 1, more rows deserve more work first (rule 15) */
-	if (!so->strict && so->round_emitted >= so->wanted)
-		return false;
 
 	while (so->heap != NULL && !binaryheap_empty(so->heap))
 	{
@@ -439,12 +443,11 @@ next_of_round(IndexScanDesc scan, uint64 *tid)
 
 		if (top->exact)
 		{
-			if (so->watermark < top->lower ||
+			if (watermark < top->lower ||
 				(isnan(top->lower) && so->watermark != get_float8_infinity()))
-				return false;
+				return NULL;
 			binaryheap_remove_first(so->heap);
-			*tid = top->tid;
-			return true;
+			return top;
 		}
 		CHECK_FOR_INTERRUPTS();
 		ask_ahead(so, top);
@@ -457,7 +460,56 @@ next_of_round(IndexScanDesc scan, uint64 *tid)
 		else
 			binaryheap_remove_first(so->heap);
 	}
-	return false;
+	return NULL;
+}
+
+static int
+compare_settled(const void *a, const void *b)
+{
+	return -compare_entries(PointerGetDatum(*(VkEntry *const *) a),
+							PointerGetDatum(*(VkEntry *const *) b), NULL);
+}
+
+/*
+ * Below target 1: the rows of this round, no more than it is for, since more rows
+ * deserve more work first (rule 15).  Which bounds were dropped says little then.
+ */
+static void
+settle_round(IndexScanDesc scan)
+{
+	VkScan	   *so = scan->opaque;
+	int64		most = Min(so->wanted, so->entry_count);
+	VkEntry    *entry;
+
+	so->settled = MemoryContextAllocHuge(so->query_context, Max(most, 1) * sizeof(VkEntry *));
+	so->settled_count = 0;
+	while (so->settled_count < most &&
+		   (entry = take_nearest(scan, get_float8_infinity())) != NULL)
+		so->settled[so->settled_count++] = entry;
+	qsort(so->settled, so->settled_count, sizeof(VkEntry *), compare_settled);
+}
+
+/*
+ * The next row of this round; false where the round has no more to say.
+ */
+static bool
+next_of_round(IndexScanDesc scan, uint64 *tid)
+{
+	VkScan	   *so = scan->opaque;
+	VkEntry    *entry;
+
+	if (so->strict)
+		entry = take_nearest(scan, so->watermark);
+	else
+	{
+		if (so->settled == NULL)
+			settle_round(scan);
+		entry = so->round_emitted < so->settled_count ? so->settled[so->round_emitted] : NULL;
+	}
+	if (entry == NULL)
+		return false;
+	*tid = entry->tid;
+	return true;
 }
 
 void

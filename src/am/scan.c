@@ -130,6 +130,7 @@ reset_query(VkScan *so)
 	so->entries = NULL;
 	so->entry_capacity = 0;
 	so->heap = NULL;
+	so->settled = NULL;
 	so->emitted = NULL;
 	so->emitted_count = so->emitted_capacity = 0;
 	so->round_emitted = 0;
@@ -212,7 +213,8 @@ take_query(IndexScanDesc scan)
 	vk_scan_keys_read(scan, &so->keys);
 	so->strict = so->vk->coder.flat || so->meta.lists == 0 ||
 		(vk_target_recall >= 1.0 && vk_probes == 0) ||
-		(so->keys.ranged && so->keys.exact);
+		(so->keys.ranged && so->keys.exact) ||
+		(so->keys.ordered && vk_hint_ordered(so->hint));
 	so->unordered = so->keys.vector == NULL;
 	so->answered = false;
 	if (so->keys.vector != NULL)

@@ -108,6 +108,9 @@ typedef struct VkScan
 	int64		entry_count;
 	int64		entry_capacity;
 	binaryheap *heap;
+	VkEntry   **settled;		/* below target 1: the round's rows in order; NULL:
+								 * not found yet */
+	int64		settled_count;
 	int			window;			/* rows whose pages are asked for before they are
 								 * fetched, at most */
 	int			ahead;			/* those that are */

@@ -1,0 +1,80 @@
+--
+-- the order of rows below target 1: within what a LIMIT wants, and where nodes of
+-- the plan compare each row with the one before it
+--
+\getenv top PG_ABS_SRCDIR
+\set helpers :top /sql/include/helpers.psql
+\set ECHO none
+\i :helpers
+\set ECHO all
+-- few dimensions and few bits, so bounds err; and small integers, so distances tie
+CREATE TABLE t (id int, v f32vec(8));
+INSERT INTO t SELECT n, vec(n, 8) FROM generate_series(1, 12000) n;
+CREATE INDEX t_ivf ON t USING vkivf (v) WITH (lists = 80);
+CREATE TABLE ties (id int, v i8vec(8));
+INSERT INTO ties SELECT n, (SELECT array_agg((hashint8extended(n * 8 + i, 7) & 1023)::int % 7)::i8vec FROM generate_series(1, 8) i) FROM generate_series(1, 12000) n;
+CREATE INDEX ties_ivf ON ties USING vkivf (v) WITH (lists = 80);
+ANALYZE t;
+ANALYZE ties;
+
+-- whatever the target, rows come in order as far as the LIMIT goes, in one round
+CREATE FUNCTION sorted(tab text, query text, k int, target float8, OUT rows int, OUT late int, OUT rounds bigint)
+LANGUAGE plpgsql AS $$
+DECLARE
+	distances float8[];
+BEGIN
+	PERFORM set_config('vkindex.target_recall', target::text, true);
+	EXECUTE format('SELECT array_agg(d) FROM (SELECT v <-> %L AS d FROM %s ORDER BY d LIMIT %s) s', query, tab, k) INTO distances;
+	rows := cardinality(distances);
+	late := (SELECT count(*) FROM generate_subscripts(distances, 1) i WHERE distances[i] < distances[i - 1]);
+	rounds := (SELECT s.rounds FROM vk_last_scan() s);
+END
+$$;
+SET enable_seqscan = off;
+SELECT k, target, min(rows) AS rows, sum(late) AS late, max(rounds) AS rounds
+FROM unnest(ARRAY[10, 50, 200]) k, unnest(ARRAY[0.5, 0.9, 0.95, 0.99]) target, generate_series(1, 15) q, sorted('t', vec(-q, 8)::text, k, target) GROUP BY k, target ORDER BY k, target;
+SELECT k, target, min(rows) AS rows, sum(late) AS late, max(rounds) AS rounds
+FROM unnest(ARRAY[10, 40, 200]) k, unnest(ARRAY[0.5, 0.95]) target, unnest(ARRAY['[3,3,3,3,3,3,3,3]', '[0,1,2,3,4,5,6,6]', '[6,6,0,0,6,6,0,0]']) q, sorted('ties', q, k, target) GROUP BY k, target ORDER BY k, target;
+
+-- nodes that rely on the order get what the sequential plan has, at the default target
+SHOW vkindex.target_recall;
+RESET enable_seqscan;
+\set ECHO none
+CREATE FUNCTION same_groups(statement text, shape text) RETURNS text LANGUAGE sql AS $$
+	SELECT agree('index', replace(statement, '{d}', '(v <-> ''[3,3,3,3,3,3,3,3]'')'), shape, true)
+$$;
+\set ECHO all
+SET enable_hashagg = off;
+SET enable_hashjoin = off;
+SET enable_nestloop = off;
+SELECT s, same_groups(s, shape) FROM (VALUES
+	('SELECT {d}, count(*) FROM ties GROUP BY 1 ORDER BY 1', 'GroupAggregate'),
+	('SELECT {d}, count(*) FROM ties GROUP BY 1 ORDER BY 1 LIMIT 12', 'GroupAggregate'),
+	('SELECT d, count(*) FROM (SELECT {d} AS d FROM ties ORDER BY 1 OFFSET 7) s GROUP BY d ORDER BY d', 'GroupAggregate'),
+	('SELECT DISTINCT {d} FROM ties ORDER BY 1 LIMIT 60', 'Unique'),
+	('SELECT {d} FROM ties GROUP BY 1 ORDER BY 1 LIMIT 20', 'Group'),
+	('SELECT {d}, rank() OVER (ORDER BY {d}) FROM ties', 'WindowAgg'),
+	('SELECT {d}, count(*) OVER (ORDER BY {d} ROWS BETWEEN CURRENT ROW AND 2 FOLLOWING) FROM ties ORDER BY 1 LIMIT 30', 'WindowAgg'),
+	('SELECT {d}, id FROM ties ORDER BY 1, 2', 'Incremental Sort'),
+	('SELECT count(*) FROM (SELECT {d} AS d FROM ties ORDER BY 1 OFFSET 0) a JOIN (SELECT sqrt(n) AS d FROM generate_series(1, 30) n ORDER BY 1 OFFSET 0) b USING (d)', 'Merge Join')
+) s (s, shape);
+RESET enable_hashagg;
+RESET enable_hashjoin;
+RESET enable_nestloop;
+
+-- with a LIMIT, as many rows as that needs: one more than it has
+SET enable_seqscan = off;
+SET enable_sort = off;
+CREATE FUNCTION work(statement text) RETURNS TABLE (wanted bigint, emitted bigint, rounds bigint, exhaustive boolean) LANGUAGE plpgsql AS $$
+BEGIN
+	EXECUTE replace(statement, '{d}', format('(v <-> %L)', vec(-3, 8)));
+	RETURN QUERY SELECT s.wanted, s.emitted, s.rounds, s.exhaustive FROM vk_last_scan() s;
+END
+$$;
+SELECT s, (work(s)).* FROM unnest(ARRAY[
+	'SELECT id FROM t ORDER BY {d} LIMIT 40',
+	'SELECT id, rank() OVER (ORDER BY {d}) FROM t ORDER BY {d} LIMIT 40',
+	'SELECT id, row_number() OVER (ORDER BY {d}) FROM t LIMIT 20 OFFSET 20',
+	'SELECT id, sum(id) OVER (ORDER BY {d}) FROM t LIMIT 40',
+	'SELECT id FROM t ORDER BY {d}, id LIMIT 40',
+	'SELECT id, sum(id) OVER (ORDER BY {d} ROWS BETWEEN CURRENT ROW AND UNBOUNDED FOLLOWING) FROM t LIMIT 40']) s;
