@@ -189,6 +189,30 @@ SELECT tenant, count(*) FROM (SELECT tenant FROM p ORDER BY v <-> vec(5, 8) LIMI
 RESET enable_seqscan;
 RESET ROLE;
 
+-- an index's expression is its owner's: functions that somebody else calls run it as
+-- the table's owner, and in a session that it can change nothing of
+SET ROLE vk_test_owner;
+CREATE TABLE e (id int, v f32vec);
+INSERT INTO e SELECT n, vec(n, 8) FROM generate_series(1, 60) n;
+CREATE FUNCTION own(f32vec) RETURNS f32vec LANGUAGE plpgsql IMMUTABLE AS 'BEGIN RETURN $1; END';
+CREATE INDEX e_flat ON e USING vkflat ((own(v)::f32vec(8)));
+CREATE OR REPLACE FUNCTION own(f32vec) RETURNS f32vec LANGUAGE plpgsql IMMUTABLE AS $$
+BEGIN
+	IF current_user <> 'vk_test_owner' THEN
+		RAISE 'the expression is run by %', current_user;
+	END IF;
+	RETURN $1;
+END
+$$;
+RESET ROLE;
+SELECT query, rank FROM vk_knn_batch('e_flat', ARRAY[vec(1, 8)], 2);
+SELECT count(*) FROM vk_range_batch('e_flat', ARRAY[vec(1, 8)], 0.1);
+SELECT count(*) FROM vk_knn_graph('e_flat', 1);
+SELECT count(*) > 0 AS pairs FROM vk_similarity_graph('e_flat', 1.5);
+SELECT count(*) FROM vk_similarity_degree('e_flat', 0.1);
+SELECT vk_check('e_flat', true);
+SELECT current_user = session_user AS as_before;
+
 RESET vkindex.target_recall;
 SET client_min_messages = warning;
 DROP SCHEMA vk_test CASCADE;

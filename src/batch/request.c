@@ -130,6 +130,28 @@ do_work(VkBatchWork *work)
 	routine->end(state);
 }
 
+/*
+ * Whoever owns the index may have its expressions do anything, so they run with
+ * the rights of the table's owner, as they do when rows are indexed.  The caller
+ * ends the settings that this changes.
+ */
+static void
+do_work_safely(VkBatchWork *work)
+{
+	Oid			user;
+	int			security;
+
+	GetUserIdAndSecContext(&user, &security);
+	if (RelationGetIndexExpressions(work->target->index) != NIL)
+	{
+		SetUserIdAndSecContext(work->target->heap->rd_rel->relowner,
+							   security | SECURITY_RESTRICTED_OPERATION);
+		vk_restrict_search_path();
+	}
+	do_work(work);
+	SetUserIdAndSecContext(user, security);
+}
+
 Datum
 vk_batch_call(FunctionCallInfo fcinfo, VkBatchFunctionNumber number)
 {
@@ -156,7 +178,7 @@ vk_batch_call(FunctionCallInfo fcinfo, VkBatchFunctionNumber number)
 	function->read(fcinfo, &work.request);
 	work.target = vk_batch_open(work.request.index, OidIsValid(work.request.row_type));
 	work.target->stats.wanted = work.request.k;
-	do_work(&work);
+	do_work_safely(&work);
 	vk_batch_close(work.target);
 	AtEOXact_GUC(false, level);
 	return (Datum) 0;
