@@ -24,6 +24,7 @@
 #include "miscadmin.h"
 #include "optimizer/optimizer.h"
 #include "pgstat.h"
+#include "storage/predicate.h"
 #include "utils/acl.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
@@ -154,6 +155,8 @@ open_target(Oid index)
 static VkBatchTarget *
 prepare_target(VkBatchTarget *target)
 {
+	/* before the first look at a page; the method has no finer locks (ampredlocks) */
+	PredicateLockRelation(target->index, target->snapshot);
 	target->support = vk_support(target->index);
 	target->vk = vk_index_current(target->index, &target->meta, CurrentMemoryContext);
 	target->rows = vk_estimate_rows(target->index, target->vk, &target->meta);
