@@ -42,6 +42,15 @@ INSERT INTO f SELECT n, vec(n, 3 + (n = 77)::int) FROM generate_series(1, 100) n
 CREATE INDEX CONCURRENTLY f_idx ON f USING vkivf ((v::f32vec(3)));
 \echo :SQLSTATE
 SELECT indisvalid FROM pg_index WHERE indexrelid = 'f_idx'::regclass;
+SELECT pg_relation_size('f_idx') AS size;
+SELECT vk_recall('f_idx');
+SELECT rows FROM vk_stats('f_idx');
+SELECT * FROM vk_centroids('f_idx');
+SELECT vk_check('f_idx');
+SELECT magic FROM vk_page_meta('f_idx');
+SELECT slot FROM vk_page_slots('f_idx');
+SELECT * FROM vk_tune('f_idx');
+SELECT query FROM vk_knn_batch('f_idx', ARRAY['[1,2,3]']::f32vec[], 1);
 DELETE FROM f WHERE id = 77;
 REINDEX INDEX CONCURRENTLY f_idx;
 SELECT indisvalid, sound(indexrelid) FROM pg_index WHERE indexrelid = 'f_idx'::regclass;

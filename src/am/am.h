@@ -612,8 +612,10 @@ extern double vk_estimate_within(Relation index, const float *vector,
 
 /* ---- inspect.c ---- */
 
-/* open an index for a function of ours: refuses what is not ours, or is gone */
+/* open an index for a function of ours: refuses what is not ours, is gone, or was never built */
 extern Relation vk_index_open(Oid index, LOCKMODE mode);
 pg_noreturn extern void vk_index_gone(Oid index);
+/* an error where a concurrent build failed, or is still running */
+extern void vk_index_require_valid(Relation index);
 
 #endif							/* VK_AM_H */

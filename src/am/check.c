@@ -676,11 +676,8 @@ vk_check(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_UNDEFINED_TABLE),
 				 errmsg("could not open parent table of index \"%s\"",
 						RelationGetRelationName(check.index))));
-	if (heap_all_indexed && !check.index->rd_index->indisvalid)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("index \"%s\" is not valid",
-						RelationGetRelationName(check.index))));
+	if (heap_all_indexed)
+		vk_index_require_valid(check.index);
 
 	GetUserIdAndSecContext(&user, &security);
 	SetUserIdAndSecContext(check.heap->rd_rel->relowner,

@@ -54,6 +54,16 @@ vk_index_gone(Oid index_oid)
 			 errmsg("index with OID %u does not exist", index_oid)));
 }
 
+void
+vk_index_require_valid(Relation index)
+{
+	if (!index->rd_index->indisvalid)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("index \"%s\" is not valid",
+						RelationGetRelationName(index))));
+}
+
 /*
  * vk_index_open -- open an index by its number, for a function of ours
  */
@@ -83,6 +93,9 @@ vk_index_open(Oid index_oid, LOCKMODE mode)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("cannot access temporary indexes of other sessions")));
+	/* what a concurrent build left that failed before it wrote anything */
+	if (RelationGetNumberOfBlocks(index) == 0)
+		vk_index_require_valid(index);
 	return index;
 }
 

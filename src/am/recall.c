@@ -107,13 +107,9 @@ describe_target(Oid index_oid, SearchTarget *target)
 	VkMeta		meta;
 	char	   *column;
 
+	vk_index_require_valid(index);
 	/* where it is damaged, that is the reason why it is not chosen */
 	vk_meta_read(index, &meta);
-	if (!index->rd_index->indisvalid)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("index \"%s\" is not valid",
-						RelationGetRelationName(index))));
 	/* tables that inherit from it have indexes of their own */
 	target->table = psprintf("ONLY %s",
 							 quote_qualified_identifier(get_namespace_name(get_rel_namespace(table)),

@@ -44,11 +44,7 @@ tune(Oid index_oid, Relation heap, VkUpkeepReport *report)
 				(errcode(ERRCODE_UNDEFINED_TABLE),
 				 errmsg("could not open parent table of index \"%s\"",
 						RelationGetRelationName(index))));
-	if (!index->rd_index->indisvalid)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("index \"%s\" is not valid",
-						RelationGetRelationName(index))));
+	vk_index_require_valid(index);
 	vk_count_lists(index);
 	vk_upkeep_run(index, heap, report);
 	index_close(index, RowExclusiveLock);

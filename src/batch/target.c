@@ -92,11 +92,7 @@ check_rights(Relation index, bool whole_rows)
 static void
 check_usable(Relation index)
 {
-	if (!index->rd_index->indisvalid)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("index \"%s\" is not valid",
-						RelationGetRelationName(index))));
+	vk_index_require_valid(index);
 	/* rows of broken HOT chains are missing for older snapshots */
 	if (index->rd_index->indcheckxmin &&
 		!TransactionIdPrecedes(HeapTupleHeaderGetXmin(index->rd_indextuple->t_data),
