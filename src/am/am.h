@@ -617,5 +617,10 @@ extern Relation vk_index_open(Oid index, LOCKMODE mode);
 pg_noreturn extern void vk_index_gone(Oid index);
 /* an error where a concurrent build failed, or is still running */
 extern void vk_index_require_valid(Relation index);
+/*
+ * May the user read what the first columns of an index, that many, and its choice of
+ * rows depend on?
+ */
+extern bool vk_index_may_read(Relation index, int columns);
 
 #endif							/* VK_AM_H */

@@ -15,11 +15,13 @@
 
 #include "access/genam.h"
 #include "access/relation.h"
+#include "access/sysattr.h"
 #include "catalog/index.h"
 #include "catalog/pg_type_d.h"
 #include "commands/defrem.h"
 #include "funcapi.h"
 #include "miscadmin.h"
+#include "optimizer/optimizer.h"
 #include "port/pg_bitutils.h"
 #include "utils/acl.h"
 #include "utils/array.h"
@@ -99,24 +101,46 @@ vk_index_open(Oid index_oid, LOCKMODE mode)
 	return index;
 }
 
-/*
- * may_select -- may the user read every column that the index is over?
- *
- * An index over an expression may depend on any column.
- */
-static bool
-may_select(Relation index)
+/* columns of the table that an index's first ones, and its choice of rows, depend on */
+static Bitmapset *
+columns_read(Relation index, int count)
 {
-	Oid			table = index->rd_index->indrelid;
+	List	   *expressions = RelationGetIndexExpressions(index);
+	int			expression = 0;
+	Bitmapset  *columns = NULL;
 
-	if (pg_class_aclcheck(table, GetUserId(), ACL_SELECT) == ACLCHECK_OK)
-		return true;
-	for (int i = 0; i < index->rd_index->indnatts; i++)
+	for (int i = 0; i < count; i++)
 	{
 		AttrNumber	column = index->rd_index->indkey.values[i];
 
-		if (column == InvalidAttrNumber ||
-			pg_attribute_aclcheck(table, column, GetUserId(), ACL_SELECT) != ACLCHECK_OK)
+		if (column != InvalidAttrNumber)
+			columns = bms_add_member(columns, column - FirstLowInvalidHeapAttributeNumber);
+		else
+			pull_varattnos(list_nth(expressions, expression++), 1, &columns);
+	}
+	pull_varattnos((Node *) RelationGetIndexPredicate(index), 1, &columns);
+	return columns;
+}
+
+bool
+vk_index_may_read(Relation index, int count)
+{
+	Oid			table = index->rd_index->indrelid;
+	Oid			user = GetUserId();
+	Bitmapset  *columns;
+	int			member = -1;
+
+	if (pg_class_aclcheck(table, user, ACL_SELECT) == ACLCHECK_OK)
+		return true;
+	columns = columns_read(index, count);
+	while ((member = bms_next_member(columns, member)) >= 0)
+	{
+		AttrNumber	column = member + FirstLowInvalidHeapAttributeNumber;
+		AclResult	result = column == 0 ?
+			pg_attribute_aclcheck_all(table, user, ACL_SELECT, ACLMASK_ALL) :
+			pg_attribute_aclcheck(table, column, user, ACL_SELECT);
+
+		if (result != ACLCHECK_OK)
 			return false;
 	}
 	return true;
@@ -125,7 +149,7 @@ may_select(Relation index)
 static void
 check_select(Relation index)
 {
-	if (!may_select(index))
+	if (!vk_index_may_read(index, index->rd_index->indnatts))
 		aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_TABLE,
 					   get_rel_name(index->rd_index->indrelid));
 }

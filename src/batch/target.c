@@ -18,11 +18,9 @@
 
 #include "access/genam.h"
 #include "access/htup_details.h"
-#include "access/sysattr.h"
 #include "access/table.h"
 #include "catalog/index.h"
 #include "miscadmin.h"
-#include "optimizer/optimizer.h"
 #include "pgstat.h"
 #include "storage/predicate.h"
 #include "utils/acl.h"
@@ -33,45 +31,17 @@
 
 #include "batch/batch.h"
 
-/* columns that distances and the index's choice of rows depend on */
-static Bitmapset *
-columns_read(Relation index)
-{
-	AttrNumber	column = index->rd_index->indkey.values[0];
-	Bitmapset  *columns = NULL;
-
-	if (column != 0)
-		columns = bms_make_singleton(column - FirstLowInvalidHeapAttributeNumber);
-	else
-		pull_varattnos(linitial(RelationGetIndexExpressions(index)), 1, &columns);
-	pull_varattnos((Node *) RelationGetIndexPredicate(index), 1, &columns);
-	return columns;
-}
-
 static bool
 may_read(Relation index, bool whole_rows)
 {
 	Oid			table = index->rd_index->indrelid;
 	Oid			user = GetUserId();
-	Bitmapset  *columns;
-	int			member = -1;
 
-	if (pg_class_aclcheck(table, user, ACL_SELECT) == ACLCHECK_OK)
-		return true;
-	if (whole_rows)
-		return pg_attribute_aclcheck_all(table, user, ACL_SELECT, ACLMASK_ALL) == ACLCHECK_OK;
-	columns = columns_read(index);
-	while ((member = bms_next_member(columns, member)) >= 0)
-	{
-		AttrNumber	column = member + FirstLowInvalidHeapAttributeNumber;
-		AclResult	result = column == 0 ?
-			pg_attribute_aclcheck_all(table, user, ACL_SELECT, ACLMASK_ALL) :
-			pg_attribute_aclcheck(table, column, user, ACL_SELECT);
-
-		if (result != ACLCHECK_OK)
-			return false;
-	}
-	return true;
+	/* distances are of the first column */
+	if (!whole_rows)
+		return vk_index_may_read(index, 1);
+	return pg_class_aclcheck(table, user, ACL_SELECT) == ACLCHECK_OK ||
+		pg_attribute_aclcheck_all(table, user, ACL_SELECT, ACLMASK_ALL) == ACLCHECK_OK;
 }
 
 static void
