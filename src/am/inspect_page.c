@@ -316,10 +316,12 @@ vk_inspect_meta(PG_FUNCTION_ARGS)
 	Inspected	page = {vk_index_open(PG_GETARG_OID(0), AccessShareLock), VK_META_BLOCK};
 	Row			row = {fcinfo};
 	VkMeta	   *meta;
+	bool		used;
 
-	if (!copy_page(&page, VK_PAGE_META))
-		PG_RETURN_NULL();
+	used = copy_page(&page, VK_PAGE_META);
 	index_close(page.index, AccessShareLock);
+	if (!used)
+		PG_RETURN_NULL();
 	meta = vk_page_meta((Page) page.copy.data);
 
 	put_number(&row, meta->magic);
@@ -369,11 +371,13 @@ vk_inspect_head(PG_FUNCTION_ARGS)
 	Inspected	page = {vk_index_open(PG_GETARG_OID(0), AccessShareLock)};
 	Row			row = {fcinfo};
 	const VkPageHead *head;
+	bool		used;
 
 	page.block = block_argument(page.index, PG_GETARG_INT64(1));
-	if (!copy_page(&page, 0))
-		PG_RETURN_NULL();
+	used = copy_page(&page, 0);
 	index_close(page.index, AccessShareLock);
+	if (!used)
+		PG_RETURN_NULL();
 	head = vk_page_head((Page) page.copy.data);
 
 	put_text(&row, kind_name(head->kind));
