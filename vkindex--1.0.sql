@@ -536,7 +536,7 @@ CREATE FUNCTION vk_stats(index regclass,
 	OUT retired_lists integer, OUT list_spread double precision,
 	OUT residual_drift double precision, OUT curve_age double precision)
 	RETURNS record
-	AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE STRICT PARALLEL SAFE;
+	AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED;
 
 COMMENT ON FUNCTION vk_stats(regclass) IS 'shape and size of an index; budget_rows is what a search for 10 rows scans at the current vkindex.target_recall';
 
@@ -561,7 +561,7 @@ CREATE FUNCTION vk_simd(OUT kernel text, OUT isa text, OUT available text[])
 COMMENT ON FUNCTION vk_simd() IS 'instruction set in use, and those available, of each distance kernel';
 
 CREATE FUNCTION vk_centroids(index regclass) RETURNS SETOF f32vec
-	AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE STRICT PARALLEL SAFE;
+	AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED;
 
 COMMENT ON FUNCTION vk_centroids(regclass) IS 'centroids of the lists of an index';
 

@@ -22,6 +22,9 @@ SELECT same('t', 'l2', vec(-1, 24), 20), sound('t_flat'), sound('t_ivf');
 INSERT INTO t SELECT n, vec(n, 24) FROM generate_series(1, 50) n;
 SELECT same('t', 'l2', vec(-1, 24), 20), same('t', 'cosine', vec(-1, 24), 20), sound('t_flat'), sound('t_ivf');
 DROP TABLE t;
+-- parallel workers cannot read temporary tables: nothing that is given an index runs in one
+SELECT p.oid::regprocedure FROM pg_proc p JOIN pg_depend d ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e'
+WHERE d.refobjid = (SELECT oid FROM pg_extension WHERE extname = 'vkindex') AND 'regclass'::regtype = ANY (p.proargtypes) AND p.proparallel = 's';
 
 -- emptied at each commit: its indexes are built anew on nothing
 CREATE TEMP TABLE t (id int, v f32vec(24)) ON COMMIT DELETE ROWS;
