@@ -80,6 +80,34 @@ SET enable_seqscan = off;
 EXPLAIN (COSTS OFF) SELECT id FROM sphere_points WHERE v <<->> vk_sphere('[0,0,0]'::f32vec, 50) AND id = 3;
 RESET enable_seqscan;
 
+-- their estimator, of operators that are not theirs: an assumed share, whatever the arguments are
+BEGIN;
+CREATE TABLE assumed (a int8, v f32vec(3));
+INSERT INTO assumed SELECT i, '[1,2,3]' FROM generate_series(1, 2000) i;
+ANALYZE assumed;
+CREATE FUNCTION planned_rows(condition text) RETURNS bigint LANGUAGE plpgsql AS $$
+DECLARE
+	plan json;
+BEGIN
+	EXECUTE 'EXPLAIN (FORMAT JSON) SELECT FROM assumed WHERE ' || condition INTO plan;
+	RETURN plan->0->'Plan'->'Plan Rows';
+END
+$$;
+CREATE TYPE other_row AS (a int, b int);
+CREATE TYPE radius_first AS (radius float8, center f32vec, exact boolean);
+CREATE FUNCTION is_odd(int8) RETURNS boolean LANGUAGE plpgsql AS 'BEGIN RETURN $1 % 2 = 1; END';
+CREATE FUNCTION beside(int8, other_row) RETURNS boolean LANGUAGE plpgsql AS 'BEGIN RETURN true; END';
+CREATE FUNCTION beside(f32vec, radius_first) RETURNS boolean LANGUAGE plpgsql AS 'BEGIN RETURN true; END';
+CREATE FUNCTION beside(int8, record) RETURNS boolean LANGUAGE plpgsql AS 'BEGIN RETURN true; END';
+CREATE OPERATOR ### (LEFTARG = int8, RIGHTARG = int8, PROCEDURE = int8lt, RESTRICT = vk_sphere_sel);
+CREATE OPERATOR ### (RIGHTARG = int8, PROCEDURE = is_odd, RESTRICT = vk_sphere_sel);
+CREATE OPERATOR ### (LEFTARG = int8, RIGHTARG = other_row, PROCEDURE = beside, RESTRICT = vk_sphere_sel);
+CREATE OPERATOR ### (LEFTARG = f32vec, RIGHTARG = radius_first, PROCEDURE = beside, RESTRICT = vk_sphere_sel);
+CREATE OPERATOR ### (LEFTARG = int8, RIGHTARG = record, PROCEDURE = beside, RESTRICT = vk_sphere_sel);
+SELECT condition, planned_rows(condition) FROM unnest(ARRAY['a ### 1234567::int8', '### a', '### 7::int8 AND a > 0', 'a ### ROW(1, 2)::other_row',
+	$$v ### ROW(1, '[1,2,3]', true)::radius_first$$, 'a ### ROW(1, 2)', $$v <<->> vk_sphere('[1,2,3]'::f32vec, 1)$$]) condition;
+ROLLBACK;
+
 -- members of the classes
 SELECT amname, opfname, amopstrategy, amoppurpose, amopopr::regoperator
 FROM pg_amop JOIN pg_opfamily f ON f.oid = amopfamily JOIN pg_am a ON a.oid = amopmethod

@@ -145,8 +145,24 @@ share_within(Relation index, const VkSphere *sphere)
 						   sphere->radius);
 }
 
+/* a constant sphere, of the operator's type; NULL: there is none */
+static const Const *
+constant_sphere(PlannerInfo *root, Node *argument, Oid vector_type, Oid sphere_type)
+{
+	Node	   *sphere = estimate_expression_value(root, argument);
+
+	/* an element of an array may be of a domain */
+	if (!IsA(sphere, Const) ||
+		getBaseType(((Const *) sphere)->consttype) != sphere_type ||
+		!vk_is_sphere(sphere_type, vector_type))
+		return NULL;
+	return (const Const *) sphere;
+}
+
 /*
  * restrict estimator: "vector operator sphere"
+ *
+ * Other operators may be declared to have it, too.
  */
 Datum
 vk_sphere_sel(PG_FUNCTION_ARGS)
@@ -154,18 +170,21 @@ vk_sphere_sel(PG_FUNCTION_ARGS)
 	PlannerInfo *root = (PlannerInfo *) PG_GETARG_POINTER(0);
 	List	   *args = (List *) PG_GETARG_POINTER(2);
 	Oid			operator = PG_GETARG_OID(1);
-	Node	   *sphere = estimate_expression_value(root, lsecond(args));
+	const Const *sphere;
 	Relation	index;
 	VkSphere	value;
 	Oid			vector_type,
 				sphere_type;
 	double		share = DEFAULT_WITHIN;
 
-	if (!IsA(sphere, Const))
+	if (list_length(args) != 2)
 		PG_RETURN_FLOAT8(share);
 	op_input_types(operator, &vector_type, &sphere_type);
-	if (((Const *) sphere)->constisnull ||
-		!vk_sphere_read(((Const *) sphere)->constvalue, vector_type, &value))
+	sphere = constant_sphere(root, lsecond(args), vector_type, sphere_type);
+	if (sphere == NULL)
+		PG_RETURN_FLOAT8(share);
+	if (sphere->constisnull ||
+		!vk_sphere_read(sphere->constvalue, vector_type, &value))
 		PG_RETURN_FLOAT8(0.0);
 	index = open_index(root, linitial(args), operator);
 	if (index != NULL)

@@ -17,7 +17,7 @@
 #include "vk_compat.h"
 
 #include "access/htup_details.h"
-#include "catalog/pg_type_d.h"
+#include "catalog/pg_type.h"
 #include "funcapi.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
@@ -38,13 +38,19 @@ enum
 };
 
 /* the owner of the type may have altered it */
+static bool
+has_fields(TupleDesc desc, Oid center)
+{
+	return desc->natts >= SPHERE_FIELDS &&
+		TupleDescAttr(desc, SPHERE_CENTER - 1)->atttypid == center &&
+		TupleDescAttr(desc, SPHERE_RADIUS - 1)->atttypid == FLOAT8OID &&
+		TupleDescAttr(desc, SPHERE_EXACT - 1)->atttypid == BOOLOID;
+}
+
 static void
 check_fields(TupleDesc desc, Oid center)
 {
-	if (desc->natts < SPHERE_FIELDS ||
-		TupleDescAttr(desc, SPHERE_CENTER - 1)->atttypid != center ||
-		TupleDescAttr(desc, SPHERE_RADIUS - 1)->atttypid != FLOAT8OID ||
-		TupleDescAttr(desc, SPHERE_EXACT - 1)->atttypid != BOOLOID)
+	if (!has_fields(desc, center))
 		ereport(ERROR,
 				(errcode(ERRCODE_DATATYPE_MISMATCH),
 				 errmsg("type %s is not a type of spheres",
@@ -74,6 +80,20 @@ read_fields(HeapTupleHeader header, TupleDesc desc, VkSphere *out)
 	out->radius = DatumGetFloat8(values[SPHERE_RADIUS - 1]);
 	out->exact = DatumGetBool(values[SPHERE_EXACT - 1]);
 	return true;
+}
+
+bool
+vk_is_sphere(Oid type, Oid center)
+{
+	TupleDesc	desc;
+	bool		sphere;
+
+	if (get_typtype(type) != TYPTYPE_COMPOSITE)
+		return false;
+	desc = lookup_rowtype_tupdesc(type, -1);
+	sphere = has_fields(desc, center);
+	ReleaseTupleDesc(desc);
+	return sphere;
 }
 
 bool

@@ -21,6 +21,9 @@ typedef struct VkSphere
 	bool		exact;			/* an approximate index must not answer it */
 } VkSphere;
 
+/* is it a type of spheres whose centers are of that other type? */
+extern bool vk_is_sphere(Oid type, Oid center);
+
 /*
  * The fields of a sphere whose center is of that type.  Returns false where one of them is NULL.  The center
  * points into the sphere, or into a copy in the current memory context.
