@@ -108,6 +108,18 @@ SELECT condition, planned_rows(condition) FROM unnest(ARRAY['a ### 1234567::int8
 	$$v ### ROW(1, '[1,2,3]', true)::radius_first$$, 'a ### ROW(1, 2)', $$v <<->> vk_sphere('[1,2,3]'::f32vec, 1)$$]) condition;
 ROLLBACK;
 
+-- a type of spheres that its owner altered is one no more
+BEGIN;
+ALTER TYPE vk_sphere_f32vec ADD ATTRIBUTE note text;
+SAVEPOINT altered;
+SELECT vk_sphere('[1,2]'::f32vec, 3);
+ROLLBACK TO altered;
+SELECT '[1,2]'::f32vec <<->> ROW('[1,2]', 3, false, 'note')::vk_sphere_f32vec;
+ROLLBACK TO altered;
+ALTER TYPE vk_sphere_f32vec DROP ATTRIBUTE note;
+SELECT vk_sphere('[1,2]'::f32vec, 3);
+ROLLBACK;
+
 -- members of the classes
 SELECT amname, opfname, amopstrategy, amoppurpose, amopopr::regoperator
 FROM pg_amop JOIN pg_opfamily f ON f.oid = amopfamily JOIN pg_am a ON a.oid = amopmethod

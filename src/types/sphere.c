@@ -37,11 +37,11 @@ enum
 	SPHERE_FIELDS = SPHERE_EXACT
 };
 
-/* the owner of the type may have altered it */
+/* the owner of the type may have altered it; a dropped attribute has no type */
 static bool
 has_fields(TupleDesc desc, Oid center)
 {
-	return desc->natts >= SPHERE_FIELDS &&
+	return desc->natts == SPHERE_FIELDS &&
 		TupleDescAttr(desc, SPHERE_CENTER - 1)->atttypid == center &&
 		TupleDescAttr(desc, SPHERE_RADIUS - 1)->atttypid == FLOAT8OID &&
 		TupleDescAttr(desc, SPHERE_EXACT - 1)->atttypid == BOOLOID;
