@@ -110,6 +110,8 @@ CREATE TABLE f32vec_recv2 (v f32vec(2));
 \copy f32vec_recv FROM PROGRAM 'printf "PGCOPY\n\377\r\n\000\0\0\0\0\0\0\0\0\000\001\0\0\0\004\377\377\000\000\377\377"' (FORMAT binary)
 -- the reserved field is not zero
 \copy f32vec_recv FROM PROGRAM 'printf "PGCOPY\n\377\r\n\000\0\0\0\0\0\0\0\0\000\001\0\0\0\010\000\001\000\007\077\200\000\000\377\377"' (FORMAT binary)
+-- which has a sign, as the dimensions do above
+\copy f32vec_recv FROM PROGRAM 'printf "PGCOPY\n\377\r\n\000\0\0\0\0\0\0\0\0\000\001\0\0\0\010\000\001\377\377\077\200\000\000\377\377"' (FORMAT binary)
 -- NaN, infinity
 \copy f32vec_recv FROM PROGRAM 'printf "PGCOPY\n\377\r\n\000\0\0\0\0\0\0\0\0\000\001\0\0\0\010\000\001\000\000\177\300\000\000\377\377"' (FORMAT binary)
 \copy f32vec_recv FROM PROGRAM 'printf "PGCOPY\n\377\r\n\000\0\0\0\0\0\0\0\0\000\001\0\0\0\010\000\001\000\000\377\200\000\000\377\377"' (FORMAT binary)

@@ -46,8 +46,8 @@ vec_recv(FunctionCallInfo fcinfo, const VecType *type)
 {
 	StringInfo	buf = (StringInfo) PG_GETARG_POINTER(0);
 	int32		typmod = PG_GETARG_INT32(2);
-	int			dim = (int) pq_getmsgint(buf, sizeof(int16));
-	int			unused = (int) pq_getmsgint(buf, sizeof(int16));
+	int			dim = (int16) pq_getmsgint(buf, sizeof(int16));
+	int			unused = (int16) pq_getmsgint(buf, sizeof(int16));
 	Vec		   *vec;
 
 	vec_check_dim(type, dim);
