@@ -227,7 +227,7 @@ check_row_type(const VkBatchTarget *target, Oid type)
 				(errcode(ERRCODE_DATATYPE_MISMATCH),
 				 errmsg("index \"%s\" is not on a table of row type %s",
 						RelationGetRelationName(target->index), format_type_be(type)),
-				 errhint("Use null::%s.", quote_identifier(RelationGetRelationName(target->heap)))));
+				 errhint("Use null::%s.", format_type_be(target->heap->rd_rel->reltype))));
 }
 
 static void *
