@@ -86,6 +86,12 @@ SELECT * FROM vk_check(0, true);
 SELECT * FROM vk_stats('t_tag');
 \echo :SQLSTATE
 SELECT * FROM vk_stats('t');
+CREATE VIEW t_view AS SELECT * FROM t;
+SELECT * FROM vk_tune('t');
+\echo :SQLSTATE
+SELECT * FROM vk_tune('t_view');
+SELECT * FROM vk_stats('t_view');
+SELECT * FROM vk_tune(0);
 SELECT * FROM vk_centroids('t_tag');
 \echo :SQLSTATE
 SELECT * FROM vk_recall('t_tag', 10, 10);

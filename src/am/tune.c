@@ -77,6 +77,7 @@ Datum
 vk_tune(PG_FUNCTION_ARGS)
 {
 	Oid			index_oid = PG_GETARG_OID(0);
+	char	   *name = get_rel_name(index_oid);
 	Oid			heap_oid;
 	Oid			user;
 	int			security;
@@ -92,14 +93,14 @@ vk_tune(PG_FUNCTION_ARGS)
 
 	/* the lock that vacuum takes; and the table's comes before the index's */
 	heap_oid = IndexGetRelation(index_oid, true);
-	if (!OidIsValid(heap_oid) && get_rel_name(index_oid) == NULL)
+	if (name == NULL)
 		vk_index_gone(index_oid);
 	if (!OidIsValid(heap_oid))
 		ereport(ERROR,
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
-				 errmsg("relation with OID %u is not an index", index_oid)));
+				 errmsg("\"%s\" is not an index", name)));
 	if (!vk_owns_relation(index_oid, GetUserId()))
-		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_INDEX, get_rel_name(index_oid));
+		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_INDEX, name);
 	heap = try_table_open(heap_oid, ShareUpdateExclusiveLock);
 	if (heap == NULL)
 		vk_index_gone(index_oid);
