@@ -16,10 +16,10 @@ DECLARE
 CREATE TYPE vk_sphere_<name> AS (center <type>, radius double precision, exact boolean);
 COMMENT ON TYPE vk_sphere_<name> IS 'vectors nearer to a center than a radius; exact: an approximate index may not answer';
 
-CREATE FUNCTION vk_sphere(center <type>, radius double precision, exact boolean DEFAULT false)
+CREATE FUNCTION <sphere>(center <type>, radius double precision, exact boolean DEFAULT false)
 	RETURNS vk_sphere_<name>
 	AS 'MODULE_PATHNAME', 'vk_sphere_make' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
-COMMENT ON FUNCTION vk_sphere(<type>, double precision, boolean) IS 'sphere of vectors nearer to a center than a radius';
+COMMENT ON FUNCTION <sphere>(<type>, double precision, boolean) IS 'sphere of vectors nearer to a center than a radius';
 
 $definition$;
 
@@ -62,7 +62,7 @@ CREATE OPERATOR CLASS <name>_<metric>_ops
 	OPERATOR 2 <<operator>> (<type>, vk_sphere_<name>),
 	OPERATOR 3 <<operator>>= (<type>, vk_sphere_<name>),
 	FUNCTION 1 vk_<name>_<metric>_support(internal),
-	FUNCTION 2 vk_sphere(<type>, double precision, boolean);
+	FUNCTION 2 <sphere>(<type>, double precision, boolean);
 COMMENT ON OPERATOR CLASS <name>_<metric>_ops USING <method> IS '<distance>';
 
 $definition$;
@@ -98,11 +98,13 @@ $definition$;
 	value text;
 BEGIN
 	FOR object IN
-		-- twin: our type of the same layout; first: the metric of the default class
-		WITH types (name, type, twin, first, metrics) AS (VALUES
-			('vector', pgvector || '.vector', 'f32vec', 'l2', '{l2,ip,cosine,l1}'::text[]),
-			('halfvec', pgvector || '.halfvec', 'f16vec', 'l2', '{l2,ip,cosine,l1}'),
-			('bit', 'pg_catalog.bit', NULL, 'hamming', '{hamming,jaccard}')
+		-- twin: our type of the same layout; first: the metric of the default class.  A
+		-- vk_sphere of bits would make vk_sphere('[1,2]', 3) ambiguous: a literal may be
+		-- bits as well, and theirs is another category of types.
+		WITH types (name, type, twin, sphere, first, metrics) AS (VALUES
+			('vector', pgvector || '.vector', 'f32vec', 'vk_sphere', 'l2', '{l2,ip,cosine,l1}'::text[]),
+			('halfvec', pgvector || '.halfvec', 'f16vec', 'vk_sphere', 'l2', '{l2,ip,cosine,l1}'),
+			('bit', 'pg_catalog.bit', NULL, 'vk_bit_sphere', 'hamming', '{hamming,jaccard}')
 		), metrics (metric, operator, distance) AS (VALUES
 			('l2', '<->', 'Euclidean distance'),
 			('ip', '<#>', 'negative inner product'),
@@ -111,7 +113,7 @@ BEGIN
 			('hamming', '<~>', 'Hamming distance'),
 			('jaccard', '<%>', 'Jaccard distance')
 		), pairs AS (
-			SELECT t.name, t.type, m.metric, m.operator, m.distance, pgvector, vkindex,
+			SELECT t.name, t.type, t.sphere, m.metric, m.operator, m.distance, pgvector, vkindex,
 				'SUPPORT ' || vkindex || '.' || t.twin || '_distance_support' AS cost,
 				CASE m.metric WHEN t.first THEN 'DEFAULT' END AS "default"
 			FROM types t, metrics m WHERE m.metric = ANY (t.metrics)

@@ -98,6 +98,9 @@ SELECT v <<->> sphere('[1,2,3]', 1) AS theirs, v <<->> sphere('[1,2,3]', 1)::sph
 	v <<->> ROW('[1,2,3]', 1)::sphere_vector AS their_row, v <<->> ROW('[1,2,3]', 1, false)::vk_sphere_vector AS our_row FROM t;
 DROP OPERATOR public.<<->> (vector, sphere_vector);
 
+-- a literal center that nothing gives a type is ours, as without pgvector
+SELECT pg_typeof(vk_sphere('[1,2]', 3)), pg_typeof(vk_sphere('[1,2]'::vector, 3)), pg_typeof(vk_sphere('[1,2]'::halfvec, 3)), pg_typeof(vk_bit_sphere('10', 3));
+
 -- an operator of the same name elsewhere is not what a sphere asks
 CREATE FUNCTION liar(vector, vector) RETURNS float8 LANGUAGE sql IMMUTABLE AS 'SELECT 0::float8';
 CREATE OPERATOR vk_test.<-> (LEFTARG = vector, RIGHTARG = vector, PROCEDURE = liar);

@@ -31,7 +31,7 @@ SELECT by_index('bits_idx', format('SELECT embedding <=> %1$L FROM (SELECT embed
 CREATE INDEX jaccard_idx ON items USING vkivf ((binary_quantize(embedding)::bit(64)) bit_jaccard_ops);
 SELECT by_index('jaccard_idx', format('SELECT binary_quantize(embedding)::bit(64) <%%> binary_quantize(%1$L::vector) FROM items ORDER BY binary_quantize(embedding)::bit(64) <%%> binary_quantize(%1$L::vector) LIMIT 20', vec(7, 64)));
 SELECT form, agree('bitmap', format('SELECT id FROM items WHERE ' || replace(replace(form, '{v}', 'binary_quantize(embedding)::bit(64)'), '{q}', 'binary_quantize(%L::vector)'), vec(7, 64)))
-FROM unnest(ARRAY['{v} <~> {q} < 24', '24 >= {v} <~> {q}', '{v} <<~>> vk_sphere({q}, 24)', '{v} <%%> {q} < 0.55', '{v} <<%%>>= vk_sphere({q}, 0.55)']) form;
+FROM unnest(ARRAY['{v} <~> {q} < 24', '24 >= {v} <~> {q}', '{v} <<~>> vk_bit_sphere({q}, 24)', '{v} <%%> {q} < 0.55', '{v} <<%%>>= vk_bit_sphere({q}, 0.55)']) form;
 -- a part of the vector, and one of several tenants
 CREATE INDEX part_idx ON items USING vkflat ((subvector(embedding, 1, 16)::vector(16)) vector_cosine_ops);
 SELECT by_index('part_idx', format('SELECT subvector(embedding, 1, 16)::vector(16) <=> subvector(%1$L::vector, 1, 16) FROM items ORDER BY subvector(embedding, 1, 16)::vector(16) <=> subvector(%1$L::vector, 1, 16) LIMIT 20', vec(7, 64)));
