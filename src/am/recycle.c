@@ -162,6 +162,23 @@ stamp_page(Relation index, const VkMeta *meta, uint32 first, int count)
 	UnlockReleaseBuffer(buffer);
 }
 
+/*
+ * May anybody see lists that retired when this XID was the next?
+ *
+ * For a temporary table core asks the session's own XID, not its snapshots: rows
+ * that one of them sees are deleted under that XID.  Lists retire without one,
+ * and others' XIDs pass by while a cursor is open.  But nobody else reads such an
+ * index, and whoever reads it has opened it, as our caller has once.
+ */
+static bool
+may_be_seen(Relation index, Relation heap, uint64 retire_xid)
+{
+	if (RelationUsesLocalBuffers(index) && index->rd_refcnt > 1)
+		return true;
+	return retire_xid == 0 ||
+		!GlobalVisCheckRemovableFullXid(heap, FullTransactionIdFromU64(retire_xid));
+}
+
 /* find retired lists; those that may be seen are counted */
 static Removable
 find_removable(Relation index, Relation heap, const VkMeta *meta, int64 *waiting)
@@ -183,8 +200,7 @@ find_removable(Relation index, Relation heap, const VkMeta *meta, int64 *waiting
 			if (slot->retired == 0 || slot->retired > meta->epoch)
 				continue;
 			unstamped |= slot->retire_xid == 0;
-			if (slot->retire_xid == 0 ||
-				!GlobalVisCheckRemovableFullXid(heap, FullTransactionIdFromU64(slot->retire_xid)))
+			if (may_be_seen(index, heap, slot->retire_xid))
 			{
 				(*waiting)++;
 				continue;
