@@ -62,6 +62,31 @@ TRUNCATE t;
 TABLE counts;
 SELECT good();
 
+-- what rows without a vector leave behind is used again
+CREATE FUNCTION nulls_come_and_go(OUT flat bigint, OUT ivf bigint)
+LANGUAGE plpgsql AS $$
+BEGIN
+	INSERT INTO t SELECT n, NULL FROM generate_series(1, 20000) n;
+	flat := pg_relation_size('t_flat');
+	ivf := pg_relation_size('t_ivf');
+	DELETE FROM t;
+END
+$$;
+CREATE TEMP TABLE sizes AS SELECT * FROM nulls_come_and_go();
+VACUUM t;
+INSERT INTO sizes SELECT * FROM nulls_come_and_go();
+VACUUM t;
+INSERT INTO sizes SELECT * FROM nulls_come_and_go();
+VACUUM t;
+SELECT count(DISTINCT flat) AS flat, count(DISTINCT ivf) AS ivf FROM sizes;
+-- so is what a few of them leave, and the rest goes behind the others
+INSERT INTO t SELECT n, CASE WHEN n % 100 <> 0 THEN NULL ELSE vec(n, 24) END FROM generate_series(1, 20000) n;
+DELETE FROM t WHERE id BETWEEN 2000 AND 2999;
+VACUUM t;
+INSERT INTO t SELECT n, NULL FROM generate_series(20001, 24000) n;
+TABLE counts;
+SELECT good();
+
 -- the same, of a table that others can see
 DROP VIEW counts;
 DROP TABLE t;

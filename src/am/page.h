@@ -159,7 +159,8 @@ StaticAssertDecl(VK_BLOCK_HEAD_LINES + VK_MAX_ATTRIBUTES * 16 * VK_LANES / VK_LI
 typedef struct VkSlot
 {
 	BlockNumber head;			/* InvalidBlockNumber: no page yet */
-	BlockNumber tail;			/* hint: the last page known; step right */
+	BlockNumber tail;			/* hint: the last page known (of rest lists: the first
+								 * with room); step right */
 	uint64		born;			/* epoch; 0: slot unused */
 	uint64		retired;		/* epoch, 0 = not */
 	uint64		retire_xid;		/* full XID, 0 = not stamped */

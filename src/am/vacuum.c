@@ -35,6 +35,7 @@
 #include "port/pg_bitutils.h"
 #include "storage/indexfsm.h"
 
+#include "am/list.h"
 #include "am/upkeep.h"
 
 /* blocks that may begin on one page: they have a line of code at least */
@@ -215,12 +216,19 @@ clear_dead_rest(VacuumPass *pass, Buffer buffer)
 
 /*
  * vacuum_rest -- one rest list
+ *
+ * Appenders begin at the tail hint and go right, so what becomes free to the left
+ * of it is of use only where the hint goes back.  Those at work meanwhile may still
+ * fill pages further on, and set the hint there; the next such pass finds the room.
  */
 static void
 vacuum_rest(VacuumPass *pass, uint32 number, const VkSlot *slot,
 			SlotCounts *counts)
 {
+	VkChainId	chain = {number, VK_PAGE_REST, slot->born};
 	BlockNumber block = slot->head;
+	BlockNumber first_room = InvalidBlockNumber;
+	double		removed = pass->removed;
 
 	for (uint32 position = 0; BlockNumberIsValid(block); position++)
 	{
@@ -240,9 +248,14 @@ vacuum_rest(VacuumPass *pass, uint32 number, const VkSlot *slot,
 			clear_dead_rest(pass, buffer);
 		}
 		counts->live += vk_page_head(page)->count;
+		if (!BlockNumberIsValid(first_room) &&
+			vk_page_head(page)->count < VK_REST_ENTRIES)
+			first_room = block;
 		block = vk_page_head(page)->next;
 		UnlockReleaseBuffer(buffer);
 	}
+	if (pass->removed > removed)
+		vk_chain_set_tail(pass->index, &chain, first_room);
 }
 
 /*
