@@ -14,6 +14,7 @@
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
+#include "vk_compat.h"
 
 #include "am/list.h"
 
@@ -168,8 +169,12 @@ vk_chain_walk(Relation index, const VkChainId *chain, Buffer from, uint32 steps)
  * *busy tells whether somebody else has it locked, and the pin is gone then.
  */
 static bool
-lock_or_leave(Buffer buffer, bool *busy)
+lock_or_leave(Relation index, Buffer buffer, bool *busy)
 {
+	/* by a damaged link: we would wait for ourselves, beyond any interrupt */
+	if (unlikely(vk_buffer_is_locked(buffer)))
+		vk_corrupt(index, BufferGetBlockNumber(buffer),
+				   "The page is referred to twice.");
 	if (busy == NULL)
 		LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
 	else if (!ConditionalLockBuffer(buffer))
@@ -191,7 +196,7 @@ lock_hint(Relation index, const VkChainId *chain, BlockNumber block, bool *busy)
 	Buffer		buffer = vk_pin_page(index, block);
 	VkSlot		slot;
 
-	if (!lock_or_leave(buffer, busy))
+	if (!lock_or_leave(index, buffer, busy))
 		return InvalidBuffer;
 	if (vk_page_is(BufferGetPage(buffer), chain->kind, chain->slot, chain->born))
 	{
@@ -222,7 +227,7 @@ step_right(Relation index, const VkChainId *chain, Buffer home, bool *busy)
 	{
 		const VkPageHead *head = vk_page_head(BufferGetPage(buffer));
 		Buffer		next = vk_pin_page(index, head->next);
-		bool		locked = lock_or_leave(next, busy);
+		bool		locked = lock_or_leave(index, next, busy);
 
 		if (locked)
 			vk_check_chain_page(index, next, chain->kind, chain->slot,

@@ -138,6 +138,10 @@ my %damage = (
 	'page header of another kind' => sub { put(list_page(0), $head{pd_lower}, 24) },
 	'chain that loops' => sub { put(list_page(1), $head{next}, list_page(0)) },
 	'page that follows itself' => sub { put(list_page(0), $head{next}, list_page(0)) },
+	'tail that follows itself' => sub {
+		put(2, slot_field(3, 'tail'), list_page(0));
+		put(list_page(0), $head{next}, list_page(0));
+	},
 	'chain past the end' => sub { put(list_page(0), $head{next}, $nowhere) },
 	'chain cut short' => sub { put(list_page(0), $head{next}, 0xFFFFFFFF) },
 	'wrong position' => sub { put(list_page(1), $head{position}, 7) },
