@@ -108,17 +108,18 @@ count_replaced(Relation index, uint32 number)
 	UnlockReleaseBuffer(buffer);
 }
 
-/* write an entry over a dead one on *block or a page after it, if there is any */
+/* write an entry over a dead one, if there is any */
 static bool
 replace_dead(Relation index, const VkIndex *centers, uint32 number,
-			 const VkSlot *slot, const VkRow *row, BlockNumber *block)
+			 const VkSlot *slot, const VkRow *row, VkFreeLanes *free)
 {
 	VkChainId	chain = {number, VK_PAGE_BLOCK, slot->born};
 
-	while (BlockNumberIsValid(*block))
+	while (BlockNumberIsValid(free->block))
 	{
-		Buffer		buffer = vk_read_page(index, *block, VK_PAGE_BLOCK,
-										  BUFFER_LOCK_SHARE);
+		Buffer		buffer = vk_read_chain_page(index, free->block, VK_PAGE_BLOCK,
+												number, slot->born, free->position,
+												BUFFER_LOCK_SHARE);
 		int			line;
 		int			lane;
 
@@ -132,7 +133,8 @@ replace_dead(Relation index, const VkIndex *centers, uint32 number,
 			count_replaced(index, number);
 			return true;
 		}
-		*block = vk_page_head(BufferGetPage(buffer))->next;
+		free->block = vk_page_head(BufferGetPage(buffer))->next;
+		free->position++;
 		UnlockReleaseBuffer(buffer);
 	}
 	return false;
@@ -489,7 +491,7 @@ vk_center_tree_read(Relation index, const VkIndex *vk, const VkMeta *meta)
 	tree->vk = vk;
 	tree->capacity = Max((int) meta->groups, 1);
 	tree->slots = palloc_extended(tree->capacity * sizeof(uint32), MCXT_ALLOC_HUGE);
-	tree->free = palloc_extended(tree->capacity * sizeof(BlockNumber), MCXT_ALLOC_HUGE);
+	tree->free = palloc_extended(tree->capacity * sizeof(VkFreeLanes), MCXT_ALLOC_HUGE);
 	if (meta->groups == 0)
 		tree->slots[tree->count++] = meta->root;
 	else
@@ -512,7 +514,8 @@ vk_center_tree_read(Relation index, const VkIndex *vk, const VkMeta *meta)
 		VkSlot		slot;
 
 		vk_slot_read(index, meta, tree->slots[part], &slot);
-		tree->free[part] = slot.dead > 0 ? slot.head : InvalidBlockNumber;
+		tree->free[part].block = slot.dead > 0 ? slot.head : InvalidBlockNumber;
+		tree->free[part].position = 0;
 	}
 	MemoryContextSwitchTo(old);
 	return tree;

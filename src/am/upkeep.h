@@ -68,6 +68,13 @@ typedef struct VkCenters
 	float	   *scales;
 } VkCenters;
 
+/* a page of a list, from which on lanes may be free; none: there are none */
+typedef struct VkFreeLanes
+{
+	BlockNumber block;
+	uint32		position;		/* of the page in its chain */
+} VkFreeLanes;
+
 /* the lists that hold entries: one, or the groups */
 typedef struct VkCenterTree
 {
@@ -77,7 +84,7 @@ typedef struct VkCenterTree
 	int			count;
 	int			capacity;
 	uint32	   *slots;
-	BlockNumber *free;			/* of each, where to look for free lanes */
+	VkFreeLanes *free;			/* of each */
 	VkCenters	centers;		/* of groups */
 	VkAssigner	assigner;		/* among them */
 } VkCenterTree;
