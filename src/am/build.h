@@ -125,6 +125,7 @@ extern VkScanTotals vk_build_rows(VkBuild *build);
 /* ---- sample.c ---- */
 
 extern void vk_sample_table(VkBuild *build);
+/* nothing, where it has been dropped */
 extern void vk_sample_attach(VkBuild *build);
 extern void vk_sample_drop(VkBuild *build);
 extern Size vk_sample_size(const VkBuild *build);	/* bytes of the sample */

@@ -304,6 +304,8 @@ scan_begin(VkBuild *build)
 	BuildScan  *scan = palloc0(sizeof(BuildScan));
 
 	vk_centers_attach(build);
+	/* for its size: what all hold in common is no sort's (sort_memory) */
+	vk_sample_attach(build);
 	scan->build = build;
 	scan->block = InvalidBlockNumber;
 	vk_batch_init(&scan->batch, build->vk, build->scratch, build->lists,

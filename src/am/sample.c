@@ -232,7 +232,10 @@ map_sample(VkBuild *build, const FirstHead *head)
 void
 vk_sample_attach(VkBuild *build)
 {
-	map_sample(build, vk_arena(build, VK_ARENA_SAMPLE));
+	const FirstHead *head = vk_arena(build, VK_ARENA_SAMPLE);
+
+	if (head != NULL)
+		map_sample(build, head);
 }
 
 void

@@ -61,6 +61,14 @@ foreach my $method (sort keys %build)
 my @built = slurp_file($node->logfile) =~ /index "t_new" is built by 3 processes/g;
 is(scalar(@built), 2, 'both methods are built by three processes');
 
+# each process sorts within the same share of what all hold in common leaves
+my $logged = -s $node->logfile;
+
+sql("SET maintenance_work_mem = '8MB'; SET trace_sort = on; $build{ivf}; DROP INDEX t_new");
+my @shares = slurp_file($node->logfile, $logged) =~ /begin tuple sort: .*workMem = (\d+)/g;
+cmp_ok(scalar(@shares), '>', 2, 'processes sort, and the leader merges');
+is(join(' ', @shares), join(' ', ($shares[0]) x @shares), 'all with as much memory');
+
 # without a worker to be had
 sql("SET max_parallel_workers = 0; $build{ivf}");
 index_is_sound($node, 't_new', 'a build that finds no worker');
