@@ -38,7 +38,6 @@
 #include "catalog/pg_type_d.h"
 #include "common/hashfn.h"
 #include "miscadmin.h"
-#include "storage/lmgr.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
@@ -612,7 +611,7 @@ check_index(VkCheck *check, bool heap_all_indexed)
 	Snapshot	snapshot = InvalidSnapshot;
 	Tuplesortstate *rows = NULL;
 
-	LockPage(check->index, VK_META_BLOCK, ShareLock);
+	vk_upkeep_lock(check->index, ShareLock);
 
 	/* before anything is read: what it sees was inserted before */
 	if (heap_all_indexed)
@@ -643,7 +642,7 @@ check_index(VkCheck *check, bool heap_all_indexed)
 		tuplesort_end(rows);
 		UnregisterSnapshot(snapshot);
 	}
-	UnlockPage(check->index, VK_META_BLOCK, ShareLock);
+	vk_upkeep_unlock(check->index, ShareLock);
 }
 
 /*

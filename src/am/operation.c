@@ -33,16 +33,35 @@
 #include "am/test_point.h"
 #include "am/upkeep.h"
 
-void
-vk_upkeep_lock(Relation index)
+/*
+ * The upkeep lock is that of a tuple which is not there: indexes have none to lock.
+ * A page's lock would not do.  Releases up to 16 assert that it is the last lock a
+ * process takes, so that some look for no deadlock which goes through it; but upkeep
+ * opens the table's TOAST under it, and runs the functions of expressions.
+ */
+static ItemPointerData
+upkeep_place(void)
 {
-	LockPage(index, VK_META_BLOCK, ExclusiveLock);
+	ItemPointerData place;
+
+	ItemPointerSet(&place, VK_META_BLOCK, FirstOffsetNumber);
+	return place;
 }
 
 void
-vk_upkeep_unlock(Relation index)
+vk_upkeep_lock(Relation index, LOCKMODE mode)
 {
-	UnlockPage(index, VK_META_BLOCK, ExclusiveLock);
+	ItemPointerData place = upkeep_place();
+
+	LockTuple(index, &place, mode);
+}
+
+void
+vk_upkeep_unlock(Relation index, LOCKMODE mode)
+{
+	ItemPointerData place = upkeep_place();
+
+	UnlockTuple(index, &place, mode);
 }
 
 /* ---- begin ---- */

@@ -717,7 +717,7 @@ vk_upkeep_run(Relation index, Relation heap, VkUpkeepReport *report)
 	UpkeepPlan		plan = {.upkeep = &upkeep, .report = report};
 
 	memset(report, 0, sizeof(VkUpkeepReport));
-	vk_upkeep_lock(index);
+	vk_upkeep_lock(index, ExclusiveLock);
 	vk_operation_clean_up(index);
 	report->recycled = vk_recycle(index, heap);
 
@@ -736,7 +736,7 @@ vk_upkeep_run(Relation index, Relation heap, VkUpkeepReport *report)
 	renew_curve(&plan);
 	report->lists_after = plan.meta.lists;
 	vk_rows_release(&upkeep);
-	vk_upkeep_unlock(index);
+	vk_upkeep_unlock(index, ExclusiveLock);
 
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(context);

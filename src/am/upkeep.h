@@ -151,9 +151,12 @@ typedef struct VkOperationChange
 	uint32		centers;		/* entries in it, or in them */
 } VkOperationChange;
 
-/* the lock that all upkeep holds, and inserts never take (protocol 16) */
-extern void vk_upkeep_lock(Relation index);
-extern void vk_upkeep_unlock(Relation index);
+/*
+ * The lock that all upkeep holds in exclusive mode, vk_check in share mode, and
+ * inserts never take (protocol 16).
+ */
+extern void vk_upkeep_lock(Relation index, LOCKMODE mode);
+extern void vk_upkeep_unlock(Relation index, LOCKMODE mode);
 
 /*
  * Begin: the caller holds the upkeep lock and has cleaned up.  op is filled;

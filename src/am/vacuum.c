@@ -361,7 +361,7 @@ pass_over(Relation index, IndexBulkDeleteResult *stats,
 {
 	VacuumPass	pass = {0};
 
-	vk_upkeep_lock(index);
+	vk_upkeep_lock(index, ExclusiveLock);
 	vk_operation_clean_up(index);
 
 	pass.index = index;
@@ -376,7 +376,7 @@ pass_over(Relation index, IndexBulkDeleteResult *stats,
 		vacuum_directory_page(&pass, first);
 	write_totals(&pass);
 
-	vk_upkeep_unlock(index);
+	vk_upkeep_unlock(index, ExclusiveLock);
 
 	stats->tuples_removed += pass.removed;
 	stats->num_pages = RelationGetNumberOfBlocks(index);
