@@ -34,8 +34,12 @@ put_page(void *arg, BlockNumber block, const char *image)
 
 	CHECK_FOR_INTERRUPTS();
 
+	/* over pages given out that come later: as many as a list or more */
 	for (; writer->extended < block; writer->extended++)
+	{
+		CHECK_FOR_INTERRUPTS();
 		ReleaseBuffer(ReadBuffer(writer->index, P_NEW));
+	}
 
 	buffer = ReadBufferExtended(writer->index, MAIN_FORKNUM,
 								block == writer->extended ? P_NEW : block,
