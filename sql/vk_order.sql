@@ -78,3 +78,65 @@ SELECT s, (work(s)).* FROM unnest(ARRAY[
 	'SELECT id, sum(id) OVER (ORDER BY {d}) FROM t LIMIT 40',
 	'SELECT id FROM t ORDER BY {d}, id LIMIT 40',
 	'SELECT id, sum(id) OVER (ORDER BY {d} ROWS BETWEEN CURRENT ROW AND UNBOUNDED FOLLOWING) FROM t LIMIT 40']) s;
+
+-- an aggregate of all rows does not compare them: a search inside it stays as it is
+CREATE TABLE titles AS SELECT id, 't' || id AS title FROM t;
+ALTER TABLE titles ADD PRIMARY KEY (id);
+ANALYZE titles;
+SELECT s, (work(s)).exhaustive FROM unnest(ARRAY[
+	'SELECT json_agg(x) FROM (SELECT id FROM t ORDER BY {d} LIMIT 10) x',
+	'SELECT json_agg(x) FROM (SELECT t.id, title FROM t JOIN titles USING (id) ORDER BY {d} LIMIT 10) x']) s;
+
+-- below a LIMIT a scan whose rows are thrown away leaves out what it finds late
+CREATE FUNCTION one_in(n int, id int) RETURNS boolean LANGUAGE plpgsql VOLATILE AS 'BEGIN RETURN id % n = 0; END';
+CREATE FUNCTION rises(statement text) RETURNS TABLE (rows bigint, rises boolean) LANGUAGE plpgsql AS $$
+BEGIN
+	RETURN QUERY EXECUTE 'SELECT count(*), bool_and(d > before) FROM (SELECT d, lag(d) OVER () AS before FROM (' || replace(statement, '{d}', '(v <-> ''[3,3,3,3,3,3,3,3]'')') || ') a OFFSET 0) b';
+END
+$$;
+CREATE TABLE other AS SELECT id, v FROM t WHERE id <= 3000;
+CREATE INDEX other_flat ON other USING vkflat (v);
+ANALYZE other;
+-- groups, each once
+SELECT s, (rises(s)).* FROM unnest(ARRAY[
+	'SELECT DISTINCT d FROM (SELECT {d} AS d FROM ties WHERE one_in(10, id) ORDER BY 1 LIMIT 200) x',
+	'SELECT d, count(*) FROM (SELECT {d} AS d FROM ties WHERE one_in(10, id) ORDER BY 1 LIMIT 200) x GROUP BY d',
+	'SELECT {d} AS d, count(*) FROM ties i, LATERAL (SELECT o.id FROM other o ORDER BY o.v <-> i.v::f32vec LIMIT 2) x GROUP BY 1 LIMIT 20']) s;
+-- and ranks, one for each distance
+CREATE FUNCTION ranked(statement text) RETURNS TABLE (rows bigint, wrong bigint) LANGUAGE plpgsql AS $$
+BEGIN
+	RETURN QUERY EXECUTE 'SELECT count(*), count(*) FILTER (WHERE d > d0 AND r <= r0 OR d < d0) FROM (SELECT d, r, lag(d) OVER (), lag(r) OVER () FROM (' || replace(statement, '{d}', '(v <-> ''[3,3,3,3,3,3,3,3]'')') || ') a) b (d, r, d0, r0)';
+END
+$$;
+SELECT s, (ranked(s)).* FROM unnest(ARRAY[
+	'SELECT {d} AS d, dense_rank() OVER (ORDER BY {d}) AS r FROM ties WHERE one_in(10, id) LIMIT 60',
+	'SELECT d, r FROM (SELECT id, {d} AS d, dense_rank() OVER (ORDER BY {d}) AS r FROM ties) x WHERE id % 10 = 0 LIMIT 60',
+	'SELECT {d} AS d, row_number() OVER (ORDER BY {d}, id) AS r FROM ties LIMIT 40']) s;
+-- windows that read on
+SELECT bool_and(d <= later) AS rises FROM (SELECT d, lead(d, 40) OVER w AS later FROM (SELECT v <-> '[3,3,3,3,3,3,3,3]' AS d FROM ties) x WINDOW w AS (ORDER BY d) LIMIT 20) y;
+
+-- within a radius with no LIMIT above, not all rows are fetched before the first
+SET enable_bitmapscan = off;
+SET work_mem = '256kB';
+BEGIN;
+DECLARE c CURSOR FOR SELECT id FROM t WHERE v <-> vec(-3, 8) < 1.3 ORDER BY v <-> vec(-3, 8);
+MOVE 3 FROM c;
+CLOSE c;
+COMMIT;
+SELECT fetched < 100 AS few, emitted FROM vk_last_scan();
+RESET enable_bitmapscan;
+RESET work_mem;
+
+-- an order that is not the one of numbers is not the index's
+CREATE FUNCTION more(float8, float8) RETURNS boolean LANGUAGE sql IMMUTABLE AS 'SELECT $1 > $2';
+CREATE FUNCTION not_less(float8, float8) RETURNS boolean LANGUAGE sql IMMUTABLE AS 'SELECT $1 >= $2';
+CREATE FUNCTION less(float8, float8) RETURNS boolean LANGUAGE sql IMMUTABLE AS 'SELECT $1 < $2';
+CREATE FUNCTION not_more(float8, float8) RETURNS boolean LANGUAGE sql IMMUTABLE AS 'SELECT $1 <= $2';
+CREATE FUNCTION backward(float8, float8) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT btfloat8cmp($2, $1)';
+CREATE OPERATOR |< (LEFTARG = float8, RIGHTARG = float8, PROCEDURE = more, COMMUTATOR = |>);
+CREATE OPERATOR |> (LEFTARG = float8, RIGHTARG = float8, PROCEDURE = less, COMMUTATOR = |<);
+CREATE OPERATOR |<= (LEFTARG = float8, RIGHTARG = float8, PROCEDURE = not_less);
+CREATE OPERATOR |>= (LEFTARG = float8, RIGHTARG = float8, PROCEDURE = not_more);
+CREATE OPERATOR CLASS float8_backward FOR TYPE float8 USING btree AS OPERATOR 1 |<, OPERATOR 2 |<=, OPERATOR 3 =, OPERATOR 4 |>=, OPERATOR 5 |>, FUNCTION 1 backward(float8, float8);
+RESET enable_seqscan;
+EXPLAIN (COSTS OFF) SELECT id FROM t ORDER BY v <-> '[1,2,3,4,5,6,7,8]' USING |<, id LIMIT 3;

@@ -38,6 +38,7 @@
 #include "optimizer/pathnode.h"
 #include "optimizer/paths.h"
 #include "optimizer/restrictinfo.h"
+#include "utils/lsyscache.h"
 
 #include "am/am.h"
 #include "am/clauses.h"
@@ -80,7 +81,9 @@ find_order(PathMaker *maker)
 	{
 		if (bms_equal(member->em_relids, maker->rel->relids) &&
 			vk_distance_match(maker->root, maker->index,
-							  (Node *) member->em_expr, &maker->distance))
+							  (Node *) member->em_expr, &maker->distance) &&
+			get_op_opfamily_sortfamily(maker->distance.operator,
+									   maker->index->opfamily[0]) == key->pk_opfamily)
 		{
 			maker->order = key;
 			return;

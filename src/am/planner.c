@@ -18,8 +18,9 @@
  *
  *	  A node that compares each row with the one before it (groups, DISTINCT, ranks
  *	  ...) gives wrong results where a row comes late, as it may from a scan that
- *	  misses rows at first and goes on.  Where such a node is not itself fed by a
- *	  known number of rows, the scan is told to keep the order throughout.
+ *	  misses rows at first and goes on.  Such a scan must keep the order: it misses
+ *	  nothing where all rows are wanted; where a LIMIT between the two, or above,
+ *	  says how many are, it leaves out what it finds late.
  *
  *	  The node's conditions let a scan drop rows that the executor would drop,
  *	  before it spends more on them.  Only conditions that can be evaluated more
@@ -56,14 +57,16 @@ typedef struct Demand
 	const LimitState *limit;	/* ends the demand for rows; NULL: none does */
 	int64		rows;			/* of a worker; 0: unknown */
 	int64		more;			/* rows that are looked at beyond the limit */
-	bool		order;			/* strictly, and nothing else is demanded */
+	bool		order;			/* it relies on that, and demands nothing else */
+	bool		limited;		/* order: of those that a LIMIT lets through */
 } Demand;
 
 struct VkScanHint
 {
 	uint32		magic;
 	Demand		demand;
-	bool		ordered;		/* a node relies on the order of all rows */
+	bool		ordered;		/* a node relies on the order */
+	bool		unlimited;		/* of all rows */
 	IndexScanState *node;
 	bool		cheap_filter;	/* the node has conditions, fit for the scan */
 	VkAnswerSource *source;		/* NULL: none */
@@ -154,7 +157,10 @@ give_demand_to_scan(IndexScanState *scan, Demand demand)
 	if (hint == NULL)
 		return;
 	if (demand.order)
+	{
 		hint->ordered = true;
+		hint->unlimited |= !demand.limited;
+	}
 	else
 		hint->demand = demand;
 }
@@ -165,6 +171,16 @@ window_is_narrow(const WindowAgg *window)
 {
 	return window->ordNumCols > 0 &&
 		(window->frameOptions & FRAMEOPTION_END_CURRENT_ROW) != 0;
+}
+
+/* what feeds a custom node row by row: of ours, or with its order of any */
+static PlanState *
+custom_child(CustomScanState *node, bool order)
+{
+	PlanState  *scan = vk_prefilter_scan(&node->ss.ps);
+
+	return scan != NULL || !order || list_length(node->custom_ps) != 1 ? scan :
+		linitial(node->custom_ps);
 }
 
 /*
@@ -206,6 +222,8 @@ give_demand(PlanState *node, Demand demand)
 			give_demand(outerPlanState(node), demand);
 			break;
 		case T_LimitState:
+			demand.limited |= ((const Limit *) node->plan)->limitCount != NULL;
+			/* fall through */
 		case T_MaterialState:
 		case T_ProjectSetState:
 		case T_NestLoopState:
@@ -221,21 +239,39 @@ give_demand(PlanState *node, Demand demand)
 			give_demand(outerPlanState(node), demand);
 			break;
 		case T_CustomScanState:
-			give_demand(vk_prefilter_scan(node), demand);
+			give_demand(custom_child((CustomScanState *) node, demand.order), demand);
 			break;
 		default:
 			break;
 	}
 }
 
+/* does an aggregate of all rows take them as sorted for ORDER BY or DISTINCT? */
+static bool
+has_presorted(const AggState *node)
+{
+#if PG_VERSION_NUM >= 160000
+	ListCell   *cell;
+
+	foreach(cell, node->aggs)
+		if (lfirst_node(Aggref, cell)->aggpresorted)
+			return true;
+#endif
+	return false;
+}
+
 /* does a node compare each row with the one before it? */
 static bool
 relies_on_order(const PlanState *node)
 {
+	AggStrategy strategy;
+
 	switch (nodeTag(node))
 	{
 		case T_AggState:
-			return ((const Agg *) node->plan)->aggstrategy != AGG_HASHED;
+			strategy = ((const Agg *) node->plan)->aggstrategy;
+			return strategy == AGG_SORTED || strategy == AGG_MIXED ||
+				has_presorted((const AggState *) node);
 		case T_SetOpState:
 			return ((const SetOp *) node->plan)->strategy == SETOP_SORTED;
 		case T_GroupState:
@@ -345,12 +381,21 @@ vk_hint_limit(const VkScanHint *hint)
 }
 
 /*
- * vk_hint_ordered -- must all rows of a scan come in order, however many there are?
+ * vk_hint_ordered -- does a node rely on the order of a scan's rows?
  */
 bool
 vk_hint_ordered(const VkScanHint *hint)
 {
-	return hint != NULL && hint->ordered && vk_hint_limit(hint) == 0;
+	return hint != NULL && hint->ordered;
+}
+
+/*
+ * vk_hint_strict -- and on getting all of them?
+ */
+bool
+vk_hint_strict(const VkScanHint *hint)
+{
+	return hint != NULL && hint->unlimited && vk_hint_limit(hint) == 0;
 }
 
 /*

@@ -15,7 +15,8 @@
  *	  once, however many are asked for.
  *
  *	  Below target 1 bounds are statistical, so an exact row on top may lie behind
- *	  one whose bound was too high: a round's rows are found and sorted first.
+ *	  one whose bound was too high: rows are found and sorted, as many as the LIMIT
+ *	  wants or a few at a time, before the first is emitted.
  *
  *	  Within a radius the rounds end with the last row inside it.
  *
@@ -41,6 +42,9 @@
 
 /* candidates that memory must allow even where work_mem is tiny */
 #define LEAST_CANDIDATES	4096
+
+/* rows that are found before the first is emitted, where no LIMIT says how many */
+#define FIRST_STEP	10
 
 /* set of TIDs that earlier rounds emitted */
 typedef struct TidEntry
@@ -199,12 +203,17 @@ make_heap(VkScan *so, int64 count)
 	if (so->entry_capacity < count)
 	{
 		if (so->entries != NULL)
+		{
 			pfree(so->entries);
+			pfree(so->settled);
+		}
 		if (so->heap != NULL)
 			binaryheap_free(so->heap);
 		so->entry_capacity = count;
 		so->entries = MemoryContextAllocHuge(so->query_context,
 											 sizeof(VkEntry) * so->entry_capacity);
+		so->settled = MemoryContextAllocHuge(so->query_context,
+											 sizeof(VkEntry *) * so->entry_capacity);
 		so->heap = binaryheap_allocate((int) so->entry_capacity, compare_entries, NULL);
 	}
 	if (so->heap != NULL)
@@ -353,9 +362,8 @@ enter_round(VkScan *so, int64 wanted)
 {
 	so->wanted = wanted;
 	so->round_emitted = 0;
-	if (so->settled != NULL)
-		pfree(so->settled);
-	so->settled = NULL;
+	so->settled_count = so->settled_next = 0;
+	so->step = vk_hint_limit(so->hint) > 0 ? wanted : Min(wanted, FIRST_STEP);
 	so->stats.rounds++;
 	if (so->stats.rounds == 1)
 		so->stats.wanted = wanted;
@@ -471,45 +479,43 @@ compare_settled(const void *a, const void *b)
 }
 
 /*
- * Below target 1: the rows of this round, no more than it is for, since more rows
- * deserve more work first (rule 15).  Which bounds were dropped says little then.
+ * Below target 1: the next rows of this round, no more than it is for, since more
+ * rows deserve more work first (rule 15).  What was dropped says little then.
  */
 static void
-settle_round(IndexScanDesc scan)
+settle(IndexScanDesc scan)
 {
 	VkScan	   *so = scan->opaque;
-	int64		most = Min(so->wanted, so->entry_count);
+	int64		most = Min(so->step, so->wanted - so->round_emitted);
 	VkEntry    *entry;
 
-	so->settled = MemoryContextAllocHuge(so->query_context, Max(most, 1) * sizeof(VkEntry *));
-	so->settled_count = 0;
+	so->settled_count = so->settled_next = 0;
 	while (so->settled_count < most &&
 		   (entry = take_nearest(scan, get_float8_infinity())) != NULL)
 		so->settled[so->settled_count++] = entry;
 	qsort(so->settled, so->settled_count, sizeof(VkEntry *), compare_settled);
+	so->step *= 2;
 }
 
 /*
- * The next row of this round; false where the round has no more to say.
+ * The next row of this round; NULL where the round has no more to say.
  */
-static bool
-next_of_round(IndexScanDesc scan, uint64 *tid)
+static VkEntry *
+next_of_round(IndexScanDesc scan)
 {
 	VkScan	   *so = scan->opaque;
-	VkEntry    *entry;
 
 	if (so->strict)
-		entry = take_nearest(scan, so->watermark);
-	else
-	{
-		if (so->settled == NULL)
-			settle_round(scan);
-		entry = so->round_emitted < so->settled_count ? so->settled[so->round_emitted] : NULL;
-	}
-	if (entry == NULL)
-		return false;
-	*tid = entry->tid;
-	return true;
+		return take_nearest(scan, so->watermark);
+	if (so->settled_next == so->settled_count)
+		settle(scan);
+	return so->settled_next < so->settled_count ? so->settled[so->settled_next++] : NULL;
+}
+
+bool
+vk_round_is_late(const VkScan *so, double score)
+{
+	return vk_hint_ordered(so->hint) && float8_lt(score, so->last);
 }
 
 void
@@ -540,9 +546,15 @@ vk_round_next(IndexScanDesc scan, uint64 *tid, bool *recheck)
 {
 	VkScan	   *so = scan->opaque;
 
-	if (next_of_round(scan, tid))
+	VkEntry    *entry;
+
+	while ((entry = next_of_round(scan)) != NULL)
 	{
-		remember_emitted(so, *tid);
+		remember_emitted(so, entry->tid);
+		if (vk_round_is_late(so, entry->lower))
+			continue;
+		so->last = entry->lower;
+		*tid = entry->tid;
 		*recheck = so->keys.recheck;
 		return true;
 	}

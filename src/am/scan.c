@@ -131,6 +131,7 @@ reset_query(VkScan *so)
 	so->entry_capacity = 0;
 	so->heap = NULL;
 	so->settled = NULL;
+	so->last = -get_float8_infinity();
 	so->emitted = NULL;
 	so->emitted_count = so->emitted_capacity = 0;
 	so->round_emitted = 0;
@@ -214,7 +215,7 @@ take_query(IndexScanDesc scan)
 	so->strict = so->vk->coder.flat || so->meta.lists == 0 ||
 		(vk_target_recall >= 1.0 && vk_probes == 0) ||
 		(so->keys.ranged && so->keys.exact) ||
-		(so->keys.ordered && vk_hint_ordered(so->hint));
+		(so->keys.ordered && vk_hint_strict(so->hint));
 	so->unordered = so->keys.vector == NULL;
 	so->answered = false;
 	if (so->keys.vector != NULL)

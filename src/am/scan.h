@@ -108,9 +108,11 @@ typedef struct VkScan
 	int64		entry_count;
 	int64		entry_capacity;
 	binaryheap *heap;
-	VkEntry   **settled;		/* below target 1: the round's rows in order; NULL:
-								 * not found yet */
+	VkEntry   **settled;		/* below target 1: rows of the round, in order */
 	int64		settled_count;
+	int64		settled_next;	/* of them */
+	int64		step;			/* so many are found together */
+	double		last;			/* score of the last row emitted */
 	int			window;			/* rows whose pages are asked for before they are
 								 * fetched, at most */
 	int			ahead;			/* those that are */
@@ -157,6 +159,8 @@ extern bool vk_round_next(IndexScanDesc scan, uint64 *tid, bool *recheck);
 extern void vk_round_go_on(IndexScanDesc scan);
 extern void vk_round_note_emitted(VkScan *so);
 extern bool vk_round_was_emitted(const VkScan *so, uint64 tid);
+/* is it too late for a row of this score, since the order is relied on? */
+extern bool vk_round_is_late(const VkScan *so, double score);
 /* would a round for this many rows leave the memory that it may have? */
 extern bool vk_round_too_large(const VkScan *so, int64 wanted);
 

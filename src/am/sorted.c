@@ -60,7 +60,8 @@ sort_listed(IndexScanDesc scan, uint64 tid)
 
 	CHECK_FOR_INTERRUPTS();
 	if (!vk_round_was_emitted(so, tid) &&
-		(so->unordered || vk_scan_distance(scan, tid, false, &distance)))
+		(so->unordered || vk_scan_distance(scan, tid, false, &distance)) &&
+		(isnan(distance) || !vk_round_is_late(so, so->support->score(distance))))
 		sort_row(so, tid, distance, GROUP_LIST);
 }
 
