@@ -228,6 +228,15 @@ CREATE FUNCTION failing() RETURNS f32vec LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN 
 SELECT * FROM why('SELECT id FROM t ORDER BY v <-> failing() LIMIT 10');
 SELECT * FROM why('SELECT id FROM t ORDER BY v <-> $1 LIMIT 10');
 
+-- an OR that only a bitmap of several indexes answers
+CREATE TABLE parts (id int, k int, g int, v f32vec(4));
+INSERT INTO parts SELECT n, n % 20, n % 7, vec(n, 4) FROM generate_series(1, 6000) n;
+CREATE INDEX parts_ivf ON parts USING vkivf (v);
+CREATE INDEX parts_part ON parts USING vkflat (v f32vec_l1_ops, g) WHERE k < 5;
+CREATE INDEX parts_g ON parts (g);
+ANALYZE parts;
+SELECT * FROM why('SELECT id FROM parts WHERE (v <-> vec(1, 4) < 0.3 AND k = 3) OR (v <-> vec(2, 4) < 0.3 AND g = 3)');
+
 -- privileges are those of the caller, as for EXPLAIN
 CREATE ROLE regress_vk_refusal;
 GRANT USAGE ON SCHEMA vk_test TO regress_vk_refusal;

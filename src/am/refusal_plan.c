@@ -122,7 +122,8 @@ path_uses(Path *path, List *indexes)
 }
 
 /*
- * prefer -- paths with the index, then all others, which become very dear
+ * prefer -- paths with the index, then all others, which become very dear unless
+ * they have it, too
  */
 static List *
 prefer(List *with_index, List *others, List *index)
@@ -137,9 +138,8 @@ prefer(List *with_index, List *others, List *index)
 	{
 		Path	   *path = lfirst(cell);
 
-		if (path_uses(path, index))
-			continue;
-		vk_make_path_dear(path);
+		if (!path_uses(path, index))
+			vk_make_path_dear(path);
 		paths = lappend(paths, path);
 	}
 	return paths;
