@@ -169,7 +169,7 @@ vk_heap_reader_check(VkHeapReader *reader, ItemPointer tid)
 void
 vk_heap_reader_filter(VkHeapReader *reader, IndexScanState *node, bool recheck)
 {
-	if (node != reader->node && node != NULL)
+	if (node != NULL && reader->filter_context == NULL)
 		reader->filter_context = CreateExprContext(node->ss.ps.state);
 	reader->node = node;
 	reader->recheck = recheck;
