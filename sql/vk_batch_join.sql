@@ -92,5 +92,12 @@ SET vkindex.target_recall = 1;
 SELECT * FROM compare('SELECT q.id, t.d FROM questions q
 	CROSS JOIN LATERAL (SELECT i.v <-> q.v AS d FROM items i ORDER BY i.v <-> q.v LIMIT 5) t');
 
+-- what may raise an error is not looked at before its time
+CREATE TABLE words AS SELECT id, CASE WHEN id = 90 THEN 'oops' ELSE v::text END AS v FROM questions WHERE id <= 100;
+ANALYZE words;
+SELECT nodes('SELECT t.id FROM words q CROSS JOIN LATERAL (SELECT i.id FROM items i ORDER BY i.v <-> q.v::f32vec LIMIT 3) t LIMIT 60');
+SELECT count(*) FROM (SELECT t.id FROM words q CROSS JOIN LATERAL (SELECT i.id FROM items i ORDER BY i.v <-> q.v::f32vec LIMIT 3) t LIMIT 60) s;
+DROP TABLE words;
+
 DROP FUNCTION compare, nodes, counts, run_lines, plan_lines;
 DROP TABLE items, questions, wrong;

@@ -31,6 +31,14 @@ EXPLAIN (COSTS OFF) SELECT q.id, i.id FROM questions q JOIN items i ON i.v <-> q
 EXPLAIN (COSTS OFF) SELECT q.id, t.n FROM questions q
 	CROSS JOIN LATERAL (SELECT count(*) AS n FROM items i WHERE i.v <-> q.v < 12) t;
 
+-- a sphere that a function without arguments makes is not known to be exact
+CREATE FUNCTION somewhere() RETURNS vk_sphere_f32vec STABLE LANGUAGE plpgsql AS 'BEGIN RETURN vk_sphere(''[5,4,9,3,7,1,12,8]''::f32vec, 12); END';
+CREATE INDEX items_ivf ON items USING vkivf (v, kind) WITH (lists = 20);
+EXPLAIN (COSTS OFF) SELECT q.id, i.id FROM questions q JOIN items i ON i.v <<->> somewhere() AND i.kind = q.id;
+EXPLAIN (COSTS OFF) SELECT q.id, i.id FROM questions q JOIN items i ON i.v <<->> somewhere() AND i.v <<->> vk_sphere(q.v, 12);
+DROP INDEX items_ivf;
+DROP FUNCTION somewhere;
+
 -- what ANALYZE adds
 SELECT counts('SELECT q.id, i.id FROM questions q JOIN items i ON i.v <-> q.v < 12');
 -- a limit further up: a few at first
@@ -210,6 +218,14 @@ BEGIN
 END
 $$;
 SELECT * FROM results;
+
+-- what may raise an error is not looked at before its time, however the radius is told
+CREATE TABLE words AS SELECT id, CASE WHEN id = 50 THEN 'oops' ELSE r::text END AS r, v FROM questions WHERE id < 60;
+ANALYZE words;
+SELECT nodes('SELECT i.id FROM words q JOIN items i ON i.v <-> q.v < q.r::float8');
+SELECT nodes('SELECT i.id FROM words q JOIN items i ON i.v <-> q.v < q.id');
+SELECT count(*) FROM (SELECT i.id FROM words q JOIN items i ON i.v <-> q.v < q.r::float8 LIMIT 20) s;
+DROP TABLE words;
 
 DROP FUNCTION compare, nodes, counts, run_lines, plan_lines;
 DROP TABLE items, questions, centred, wrong, cases, results, before;

@@ -195,12 +195,7 @@ sphere_is_exact(PlannerInfo *root, Node *clause)
 	op_input_types(((OpExpr *) clause)->opno, &vector_type, &sphere_type);
 	sphere = estimate_expression_value(root, lsecond(((OpExpr *) clause)->args));
 	if (IsA(sphere, FuncExpr))
-	{
-		Node	   *exact = llast(((FuncExpr *) sphere)->args);
-
-		return IsA(exact, Const) && ((Const *) exact)->consttype == BOOLOID &&
-			DatumGetBool(((Const *) exact)->constvalue);
-	}
+		return vk_makes_exact_sphere(sphere);
 	return IsA(sphere, Const) && !((Const *) sphere)->constisnull &&
 		vk_sphere_read(((Const *) sphere)->constvalue, vector_type, &value) &&
 		value.exact;

@@ -114,14 +114,16 @@ extern void vk_read_ahead_discount(PlannerInfo *root, NestPath *loop,
 
 /* ---- read_ahead_range.c ---- */
 
+/* can a query be made of rows that the loop may never come to? */
+extern bool vk_query_may_be_early(PlannerInfo *root, Expr *query);
 /* the index scan that a path is, or a bitmap's of one index; NULL: neither */
 extern IndexPath *vk_range_scan(Path *path);
 /*
  * Does a condition ask for a sphere, and would a batch answer it as the scan does?
  * The query is the sphere.
  */
-extern bool vk_range_search(IndexPath *scan, const IndexClause *clause,
-							VkInnerSearch *search);
+extern bool vk_range_search(PlannerInfo *root, IndexPath *scan,
+							const IndexClause *clause, VkInnerSearch *search);
 /* add paths for ranges to those of a join */
 extern void vk_read_ahead_ranges(PlannerInfo *root, RelOptInfo *joinrel,
 								 RelOptInfo *outer, RelOptInfo *inner, JoinType type,

@@ -13,6 +13,9 @@
  *	  attribute columns become filters: its cost is compared with that of scans
  *	  that skip what these exclude.
  *
+ *	  Where a loop may end early, a query that may raise an error is left to the
+ *	  scan: it may be that of a row which the loop never comes to.
+ *
  *	  Joins that may end before all rows of the inner side are read (EXISTS) are
  *	  left alone.
  *
@@ -25,14 +28,16 @@
 #include "vk_compat.h"
 
 #include "access/genam.h"
-#include "catalog/pg_type_d.h"
+#include "nodes/nodeFuncs.h"
 #include "optimizer/clauses.h"
 #include "optimizer/cost.h"
 #include "optimizer/optimizer.h"
 #include "optimizer/pathnode.h"
 #include "optimizer/paths.h"
+#include "utils/lsyscache.h"
 
 #include "batch/read_ahead.h"
+#include "types/sphere.h"
 
 IndexPath *
 vk_range_scan(Path *path)
@@ -42,22 +47,9 @@ vk_range_scan(Path *path)
 	return IsA(path, IndexPath) ? (IndexPath *) path : NULL;
 }
 
-/* does vk_sphere's last argument ask for an exact answer? */
-static bool
-says_exact(Expr *sphere)
-{
-	Const	   *exact;
-
-	if (!IsA(sphere, FuncExpr))
-		return false;
-	exact = llast(((FuncExpr *) sphere)->args);
-	return IsA(exact, Const) && exact->consttype == BOOLOID && !exact->constisnull &&
-		DatumGetBool(exact->constvalue);
-}
-
 /* would a scan for this sphere miss nothing, as a batch does? */
 static bool
-is_exact(Oid index_oid, Expr *sphere)
+is_exact(Oid index_oid, const Node *sphere)
 {
 	Relation	index = index_open(index_oid, NoLock);
 	VkMeta		meta;
@@ -67,11 +59,51 @@ is_exact(Oid index_oid, Expr *sphere)
 	if (!usable || vk_max_scan_rows > 0)
 		return false;
 	return meta.lists == 0 || (vk_target_recall >= 1.0 && vk_probes == 0) ||
-		says_exact(sphere);
+		vk_makes_exact_sphere(sphere);
+}
+
+/* expression_tree_walker: is there something that errors may come from? */
+static bool
+may_fail(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	switch (nodeTag(node))
+	{
+		case T_Const:
+		case T_List:
+		case T_Param:
+		case T_RelabelType:
+		case T_Var:
+			break;
+		case T_FuncExpr:
+			if (!vk_makes_sphere(node) && !get_func_leakproof(((FuncExpr *) node)->funcid))
+				return true;
+			break;
+		case T_OpExpr:
+			set_opfuncid((OpExpr *) node);
+			if (!get_func_leakproof(((OpExpr *) node)->opfuncid))
+				return true;
+			break;
+		default:
+			return true;
+	}
+	return expression_tree_walker(node, may_fail, context);
 }
 
 bool
-vk_range_search(IndexPath *scan, const IndexClause *clause, VkInnerSearch *search)
+vk_query_may_be_early(PlannerInfo *root, Expr *query)
+{
+	if (!may_fail((Node *) query, NULL))
+		return true;
+	for (; root != NULL; root = root->parent_root)
+		if (root->tuple_fraction > 0)
+			return false;
+	return true;
+}
+
+bool
+vk_range_search(PlannerInfo *root, IndexPath *scan, const IndexClause *clause, VkInnerSearch *search)
 {
 	const IndexOptInfo *index = scan->indexinfo;
 	const OpExpr *op = (const OpExpr *) linitial_node(RestrictInfo, clause->indexquals)->clause;
@@ -84,7 +116,8 @@ vk_range_search(IndexPath *scan, const IndexClause *clause, VkInnerSearch *searc
 	search->type = index->opcintype[0];
 	search->wanted = 0;
 	return !contain_subplans((Node *) search->query) &&
-		is_exact(index->indexoid, search->query);
+		vk_query_may_be_early(root, search->query) &&
+		is_exact(index->indexoid, (Node *) search->query);
 }
 
 /* the condition whose sphere depends on the outer side, and on nothing else */
@@ -99,7 +132,7 @@ outer_clause(PlannerInfo *root, IndexPath *scan, const RelOptInfo *outer,
 		IndexClause *clause = lfirst_node(IndexClause, cell);
 		Relids		relids;
 
-		if (!vk_range_search(scan, clause, search))
+		if (!vk_range_search(root, scan, clause, search))
 			continue;
 		relids = pull_varnos(root, (Node *) search->query);
 		if (!bms_is_empty(relids) && bms_is_subset(relids, outer->relids))

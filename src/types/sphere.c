@@ -19,6 +19,7 @@
 #include "access/htup_details.h"
 #include "catalog/pg_type.h"
 #include "funcapi.h"
+#include "nodes/primnodes.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/typcache.h"
@@ -94,6 +95,29 @@ vk_is_sphere(Oid type, Oid center)
 	sphere = has_fields(desc, center);
 	ReleaseTupleDesc(desc);
 	return sphere;
+}
+
+bool
+vk_makes_sphere(const Node *expression)
+{
+	FmgrInfo	function;
+
+	if (!IsA(expression, FuncExpr))
+		return false;
+	fmgr_info(((const FuncExpr *) expression)->funcid, &function);
+	return function.fn_addr == vk_sphere_make;
+}
+
+bool
+vk_makes_exact_sphere(const Node *expression)
+{
+	const Const *exact;
+
+	if (!vk_makes_sphere(expression))
+		return false;
+	exact = llast(((const FuncExpr *) expression)->args);
+	return IsA(exact, Const) && exact->consttype == BOOLOID && !exact->constisnull &&
+		DatumGetBool(exact->constvalue);
 }
 
 bool

@@ -13,6 +13,7 @@
 
 #include "access/tupdesc.h"
 #include "fmgr.h"
+#include "nodes/nodes.h"
 
 typedef struct VkSphere
 {
@@ -23,6 +24,11 @@ typedef struct VkSphere
 
 /* is it a type of spheres whose centers are of that other type? */
 extern bool vk_is_sphere(Oid type, Oid center);
+
+/* does an expression call a function that makes a sphere of its arguments? */
+extern bool vk_makes_sphere(const Node *expression);
+/* and do these ask for an exact answer? */
+extern bool vk_makes_exact_sphere(const Node *expression);
 
 /*
  * The fields of a sphere whose center is of that type.  Returns false where one of them is NULL.  The center
