@@ -80,6 +80,14 @@ CREATE INDEX t_idx ON t USING vkflat (v) WHERE id % 2 = 0;
 SELECT count(*), count(*) FILTER (WHERE a.id % 2 + b.id % 2 > 0) AS outside
 FROM vk_similarity_graph('t_idx', 5) g JOIN t a ON a.ctid = g."row" JOIN t b ON b.ctid = g.neighbor;
 
+-- one by one, too, each row has k others: it is not one of them itself
+DROP INDEX t_idx;
+CREATE INDEX t_idx ON t USING vkflat (v);
+SET vkindex.max_scan_rows = 1000000;
+SELECT count(*), max(rank) FROM vk_knn_graph('t_idx', 5);
+SELECT rounds FROM vk_last_scan();
+RESET vkindex.max_scan_rows;
+
 \set ECHO none
 SET client_min_messages = warning;
 DROP SCHEMA vk_test CASCADE;

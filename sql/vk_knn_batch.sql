@@ -201,6 +201,24 @@ SET ROLE vk_batch_reader;
 SELECT count(*) FROM vk_knn_batch('t_idx', queries(3), 1);
 RESET ROLE;
 
+-- a whole row has the columns that the table got later, also when it is kept
+CREATE TABLE later (id int, v f32vec(3));
+INSERT INTO later SELECT n, ARRAY[n, 1, 1]::f32vec FROM generate_series(1, 10) n;
+CREATE INDEX later_v ON later USING vkflat (v);
+ALTER TABLE later ADD COLUMN price int DEFAULT 42;
+CREATE TABLE kept AS SELECT item FROM vk_knn_batch_rows('later_v', ARRAY['[1,1,1]'::f32vec], 2, NULL::later);
+VACUUM FULL later;
+SELECT (item).* FROM kept;
+
+-- there is nothing to search before a materialized view is populated
+CREATE MATERIALIZED VIEW seen AS SELECT * FROM later;
+CREATE INDEX seen_v ON seen USING vkflat (v);
+REFRESH MATERIALIZED VIEW seen WITH NO DATA;
+SELECT count(*) FROM vk_knn_batch('seen_v', ARRAY['[1,1,1]'::f32vec], 2);
+SELECT count(*) FROM vk_similarity_graph('seen_v', 2);
+REFRESH MATERIALIZED VIEW seen;
+SELECT count(*) FROM vk_knn_batch('seen_v', ARRAY['[1,1,1]'::f32vec], 2);
+
 DROP OWNED BY vk_batch_reader;
 DROP ROLE vk_batch_reader;
 \set ECHO none

@@ -306,6 +306,8 @@ typedef struct VkBatchRequest
 	double		radius;
 	double		tolerance;		/* distances may be off by this share of the radius */
 	bool		both_ways;
+	BlockNumber pages;			/* of the table, as the first process finds it: all that
+								 * the snapshot sees lies there; graphs only */
 } VkBatchRequest;
 
 /* one process's part of it */

@@ -18,6 +18,7 @@
 #include "postgres.h"
 #include "vk_compat.h"
 
+#include "access/heaptoast.h"
 #include "access/tableam.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
@@ -44,6 +45,7 @@ typedef struct Queries
 	bool	   *nulls;
 	int64		first;			/* of the chunk at hand: numbers in it begin at 1 */
 	TupleTableSlot *slot;		/* for whole rows; NULL: their TIDs are shown */
+	MemoryContext row_context;	/* of one of them */
 	VkNeighbor *last;			/* rows at distance NaN, once they were wanted */
 	int64		last_count;
 } Queries;
@@ -92,18 +94,24 @@ read_queries(const VkBatchTarget *target, ArrayType *array, Datum **values, bool
 
 /* ---- results ---- */
 
-/* the row itself, as a value of the table's row type */
+/*
+ * The row itself, as a value of the table's row type: what a whole-row reference
+ * gives, with columns that the table got later, and nothing that lies elsewhere.
+ */
 static Datum
 fetch_row(Queries *queries, uint64 number)
 {
 	const VkBatchTarget *target = queries->work->target;
+	TupleTableSlot *slot = queries->slot;
 	ItemPointerData tid;
 
 	vk_tid_decode(number, &tid);
-	if (!table_tuple_fetch_row_version(target->heap, &tid, target->snapshot,
-									   queries->slot))
+	if (!table_tuple_fetch_row_version(target->heap, &tid, target->snapshot, slot))
 		elog(ERROR, "row that was seen is not there any more");
-	return ExecFetchSlotHeapTupleDatum(queries->slot);
+	slot_getallattrs(slot);
+	return HeapTupleGetDatum(toast_build_flattened_tuple(slot->tts_tupleDescriptor,
+														 slot->tts_values,
+														 slot->tts_isnull));
 }
 
 static void
@@ -112,6 +120,7 @@ put_row(Queries *queries, int number, int64 rank, const VkNeighbor *row)
 	Datum		values[KNN_COLUMNS];
 	bool		nulls[KNN_COLUMNS] = {0};
 	ItemPointerData tid;
+	MemoryContext old = MemoryContextSwitchTo(queries->row_context);
 	int			n = 0;
 
 	values[n++] = Int32GetDatum((int32) (queries->first + number));
@@ -128,6 +137,8 @@ put_row(Queries *queries, int number, int64 rank, const VkNeighbor *row)
 		values[n++] = Float8GetDatum(row->distance);
 	}
 	vk_batch_put(queries->work, values, nulls);
+	MemoryContextSwitchTo(old);
+	MemoryContextReset(queries->row_context);
 }
 
 /* Find the rows whose distance is NaN whatever the query is, up to k of them. */
@@ -237,6 +248,8 @@ begin_queries(VkBatchWork *work)
 
 	queries->work = work;
 	queries->k = work->request.k;
+	queries->row_context = AllocSetContextCreate(CurrentMemoryContext, "vkindex row of batch",
+												 ALLOCSET_DEFAULT_SIZES);
 	if (OidIsValid(work->request.row_type))
 	{
 		check_row_type(work->target, work->request.row_type);

@@ -36,6 +36,7 @@
 #include "utils/datum.h"
 #include "utils/float.h"
 
+#include "am/upkeep.h"
 #include "batch/graph.h"
 #include "kernels/rounding.h"
 
@@ -95,6 +96,7 @@ sort_rows(VkGraph *graph)
 	graph->rows = tuplesort_begin_datum(INT8OID, Int8LessOperator, InvalidOid, false,
 										work_mem, NULL, TUPLESORT_RANDOMACCESS);
 	(void) vk_batch_walk(graph->target, list_rows, graph);
+	vk_check_not_recycled(graph->target->index, graph->target->meta.epoch);
 	tuplesort_performsort(graph->rows);
 }
 
@@ -165,7 +167,7 @@ static void
 mark_visible(VkGraph *graph)
 {
 	VkBatchTarget *target = graph->target;
-	BlockNumber pages = RelationGetNumberOfBlocks(target->heap);
+	BlockNumber pages = graph->work->request.pages;
 	Size		limit = (Size) work_mem * 1024 / MEMORY_SHARE;
 	uint64		tid;
 	ItemPointerData place;
@@ -406,15 +408,21 @@ answer_rows(VkGraph *graph, int64 first, int64 end)
 
 /* ---- VkBatchRoutine: units are pages of the table ---- */
 
-/* Each process sorts all TIDs for itself, and asks for those of its pages. */
+/*
+ * Each process sorts all TIDs for itself, and asks for those of its pages.  How much
+ * memory the table's pages take decides how neighbors are counted, so all go by the
+ * number that the first one has found, while the table may grow.
+ */
 static void *
 begin_graph(VkBatchWork *work)
 {
 	VkGraph    *graph = palloc0(sizeof(VkGraph));
 	VkBatchTarget *target = work->target;
-	const VkBatchRequest *request = &work->request;
+	VkBatchRequest *request = &work->request;
 	Size		vector_size = sizeof(float) * target->vk->coder.dim;
 
+	if (request->pages == 0)
+		request->pages = RelationGetNumberOfBlocks(target->heap);
 	graph->work = work;
 	graph->target = target;
 	graph->k = request->k;
@@ -439,7 +447,7 @@ begin_graph(VkBatchWork *work)
 			graph->capacity = vk_dense_capacity(graph->dense);
 		}
 	}
-	work->units = RelationGetNumberOfBlocks(target->heap);
+	work->units = request->pages;
 	work->query_count = graph->row_count;
 	work->capacity = CHUNK_SHARE * graph->capacity;
 	work->enough = graph->dense != NULL ? ENOUGH_DENSE : 0;

@@ -33,8 +33,9 @@ make_keys(VkBatchTarget *target, const VkBatchQuery *query, ScanKey not_null,
 	ScanKeyEntryInitializeWithInfo(order, SK_ORDER_BY, 1, VK_STRATEGY_DISTANCE,
 								   target->index->rd_opcintype[0], InvalidOid,
 								   &target->operator, query->value);
+	/* a row that asks comes out of the scan, too */
 	if (query->wanted < PG_INT64_MAX)
-		order->sk_func.fn_extra = vk_scan_hint_rows(query->wanted);
+		order->sk_func.fn_extra = vk_scan_hint_rows(query->wanted + (query->self != 0));
 }
 
 /*

@@ -71,7 +71,19 @@ check_usable(Relation index)
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("index \"%s\" cannot be used by transactions as old as this one",
 						RelationGetRelationName(index)),
-				 errhint("Try again in a new transaction.")));
+				 errhint("Try again when the transactions that are open now have ended.")));
+}
+
+/* as the executor does when it opens a table */
+static void
+check_populated(Relation heap)
+{
+	if (!RelationIsScannable(heap))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("materialized view \"%s\" has not been populated",
+						RelationGetRelationName(heap)),
+				 errhint("Use the REFRESH MATERIALIZED VIEW command.")));
 }
 
 /* batches know of one distance an entry */
@@ -145,6 +157,7 @@ vk_batch_open(Oid index, bool whole_rows)
 
 	check_rights(target->index, whole_rows);
 	check_usable(target->index);
+	check_populated(target->heap);
 	check_no_documents(target->index);
 	return prepare_target(target);
 }
