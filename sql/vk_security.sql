@@ -211,6 +211,10 @@ SELECT count(*) FROM vk_knn_graph('e_flat', 1);
 SELECT count(*) > 0 AS pairs FROM vk_similarity_graph('e_flat', 1.5);
 SELECT count(*) FROM vk_similarity_degree('e_flat', 0.1);
 SELECT vk_check('e_flat', true);
+SELECT vk_recall('e_flat', 3, 5);
+SET ROLE vk_test_reader;
+SELECT vk_recall('e_flat', 3, 5);
+RESET ROLE;
 SELECT current_user = session_user AS as_before;
 
 RESET vkindex.target_recall;

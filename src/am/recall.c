@@ -5,9 +5,10 @@
  *
  * NOTES
  *	  Both searches are plain SQL that the caller could have typed, run as the
- *	  caller: privileges, row security and the settings in force apply.  Rows
- *	  of the table itself serve as queries, so the nearest one is always the
- *	  query's own row; that is what makes k = 1 look better than it is.
+ *	  caller: privileges, row security and the settings in force apply.  Only
+ *	  over an index with an expression or a predicate they run as the owner.
+ *	  Rows of the table itself serve as queries, so the nearest one is always
+ *	  the query's own row; that is what makes k = 1 look better than it is.
  *
  *	  Ties are broken arbitrarily, so rows are not compared: a row that the
  *	  index found counts if it is no farther than the exact k-th.
@@ -30,10 +31,12 @@
 #include "catalog/pg_type_d.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
+#include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
+#include "utils/rls.h"
 #include "utils/syscache.h"
 
 #include "am/am.h"
@@ -99,6 +102,34 @@ partial_filter(Oid index)
 	return sql;
 }
 
+/*
+ * Whoever owns the table may have an expression or a predicate do anything, so they
+ * run with the owner's rights, as in vk_check; the caller ends the settings that
+ * this changes.  Policies would be the owner's then.
+ */
+static void
+become_owner(Relation index)
+{
+	Oid			table = index->rd_index->indrelid;
+	Oid			user;
+	int			security;
+
+	if (RelationGetIndexExpressions(index) == NIL && RelationGetIndexPredicate(index) == NIL)
+		return;
+	if (!vk_index_may_read(index, 1))
+		aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_TABLE, get_rel_name(table));
+	if (check_enable_rls(table, InvalidOid, false) == RLS_ENABLED)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("row-level security applies to table \"%s\"",
+						get_rel_name(table)),
+				 errdetail("Expressions and predicates of its indexes are evaluated as its owner, who may see other rows.")));
+	GetUserIdAndSecContext(&user, &security);
+	SetUserIdAndSecContext(index->rd_rel->relowner,
+						   security | SECURITY_RESTRICTED_OPERATION);
+	vk_restrict_search_path();
+}
+
 static void
 describe_target(Oid index_oid, SearchTarget *target)
 {
@@ -110,6 +141,7 @@ describe_target(Oid index_oid, SearchTarget *target)
 	vk_index_require_valid(index);
 	/* where it is damaged, that is the reason why it is not chosen */
 	vk_meta_read(index, &meta);
+	become_owner(index);
 	/* tables that inherit from it have indexes of their own */
 	target->table = psprintf("ONLY %s",
 							 quote_qualified_identifier(get_namespace_name(get_rel_namespace(table)),
@@ -251,8 +283,13 @@ vk_recall(PG_FUNCTION_ARGS)
 	SearchTarget target;
 	SPITupleTable *queries;
 	char	   *sql;
+	Oid			user;
+	int			security;
+	int			level;
 
 	check_arguments(k, samples);
+	GetUserIdAndSecContext(&user, &security);
+	level = NewGUCNestLevel();
 	SPI_connect();
 	distances = palloc(k * sizeof(double));
 	describe_target(index, &target);
@@ -276,6 +313,8 @@ vk_recall(PG_FUNCTION_ARGS)
 		measured++;
 	}
 	SPI_finish();
+	AtEOXact_GUC(false, level);
+	SetUserIdAndSecContext(user, security);
 
 	if (measured == 0)
 		PG_RETURN_NULL();
