@@ -51,6 +51,7 @@ SELECT s, same_groups(s, shape) FROM (VALUES
 	('SELECT {d}, count(*) FROM ties GROUP BY 1 ORDER BY 1', 'GroupAggregate'),
 	('SELECT {d}, count(*) FROM ties GROUP BY 1 ORDER BY 1 LIMIT 12', 'GroupAggregate'),
 	('SELECT d, count(*) FROM (SELECT {d} AS d FROM ties ORDER BY 1 OFFSET 7) s GROUP BY d ORDER BY d', 'GroupAggregate'),
+	('WITH x AS MATERIALIZED (SELECT {d} AS d FROM ties ORDER BY 1) SELECT d, count(*) FROM x GROUP BY d ORDER BY d', 'CTE Scan'),
 	('SELECT DISTINCT {d} FROM ties ORDER BY 1 LIMIT 60', 'Unique'),
 	('SELECT {d} FROM ties GROUP BY 1 ORDER BY 1 LIMIT 20', 'Group'),
 	('SELECT {d}, rank() OVER (ORDER BY {d}) FROM ties', 'WindowAgg'),

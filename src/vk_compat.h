@@ -185,6 +185,13 @@
 		 member_++)
 #endif
 
+/* from 16 on an aggregate may want its input sorted; before, it sorts by itself */
+#if PG_VERSION_NUM >= 160000
+#define VK_AGGREF_PRESORTED(aggref)	((aggref)->aggpresorted)
+#else
+#define VK_AGGREF_PRESORTED(aggref)	((void) (aggref), false)
+#endif
+
 /* 18 names the order of a path key by what it compares as */
 #if PG_VERSION_NUM >= 180000
 #define VK_PATHKEY_RISES(key)	((key)->pk_cmptype == COMPARE_LT)

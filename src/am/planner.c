@@ -165,7 +165,7 @@ give_demand_to_scan(IndexScanState *scan, Demand demand)
 		hint->demand = demand;
 }
 
-/* does a window function's node read one row beyond the one at hand at most? */
+/* by its frame, does a window function's node read one row beyond the one at hand? */
 static bool
 window_is_narrow(const WindowAgg *window)
 {
@@ -230,6 +230,10 @@ give_demand(PlanState *node, Demand demand)
 			if (demand.order)
 				give_demand(outerPlanState(node), demand);
 			break;
+		case T_CteScanState:
+			if (demand.order)
+				give_demand(((CteScanState *) node)->cteplanstate, demand);
+			break;
 		case T_IncrementalSortState:
 		case T_WindowAggState:
 			if (demand.order || (IsA(node, WindowAggState) &&
@@ -250,13 +254,11 @@ give_demand(PlanState *node, Demand demand)
 static bool
 has_presorted(const AggState *node)
 {
-#if PG_VERSION_NUM >= 160000
 	ListCell   *cell;
 
 	foreach(cell, node->aggs)
-		if (lfirst_node(Aggref, cell)->aggpresorted)
+		if (VK_AGGREF_PRESORTED(lfirst_node(Aggref, cell)))
 			return true;
-#endif
 	return false;
 }
 
