@@ -515,7 +515,7 @@ next_of_round(IndexScanDesc scan)
 bool
 vk_round_is_late(const VkScan *so, double score)
 {
-	return vk_hint_ordered(so->hint) && float8_lt(score, so->last);
+	return !so->strict && vk_hint_ordered(so->hint) && float8_lt(score, so->last);
 }
 
 void
