@@ -222,13 +222,14 @@ give_demand(PlanState *node, Demand demand)
 			give_demand(outerPlanState(node), demand);
 			break;
 		case T_LimitState:
-			demand.limited |= ((const Limit *) node->plan)->limitCount != NULL;
-			/* fall through */
 		case T_MaterialState:
 		case T_ProjectSetState:
 		case T_NestLoopState:
-			if (demand.order)
-				give_demand(outerPlanState(node), demand);
+			if (!demand.order)
+				break;
+			if (IsA(node, LimitState))
+				demand.limited |= ((const Limit *) node->plan)->limitCount != NULL;
+			give_demand(outerPlanState(node), demand);
 			break;
 		case T_CteScanState:
 			if (demand.order)
