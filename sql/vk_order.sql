@@ -17,7 +17,8 @@ CREATE INDEX ties_ivf ON ties USING vkivf (v) WITH (lists = 80);
 ANALYZE t;
 ANALYZE ties;
 
--- whatever the target, rows come in order as far as the LIMIT goes, in one round
+-- whatever the target, rows come in order as far as the LIMIT goes; where bounds left
+-- too few before others that may be nearer, a second round finds them all
 CREATE FUNCTION sorted(tab text, query text, k int, target float8, OUT rows int, OUT late int, OUT rounds bigint)
 LANGUAGE plpgsql AS $$
 DECLARE

@@ -360,10 +360,12 @@ vk_round_init(IndexScanDesc scan, int64 wanted, VkRound *round)
 static void
 enter_round(VkScan *so, int64 wanted)
 {
+	int64		limit = vk_hint_limit(so->hint);
+
 	so->wanted = wanted;
 	so->round_emitted = 0;
 	so->settled_count = so->settled_next = 0;
-	so->step = vk_hint_limit(so->hint) > 0 ? wanted : Min(wanted, FIRST_STEP);
+	so->step = Min(wanted, limit > so->emitted_count ? limit - so->emitted_count : FIRST_STEP);
 	so->stats.rounds++;
 	if (so->stats.rounds == 1)
 		so->stats.wanted = wanted;
@@ -435,23 +437,29 @@ remember_emitted(VkScan *so, uint64 tid)
 	so->round_emitted++;
 }
 
+static bool
+is_heap_empty(const VkScan *so)
+{
+	return so->heap == NULL || binaryheap_empty(so->heap);
+}
+
 /*
  * Take the nearest row off the heap; NULL where there is none, or it must wait for
  * a later round.
  */
 static VkEntry *
-take_nearest(IndexScanDesc scan, double watermark)
+take_nearest(IndexScanDesc scan)
 {
 	VkScan	   *so = scan->opaque;
 
-	while (so->heap != NULL && !binaryheap_empty(so->heap))
+	while (!is_heap_empty(so))
 	{
 		VkEntry    *top = (VkEntry *) DatumGetPointer(binaryheap_first(so->heap));
 		double		distance;
 
 		if (top->exact)
 		{
-			if (watermark < top->lower ||
+			if (so->watermark < top->lower ||
 				(isnan(top->lower) && so->watermark != get_float8_infinity()))
 				return NULL;
 			binaryheap_remove_first(so->heap);
@@ -480,7 +488,8 @@ compare_settled(const void *a, const void *b)
 
 /*
  * Below target 1: the next rows of this round, no more than it is for, since more
- * rows deserve more work first (rule 15).  What was dropped says little then.
+ * rows deserve more work first (rule 15).  Where the first of them are too few before
+ * others may be nearer, a round for more rows finds these again, and sorts them in.
  */
 static void
 settle(IndexScanDesc scan)
@@ -491,8 +500,10 @@ settle(IndexScanDesc scan)
 
 	so->settled_count = so->settled_next = 0;
 	while (so->settled_count < most &&
-		   (entry = take_nearest(scan, get_float8_infinity())) != NULL)
+		   (entry = take_nearest(scan)) != NULL)
 		so->settled[so->settled_count++] = entry;
+	if (so->settled_count < most && so->round_emitted == 0 && !is_heap_empty(so))
+		so->settled_count = 0;
 	qsort(so->settled, so->settled_count, sizeof(VkEntry *), compare_settled);
 	so->step *= 2;
 }
@@ -506,7 +517,7 @@ next_of_round(IndexScanDesc scan)
 	VkScan	   *so = scan->opaque;
 
 	if (so->strict)
-		return take_nearest(scan, so->watermark);
+		return take_nearest(scan);
 	if (so->settled_next == so->settled_count)
 		settle(scan);
 	return so->settled_next < so->settled_count ? so->settled[so->settled_next++] : NULL;
@@ -522,8 +533,7 @@ void
 vk_round_go_on(IndexScanDesc scan)
 {
 	VkScan	   *so = scan->opaque;
-	bool		empty = (so->heap == NULL || binaryheap_empty(so->heap)) &&
-		so->watermark == get_float8_infinity();
+	bool		empty = is_heap_empty(so) && so->watermark == get_float8_infinity();
 	int64		next = Max(so->emitted_count,
 						   so->round_emitted == 0 ? so->wanted * 2 : so->wanted);
 
