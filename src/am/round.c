@@ -499,10 +499,10 @@ settle(IndexScanDesc scan)
 	VkEntry    *entry;
 
 	so->settled_count = so->settled_next = 0;
-	while (so->settled_count < most &&
-		   (entry = take_nearest(scan)) != NULL)
+	while (so->settled_count < most && (entry = take_nearest(scan)) != NULL)
 		so->settled[so->settled_count++] = entry;
-	if (so->settled_count < most && so->round_emitted == 0 && !is_heap_empty(so))
+	if (so->settled_count < most && so->round_emitted == 0 && !is_heap_empty(so) &&
+		!vk_search_cut(so->search))
 		so->settled_count = 0;
 	qsort(so->settled, so->settled_count, sizeof(VkEntry *), compare_settled);
 	so->step *= 2;
@@ -555,7 +555,6 @@ bool
 vk_round_next(IndexScanDesc scan, uint64 *tid, bool *recheck)
 {
 	VkScan	   *so = scan->opaque;
-
 	VkEntry    *entry;
 
 	while ((entry = next_of_round(scan)) != NULL)
