@@ -469,6 +469,9 @@ extern void vk_planner_init(void);
 
 typedef struct VkScanHint VkScanHint;
 
+/* k where the plan tells no LIMIT */
+#define VK_DEFAULT_WANTED	10
+
 extern const VkScanHint *vk_scan_hint(IndexScanDesc scan);
 extern void *vk_scan_hint_rows(int64 rows);
 extern int64 vk_hint_limit(const VkScanHint *hint);

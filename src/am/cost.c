@@ -52,7 +52,6 @@
 #include "types/vec.h"
 
 #define REFUSED_COST		1.0e15
-#define DEFAULT_WANTED		10	/* rows, where the plan has no LIMIT */
 
 /* One line of codes of one row, as a share of cpu_operator_cost: a row of 128
  * dimensions at 4 bits (16 lines) takes a fifth of what an operator does. */
@@ -297,7 +296,7 @@ static double
 rows_wanted(const ScanShape *shape)
 {
 	double		wanted = shape->root->limit_tuples > 0 ?
-		shape->root->limit_tuples : DEFAULT_WANTED;
+		shape->root->limit_tuples : VK_DEFAULT_WANTED;
 
 	wanted /= Max(shape->conditions.above, 1.0e-9);
 	return Max(1.0, Min(wanted, shape->matched));

@@ -43,9 +43,6 @@
 /* candidates that memory must allow even where work_mem is tiny */
 #define LEAST_CANDIDATES	4096
 
-/* rows that are found before the first is emitted, where no LIMIT says how many */
-#define FIRST_STEP	10
-
 /* set of TIDs that earlier rounds emitted */
 typedef struct TidEntry
 {
@@ -365,7 +362,8 @@ enter_round(VkScan *so, int64 wanted)
 	so->wanted = wanted;
 	so->round_emitted = 0;
 	so->settled_count = so->settled_next = 0;
-	so->step = Min(wanted, limit > so->emitted_count ? limit - so->emitted_count : FIRST_STEP);
+	so->step = Min(wanted, limit > so->emitted_count ? limit - so->emitted_count :
+				   VK_DEFAULT_WANTED);
 	so->stats.rounds++;
 	if (so->stats.rounds == 1)
 		so->stats.wanted = wanted;

@@ -28,9 +28,6 @@
 
 #include "am/scan.h"
 
-/* k of a scan whose plan tells no LIMIT */
-#define DEFAULT_WANTED	10
-
 VkScanStats vk_last_stats;
 
 /* ---- what the ways of scanning share ---- */
@@ -253,7 +250,7 @@ start_ordered(IndexScanDesc scan)
 	int64		wanted = vk_hint_limit(so->hint);
 
 	if (wanted <= 0)
-		wanted = so->keys.ranged ? vk_scan_round_limit() : DEFAULT_WANTED;
+		wanted = so->keys.ranged ? vk_scan_round_limit() : VK_DEFAULT_WANTED;
 	if (so->unordered || vk_search_wild(so->search) || !so->keys.other_rows ||
 		vk_round_too_large(so, wanted))
 		vk_sorted_start(scan, true);
