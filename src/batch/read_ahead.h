@@ -122,8 +122,8 @@ extern IndexPath *vk_range_scan(Path *path);
  * Does a condition ask for a sphere, and would a batch answer it as the scan does?
  * The query is the sphere.
  */
-extern bool vk_range_search(PlannerInfo *root, IndexPath *scan,
-							const IndexClause *clause, VkInnerSearch *search);
+extern bool vk_range_search(IndexPath *scan, const IndexClause *clause,
+							VkInnerSearch *search);
 /* add paths for ranges to those of a join */
 extern void vk_read_ahead_ranges(PlannerInfo *root, RelOptInfo *joinrel,
 								 RelOptInfo *outer, RelOptInfo *inner, JoinType type,

@@ -158,7 +158,7 @@ below_reader(Path *path)
 
 /* below a subquery: all rows within a radius */
 static bool
-find_within(PlannerInfo *root, Path *path, VkInnerSearch *search)
+find_within(Path *path, VkInnerSearch *search)
 {
 	Path	   *below;
 
@@ -168,7 +168,7 @@ find_within(PlannerInfo *root, Path *path, VkInnerSearch *search)
 	search->wanted = 0;
 	/* conditions in the index spare a scan what a batch does not know of */
 	return search->scan != NULL && list_length(search->scan->indexclauses) == 1 &&
-		vk_range_search(root, search->scan, linitial(search->scan->indexclauses), search);
+		vk_range_search(search->scan, linitial(search->scan->indexclauses), search);
 }
 
 /* below a subquery: as many rows as a LIMIT wants */
@@ -201,7 +201,7 @@ find_search(PlannerInfo *root, RelOptInfo *outer, Path *inner, VkInnerSearch *se
 	if (!IsA(inner, SubqueryScanPath))
 		return false;
 	path = ((SubqueryScanPath *) inner)->subpath;
-	if ((!find_limited(path, search) && !find_within(root, path, search)) ||
+	if ((!find_limited(path, search) && !find_within(path, search)) ||
 		search->scan->path.param_info != NULL || search->scan->path.parallel_aware)
 		return false;
 	search->query = outer_query(root, inner->parent, outer, search->query);

@@ -103,7 +103,7 @@ vk_query_may_be_early(PlannerInfo *root, Expr *query)
 }
 
 bool
-vk_range_search(PlannerInfo *root, IndexPath *scan, const IndexClause *clause, VkInnerSearch *search)
+vk_range_search(IndexPath *scan, const IndexClause *clause, VkInnerSearch *search)
 {
 	const IndexOptInfo *index = scan->indexinfo;
 	const OpExpr *op = (const OpExpr *) linitial_node(RestrictInfo, clause->indexquals)->clause;
@@ -116,7 +116,6 @@ vk_range_search(PlannerInfo *root, IndexPath *scan, const IndexClause *clause, V
 	search->type = index->opcintype[0];
 	search->wanted = 0;
 	return !contain_subplans((Node *) search->query) &&
-		vk_query_may_be_early(root, search->query) &&
 		is_exact(index->indexoid, (Node *) search->query);
 }
 
@@ -132,7 +131,8 @@ outer_clause(PlannerInfo *root, IndexPath *scan, const RelOptInfo *outer,
 		IndexClause *clause = lfirst_node(IndexClause, cell);
 		Relids		relids;
 
-		if (!vk_range_search(root, scan, clause, search))
+		if (!vk_range_search(scan, clause, search) ||
+			!vk_query_may_be_early(root, search->query))
 			continue;
 		relids = pull_varnos(root, (Node *) search->query);
 		if (!bms_is_empty(relids) && bms_is_subset(relids, outer->relids))
