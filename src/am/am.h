@@ -626,5 +626,22 @@ extern void vk_index_require_valid(Relation index);
  * rows depend on?
  */
 extern bool vk_index_may_read(Relation index, int columns);
+/* an error where not */
+extern void vk_index_require_read(Relation index, int columns);
+
+/* what a process ran as before it took a table owner's rights; zero: it has not */
+typedef struct VkCaller
+{
+	Oid			user;
+	int			security;
+	int			settings;		/* nest level of those that have changed since */
+} VkCaller;
+
+/*
+ * Whoever owns a table may have functions of its indexes do anything: run them as the
+ * owner, in a security-restricted operation, up to vk_become_caller or an error.
+ */
+extern void vk_become_owner(Relation relation, VkCaller *caller);
+extern void vk_become_caller(const VkCaller *caller);
 
 #endif							/* VK_AM_H */

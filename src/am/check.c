@@ -38,7 +38,6 @@
 #include "catalog/pg_type_d.h"
 #include "common/hashfn.h"
 #include "miscadmin.h"
-#include "utils/guc.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
@@ -658,9 +657,7 @@ vk_check(PG_FUNCTION_ARGS)
 	bool		heap_all_indexed = PG_GETARG_BOOL(1);
 	Oid			heap_oid = IndexGetRelation(index_oid, true);
 	VkCheck		check = {0};
-	Oid			user;
-	int			security;
-	int			level;
+	VkCaller	caller;
 
 	/* table before index, so as not to deadlock */
 	if (OidIsValid(heap_oid))
@@ -678,16 +675,9 @@ vk_check(PG_FUNCTION_ARGS)
 	if (heap_all_indexed)
 		vk_index_require_valid(check.index);
 
-	GetUserIdAndSecContext(&user, &security);
-	SetUserIdAndSecContext(check.heap->rd_rel->relowner,
-						   security | SECURITY_RESTRICTED_OPERATION);
-	level = NewGUCNestLevel();
-	vk_restrict_search_path();
-
+	vk_become_owner(check.heap, &caller);
 	check_index(&check, heap_all_indexed);
-
-	AtEOXact_GUC(false, level);
-	SetUserIdAndSecContext(user, security);
+	vk_become_caller(&caller);
 	index_close(check.index, AccessShareLock);
 	table_close(check.heap, AccessShareLock);
 	PG_RETURN_VOID();

@@ -26,6 +26,7 @@
 #include "utils/acl.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/rls.h"
 #include "utils/tuplestore.h"
@@ -146,12 +147,33 @@ vk_index_may_read(Relation index, int count)
 	return true;
 }
 
-static void
-check_select(Relation index)
+void
+vk_index_require_read(Relation index, int count)
 {
-	if (!vk_index_may_read(index, index->rd_index->indnatts))
+	if (!vk_index_may_read(index, count))
 		aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_TABLE,
 					   get_rel_name(index->rd_index->indrelid));
+}
+
+/* ---- the owner's rights ---- */
+
+void
+vk_become_owner(Relation relation, VkCaller *caller)
+{
+	GetUserIdAndSecContext(&caller->user, &caller->security);
+	SetUserIdAndSecContext(relation->rd_rel->relowner,
+						   caller->security | SECURITY_RESTRICTED_OPERATION);
+	caller->settings = NewGUCNestLevel();
+	vk_restrict_search_path();
+}
+
+void
+vk_become_caller(const VkCaller *caller)
+{
+	if (caller->settings == 0)
+		return;
+	AtEOXact_GUC(false, caller->settings);
+	SetUserIdAndSecContext(caller->user, caller->security);
 }
 
 /* ---- vk_stats ---- */
@@ -327,7 +349,7 @@ vk_stats(PG_FUNCTION_ARGS)
 	double		spread = 0;
 	int			n = 0;
 
-	check_select(index);
+	vk_index_require_read(index, index->rd_index->indnatts);
 	vk_meta_read(index, &meta);
 	count_rows(index, &meta, &counts);
 	pages = RelationGetNumberOfBlocks(index);
@@ -552,7 +574,7 @@ vk_centroids(PG_FUNCTION_ARGS)
 	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
 	rows.result = (ReturnSetInfo *) fcinfo->resultinfo;
 	index = vk_index_open(PG_GETARG_OID(0), AccessShareLock);
-	check_select(index);
+	vk_index_require_read(index, index->rd_index->indnatts);
 	if (check_enable_rls(index->rd_index->indrelid, InvalidOid, true) == RLS_ENABLED)
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),

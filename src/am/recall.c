@@ -31,7 +31,6 @@
 #include "catalog/pg_type_d.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
-#include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
 #include "utils/guc.h"
@@ -103,35 +102,28 @@ partial_filter(Oid index)
 }
 
 /*
- * Whoever owns the table may have an expression or a predicate do anything, so they
- * run with the owner's rights, as in vk_check; the caller ends the settings that
- * this changes.  Policies would be the owner's then.
+ * Expressions and predicates run as the owner, as in vk_check.  Policies would be the
+ * owner's then.
  */
 static void
-become_owner(Relation index)
+run_as_owner(Relation index, VkCaller *caller)
 {
 	Oid			table = index->rd_index->indrelid;
-	Oid			user;
-	int			security;
 
 	if (RelationGetIndexExpressions(index) == NIL && RelationGetIndexPredicate(index) == NIL)
 		return;
-	if (!vk_index_may_read(index, 1))
-		aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_TABLE, get_rel_name(table));
+	vk_index_require_read(index, 1);
 	if (check_enable_rls(table, InvalidOid, false) == RLS_ENABLED)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("row-level security applies to table \"%s\"",
 						get_rel_name(table)),
 				 errdetail("Expressions and predicates of its indexes are evaluated as its owner, who may see other rows.")));
-	GetUserIdAndSecContext(&user, &security);
-	SetUserIdAndSecContext(index->rd_rel->relowner,
-						   security | SECURITY_RESTRICTED_OPERATION);
-	vk_restrict_search_path();
+	vk_become_owner(index, caller);
 }
 
 static void
-describe_target(Oid index_oid, SearchTarget *target)
+describe_target(Oid index_oid, SearchTarget *target, VkCaller *caller)
 {
 	Relation	index = vk_index_open(index_oid, AccessShareLock);
 	Oid			table = index->rd_index->indrelid;
@@ -141,7 +133,7 @@ describe_target(Oid index_oid, SearchTarget *target)
 	vk_index_require_valid(index);
 	/* where it is damaged, that is the reason why it is not chosen */
 	vk_meta_read(index, &meta);
-	become_owner(index);
+	run_as_owner(index, caller);
 	/* tables that inherit from it have indexes of their own */
 	target->table = psprintf("ONLY %s",
 							 quote_qualified_identifier(get_namespace_name(get_rel_namespace(table)),
@@ -283,16 +275,12 @@ vk_recall(PG_FUNCTION_ARGS)
 	SearchTarget target;
 	SPITupleTable *queries;
 	char	   *sql;
-	Oid			user;
-	int			security;
-	int			level;
+	VkCaller	caller = {0};
 
 	check_arguments(k, samples);
-	GetUserIdAndSecContext(&user, &security);
-	level = NewGUCNestLevel();
 	SPI_connect();
 	distances = palloc(k * sizeof(double));
-	describe_target(index, &target);
+	describe_target(index, &target, &caller);
 	sql = psprintf("SELECT %s %s $1 FROM %s WHERE %s ORDER BY %s %s $1 LIMIT $2",
 				   target.column, target.operator, target.table, target.filter,
 				   target.column, target.operator);
@@ -313,8 +301,7 @@ vk_recall(PG_FUNCTION_ARGS)
 		measured++;
 	}
 	SPI_finish();
-	AtEOXact_GUC(false, level);
-	SetUserIdAndSecContext(user, security);
+	vk_become_caller(&caller);
 
 	if (measured == 0)
 		PG_RETURN_NULL();

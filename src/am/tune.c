@@ -20,7 +20,6 @@
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
-#include "utils/guc.h"
 #include "utils/lsyscache.h"
 
 #include "am/upkeep.h"
@@ -79,9 +78,7 @@ vk_tune(PG_FUNCTION_ARGS)
 	Oid			index_oid = PG_GETARG_OID(0);
 	char	   *name = get_rel_name(index_oid);
 	Oid			heap_oid;
-	Oid			user;
-	int			security;
-	int			settings;
+	VkCaller	caller;
 	Relation	heap;
 	VkUpkeepReport report;
 
@@ -105,16 +102,9 @@ vk_tune(PG_FUNCTION_ARGS)
 	if (heap == NULL)
 		vk_index_gone(index_oid);
 
-	GetUserIdAndSecContext(&user, &security);
-	SetUserIdAndSecContext(heap->rd_rel->relowner,
-						   security | SECURITY_RESTRICTED_OPERATION);
-	settings = NewGUCNestLevel();
-	vk_restrict_search_path();
-
+	vk_become_owner(heap, &caller);
 	tune(index_oid, heap, &report);
-
-	AtEOXact_GUC(false, settings);
-	SetUserIdAndSecContext(user, security);
+	vk_become_caller(&caller);
 	table_close(heap, ShareUpdateExclusiveLock);
 	PG_RETURN_DATUM(report_row(fcinfo, &report));
 }

@@ -16,7 +16,6 @@
 #include "postgres.h"
 #include "vk_compat.h"
 
-#include "miscadmin.h"
 #include "utils/guc.h"
 
 #include "batch/batch.h"
@@ -130,26 +129,16 @@ do_work(VkBatchWork *work)
 	routine->end(state);
 }
 
-/*
- * Whoever owns the index may have its expressions do anything, so they run with
- * the rights of the table's owner, as they do when rows are indexed.  The caller
- * ends the settings that this changes.
- */
+/* expressions run with the rights that they have when rows are indexed */
 static void
 do_work_safely(VkBatchWork *work)
 {
-	Oid			user;
-	int			security;
+	VkCaller	caller = {0};
 
-	GetUserIdAndSecContext(&user, &security);
 	if (RelationGetIndexExpressions(work->target->index) != NIL)
-	{
-		SetUserIdAndSecContext(work->target->heap->rd_rel->relowner,
-							   security | SECURITY_RESTRICTED_OPERATION);
-		vk_restrict_search_path();
-	}
+		vk_become_owner(work->target->heap, &caller);
 	do_work(work);
-	SetUserIdAndSecContext(user, security);
+	vk_become_caller(&caller);
 }
 
 Datum
