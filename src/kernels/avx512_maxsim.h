@@ -91,25 +91,23 @@ greatest_dots(VkElement element, VectorRows query, int m, const void *document,
 	return best;
 }
 
-/* the greatest of lanes 4 i .. 4 i + 3 of what greatest_dots gives */
+/* the greatest of the four lanes of a query in what greatest_dots gives */
 static inline __attribute__((always_inline)) double
-greatest_dot(VkElement element, const float *lane, int i, const char *query,
-			 int dim)
+greatest_dot(VkElement element, const float *lane, const char *query, int dim)
 {
 	int32_t		dots[4];
 	int32_t		greatest = INT32_MIN;
 	float		greatest_float = -INFINITY;
 
-	memcpy(dots, lane + 4 * i, sizeof(dots));
 	if (element == VK_I8)
 	{
+		memcpy(dots, lane, sizeof(dots));
 		for (int j = 0; j < 4; j++)
 			greatest = dots[j] > greatest ? dots[j] : greatest;
 		return greatest - byte_excess(query, dim);
 	}
 	for (int j = 0; j < 4; j++)
-		greatest_float = lane[4 * i + j] > greatest_float ?
-			lane[4 * i + j] : greatest_float;
+		greatest_float = lane[j] > greatest_float ? lane[j] : greatest_float;
 	return greatest_float;
 }
 
@@ -141,10 +139,11 @@ maxsim(VkElement element, const void *query, size_t query_stride, int m,
 			best = greatest_dots(element, queries, 1, document,
 								 document_stride, n, 1, dim, &nan);
 		_mm512_storeu_ps(lane, best);
-		for (; i < first + step; i++)
-			sum += greatest_dot(element, lane, i - first,
-								queries.base + (i - first) * queries.stride,
-								dim);
+		for (int j = 0; j < step; j++)
+			if (first + j >= i)
+				sum += greatest_dot(element, lane + 4 * j,
+									queries.base + j * queries.stride, dim);
+		i = first + step;
 	}
 	return nan != 0 ? (double) NAN : canonical_f64(sum);
 }
@@ -188,7 +187,7 @@ renew_greatest(const float *query, int m, const float *document, int n, int dim,
 		_mm512_storeu_ps(lane, best);
 		for (int j = 0; j < TILE_A; j++)
 		{
-			const float dot = (float) greatest_dot(VK_F32, lane, j, NULL, dim);
+			const float dot = (float) greatest_dot(VK_F32, lane + 4 * j, NULL, dim);
 
 			if (dot > greatest[first + j])
 				greatest[first + j] = dot;
