@@ -603,7 +603,8 @@ CREATE FUNCTION vk_page_meta(index regclass,
 	OUT dead_rows double precision, OUT mean_head bigint,
 	OUT maps bigint[], OUT curve real[], OUT curve_rows double precision,
 	OUT changed_rows double precision, OUT build_residual double precision,
-	OUT residual double precision, OUT step double precision)
+	OUT residual double precision, OUT step double precision,
+	OUT fringe real[])
 	RETURNS record
 	AS 'MODULE_PATHNAME', 'vk_inspect_meta' LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED;
 

@@ -23,11 +23,11 @@ EFS = (1, 2, 3, 5, 7, 10, 14, 20, 28, 40, 60, 80, 85, 90, 95, 100, 120, 140, 160
 LEAST_ROWS = 0.8				# of the k asked for; it gives ef_search rows at most
 
 
-def ask(server, data, engine, setup, k):
+def ask(server, data, engine, setup, k, count=QUERIES):
     return server.client(
         "query", data.name, setup=setup, type=engine.type, truth=data.truth,
         sql=checks.statement(data, engine.table, k), queries=data.queries, k=k, seconds=0,
-        at_least=QUERIES)
+        at_least=count)
 
 
 def run_recall(server, data, options, log):

@@ -250,6 +250,16 @@ def write_prefilter_table(records):
                             "in the index, p50 us", "recall", "the bitmap alone, us"], rows)
 
 
+def write_unlike_table(records):
+    rows = [[record["data"], record["queries"], record["engine"], record["value"],
+             f"{record['recall']:.3f}", f"{record['qps']:.0f}"]
+            for record in records if record["kind"] == "unlike"]
+    if rows:
+        yield "## Queries unlike the rows"
+        yield format_table(["data", "queries", "engine", "target or ef_search", "recall",
+                            "queries a second"], rows)
+
+
 def write_insert_tables(records):
     lines, wal = summarize_inserts(records)
     if lines:
@@ -267,4 +277,5 @@ def write_insert_tables(records):
 
 def write_tables(records):
     return [*write_case_tables(records), *write_join_table(records), *write_plan_table(records),
-            *write_prefilter_table(records), *write_insert_tables(records)]
+            *write_prefilter_table(records), *write_unlike_table(records),
+            *write_insert_tables(records)]

@@ -24,6 +24,7 @@ import inserts
 import plans
 import prefilter
 import recall
+import unlike
 from cases import (Case, answers_of, filtered, judge, judge_filters, make_questions,
                    report_failure, time_cases, usable_cases)
 from prepare import prepare_engines
@@ -131,6 +132,7 @@ SUITES = {
     "prefilter": (prefilter.run_prefilter, True),
     "inserts": (inserts.run_inserts, False),
     "recall": (recall.run_recall, False),
+    "unlike": (unlike.run_unlike, False),
     "bandwidth": (bandwidth.run_bandwidth, False),
     "growth": (growth.run_growth, False),
     "cold": (cold.run_cold, False),

@@ -39,7 +39,7 @@ SELECT name, version, dimensions, metric, bits, refine_bits, flat, element, attr
 FROM unnest('{t_flat,s_ivf,t_l1,s_half}'::text[]) name, vk_page_meta(name::regclass);
 SELECT to_hex(magic), build_rows, live_rows, dead_rows, mean_head IS NULL AS no_mean, maps, array_dims(curve), curve_rows, step = 0 AS no_step, array_dims(open_slots)
 FROM vk_page_meta('s_ivf');
-SELECT curve[4][1] > 0 AS known, curve[4][1] <= curve[4][8] AS rising FROM vk_page_meta('s_ivf');
+SELECT curve[4][1] > 0 AS known, curve[4][1] <= curve[4][8] AS rising, array_dims(fringe) FROM vk_page_meta('s_ivf');
 SELECT step > 0 AS step FROM vk_page_meta('t_l1');
 
 -- page heads

@@ -18,6 +18,10 @@
  *	  of neighbours, which lie far, are looked for by every tenth query only: the
  *	  pools of those anchors are large enough.
  *
+ *	  A query also tells how near the last list comes that is begun before so much
+ *	  work, for some works: all but a few of them come no nearer than the fringe
+ *	  (reach.c), once it is known which work the curve asks for.
+ *
  *	  Queries are drawn and their results pooled by the leader, in one order; in
  *	  between all processes measure what was drawn, a round of them at a time.
  *
@@ -42,6 +46,7 @@
 #include <math.h>
 
 #include "am/build.h"
+#include "am/search.h"
 #include "am/toast_reader.h"
 
 #include "miscadmin.h"
@@ -64,6 +69,9 @@
 #define STREAM			3
 #define TURNED_PART		0.25	/* of d, in bits */
 #define RANDOM_SHARES	(1 << 30)
+#define FRINGE_PART		0.85	/* of the queries make the fringe */
+#define FRINGE_POINTS	32		/* works at which a query is measured: all rows, */
+#define POINTS_A_HALF	2		/* half of them at that many points before, ... */
 
 /* work of pooled neighbours, for one anchor of the curve */
 typedef struct Pool
@@ -73,6 +81,19 @@ typedef struct Pool
 	int64		capacity;
 } Pool;
 
+/* deviations of a query's neighbours from the last list, NaN: not measured */
+typedef struct Profile
+{
+	float		deviations[VK_CURVE_ANCHORS][FRINGE_POINTS];
+} Profile;
+
+typedef struct Profiles
+{
+	Profile    *of;
+	int64		count;
+	int64		capacity;
+} Profiles;
+
 /* a query of the round */
 typedef struct CalibrationQuery
 {
@@ -81,6 +102,7 @@ typedef struct CalibrationQuery
 	int64		to;
 	bool		far;
 	int			found;			/* neighbours whose work was measured */
+	Profile		profile;
 } CalibrationQuery;
 
 /* shared: a round; work of MOST_NEIGHBORS a query lies behind it */
@@ -203,6 +225,29 @@ make_vector(Calibration *cal, const CalibrationQuery *query)
 									 step * ((double) to[i] - from[i]));
 }
 
+static double
+point_work(double total, int point)
+{
+	return total * exp2((double) (point - (FRINGE_POINTS - 1)) / POINTS_A_HALF);
+}
+
+static void
+measure_profile(Calibration *cal, CalibrationQuery *query)
+{
+	double		total = cal->round->meta.live_rows;
+	int			found = vk_reach_known(cal->search) ? query->found : 0;
+
+	for (int anchor = 0; anchor < VK_CURVE_ANCHORS; anchor++)
+	{
+		int			k = vk_curve_anchors[anchor];
+
+		for (int point = 0; point < FRINGE_POINTS; point++)
+			query->profile.deviations[anchor][point] = k > found ? NAN :
+				vk_reach_deviations(cal->search, point_work(total, point),
+									cal->scores[k - 1]);
+	}
+}
+
 static void
 measure_query(Calibration *cal, int i)
 {
@@ -218,6 +263,7 @@ measure_query(Calibration *cal, int i)
 		query->found = vk_search_calibrate(cal->search, (int) Min(most, live_rows),
 										   budget, &build->sample.tids[query->row],
 										   query_work(cal->round, i), cal->scores);
+	measure_profile(cal, query);
 }
 
 static void *
@@ -285,6 +331,54 @@ pool_work(Pool *pools, const float *work, int found)
 	}
 }
 
+static void
+init_profiles(const VkBuild *build, Profiles *profiles, int64 queries)
+{
+	int64		most = (int64) (build->memory / ANCHOR_MEMORY / sizeof(Profile));
+
+	profiles->count = 0;
+	profiles->capacity = Min(queries, Max(most, 1));
+	profiles->of = MemoryContextAllocHuge(CurrentMemoryContext,
+										  profiles->capacity * sizeof(Profile));
+}
+
+/* of one query, at any work: linear between the points, NaN where not measured */
+static double
+profile_at(const float *deviations, double total, double work)
+{
+	double		place = FRINGE_POINTS - 1 + POINTS_A_HALF * log2(work / total);
+	int			point = (int) Max(Min(place, FRINGE_POINTS - 2), 0);
+	double		part = Max(Min(place - point, 1), 0);
+
+	return deviations[point] + (deviations[point + 1] - deviations[point]) * part;
+}
+
+/*
+ * The fringe at the work of the curve.  Values is room for one of each profile.
+ */
+static void
+set_fringe(VkFringe *fringe, const VkCurve *curve, const Profiles *profiles,
+		   double total, float *values)
+{
+	for (int anchor = 0; anchor < VK_CURVE_ANCHORS; anchor++)
+		for (int level = 0; level < VK_CURVE_LEVELS; level++)
+		{
+			float		work = curve->rows[anchor][level];
+			int64		count = 0;
+
+			fringe->deviations[anchor][level] = 0;
+			for (int64 i = 0; i < profiles->count && work > 0; i++)
+			{
+				values[count] = profile_at(profiles->of[i].deviations[anchor], total, work);
+				count += !isnan(values[count]);
+			}
+			if (count > 0)
+				fringe->deviations[anchor][level] =
+					vk_select_float(values, count,
+									(int64) ceil(FRINGE_PART * count) - 1);
+		}
+}
+
 /* budget of the queries after the pilot ones that look for so many neighbours */
 static double
 choose_budget(Pool *pools, int neighbors, double total)
@@ -333,17 +427,21 @@ choose_queries(VkBuild *build)
 
 /* measure the queries drawn */
 static void
-run_round(VkBuild *build, Pool *pools, int queries)
+run_round(VkBuild *build, Pool *pools, Profiles *profiles, int queries)
 {
 	Round	   *round = vk_arena(build, VK_ARENA_QUERIES);
 
 	vk_stage_run(build, queries);
 	for (int i = 0; i < queries; i++)
+	{
 		pool_work(pools, query_work(round, i), round->queries[i].found);
+		if (profiles->count < profiles->capacity)
+			profiles->of[profiles->count++] = round->queries[i].profile;
+	}
 }
 
 /*
- * vk_calibrate -- fill the recall curve of build->meta
+ * vk_calibrate -- fill the recall curve of build->meta, and the fringe
  *
  * The lists and the meta page are written already.
  */
@@ -359,12 +457,14 @@ vk_calibrate(VkBuild *build)
 	int64		count = build->sample.count;
 	int64	   *order = palloc(count * sizeof(int64));
 	Pool		pools[VK_CURVE_ANCHORS];
+	Profiles	profiles;
 	Round	   *round = vk_arena_make(build, VK_ARENA_QUERIES,
 									  MAXALIGN(sizeof(Round)) + ROUND_QUERIES *
 									  MOST_NEIGHBORS * sizeof(float), true);
 
 	vk_build_phase(build, VK_PHASE_CALIBRATE, queries);
 	init_pools(build, pools, queries);
+	init_profiles(build, &profiles, queries);
 	for (int64 i = 0; i < count; i++)
 		order[i] = i;
 
@@ -385,7 +485,7 @@ vk_calibrate(VkBuild *build)
 		}
 		for (; i < Min(end, queries); i++)
 			round->queries[drawn++] = draw_query(&random, order, count, i);
-		run_round(build, pools, drawn);
+		run_round(build, pools, &profiles, drawn);
 	}
 	vk_stage_end(build);
 	vk_arena_drop(build, VK_ARENA_QUERIES);
@@ -394,6 +494,8 @@ vk_calibrate(VkBuild *build)
 		vk_curve_set_anchor(&build->meta.curve, anchor, pools[anchor].work,
 							pools[anchor].count);
 	vk_curve_finish(&build->meta.curve);
+	set_fringe(&build->meta.fringe, &build->meta.curve, &profiles, build->meta.live_rows,
+			   palloc(profiles.capacity * sizeof(float)));
 	build->meta.curve_rows = build->meta.live_rows;
 
 	MemoryContextSwitchTo(old);
@@ -442,6 +544,7 @@ vk_recalibrate(Relation index, Relation heap, IndexInfo *info, Size memory,
 	{
 		vk_calibrate(&build);
 		meta->curve = build.meta.curve;
+		meta->fringe = build.meta.fringe;
 		meta->curve_rows = build.meta.curve_rows;
 	}
 	vk_crew_end(&build);

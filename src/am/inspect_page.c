@@ -295,14 +295,14 @@ put_widths(Row *row, const VkMeta *meta)
 
 /* real[anchors][levels] */
 static void
-put_curve(Row *row, const VkCurve *curve)
+put_curve(Row *row, const float (*curve)[VK_CURVE_LEVELS])
 {
 	int			dims[] = {VK_CURVE_ANCHORS, VK_CURVE_LEVELS};
 	int			bounds[] = {1, 1};
 	Datum		values[VK_CURVE_ANCHORS * VK_CURVE_LEVELS];
 
 	for (int i = 0; i < (int) lengthof(values); i++)
-		values[i] = Float4GetDatum(curve->rows[i / VK_CURVE_LEVELS][i % VK_CURVE_LEVELS]);
+		values[i] = Float4GetDatum(curve[i / VK_CURVE_LEVELS][i % VK_CURVE_LEVELS]);
 	put(row, PointerGetDatum(construct_md_array(values, NULL, 2, dims, bounds, FLOAT4OID,
 												sizeof(float4), true, TYPALIGN_INT)));
 }
@@ -351,12 +351,13 @@ vk_inspect_meta(PG_FUNCTION_ARGS)
 	put_float(&row, meta->dead_rows);
 	put_block(&row, meta->mean_head);
 	put_numbers(&row, meta->map, Min(meta->maps, VK_META_MAPS));
-	put_curve(&row, &meta->curve);
+	put_curve(&row, meta->curve.rows);
 	put_float(&row, meta->curve_rows);
 	put_float(&row, meta->changed_rows);
 	put_float(&row, meta->build_residual);
 	put_float(&row, meta->residual);
 	put_float(&row, meta->step);
+	put_curve(&row, meta->fringe.deviations);
 	return only_row(&row);
 }
 

@@ -288,6 +288,7 @@ typedef struct VkMeta
 	uint32		root;			/* slot of the centre list, or of the list of its
 								 * groups; as built VK_SLOT_CENTERS */
 	uint32		grouped;		/* lists that the groups were made for */
+	VkFringe	fringe;			/* measured with the curve */
 } VkMeta;
 
 /*

@@ -19,6 +19,12 @@
  *	  the ratio of the two counts, so what the model makes too small or too great
  *	  everywhere does no harm.
  *
+ *	  Without conditions the curve is right for queries like the rows that it was
+ *	  measured with.  The others show in how near the last list visited comes to
+ *	  the answer: by the deviations above, for any number of dimensions.  At a
+ *	  target's budget they are about the same for all queries like the rows, so who
+ *	  has more of them than nearly all of these goes on until it has no more.
+ *
  * IDENTIFICATION
  *	  src/am/reach.c
  *
@@ -248,15 +254,13 @@ zones_to_come(Reach *reach)
  * divided by the root of the dimensions.
  */
 static double
-deviations(const Reach *reach, double center)
+deviations(const VkSearch *search, const VkQuery *query, double limit, double center)
 {
-	const VkQuery *query = &reach->search->query;
-	double		r = reach->search->meta->residual;
-	double		limit = reach->limit;
+	double		r = search->meta->residual;
 
-	if (reach->search->vk->coder.metric == VK_METRIC_IP)
+	if (search->vk->coder.metric == VK_METRIC_IP)
 		return (limit - center) / (sqrt(query->norm2) * r);
-	if (reach->search->vk->coder.metric == VK_METRIC_COSINE)
+	if (search->vk->coder.metric == VK_METRIC_COSINE)
 	{
 		center *= 2;
 		limit *= 2;
@@ -332,7 +336,8 @@ reach_now(const VkSearch *search, double *gain)
 	zones_to_come(&reach);
 
 	for (int i = 0; i < reach.all; i++)
-		deviation[i] = deviations(&reach, reach.zones[i].center);
+		deviation[i] = deviations(search, &search->query, reach.limit,
+								   reach.zones[i].center);
 	for (size_t i = 0; i < DIMENSIONS; i++)
 	{
 		chances[i] = chance_of(&reach, deviation, dimensions[i]);
@@ -406,4 +411,40 @@ vk_reach_settled(VkSearch *search)
 	return reach >= 1 - ENOUGH * miss ||
 		(reach >= 1 - (ENOUGH + (FAIR + FAIR_BY_SHARE * share) * trust) * miss &&
 		 gain <= (WORTH + WORTH_BY_SHARE * share * share) * last_gain(search, k));
+}
+
+/* the centre of the last list begun before that much work; infinite: it has none */
+static double
+last_center(const VkSearch *search, double rows)
+{
+	int64		visit = vk_work_visit_after(search, rows, get_float8_infinity()) - 1;
+
+	return visit < 0 ? get_float8_infinity() : search->visits[visit].center;
+}
+
+double
+vk_reach_deviations(const VkSearch *search, double rows, double limit)
+{
+	double		center = last_center(search, rows);
+
+	if (search->rows < rows || isinf(center))
+		return get_float8_nan();
+	return deviations(search, &search->query, limit, center);
+}
+
+bool
+vk_reach_usual(const VkSearch *search, const VkQuery *query, double k, double center,
+			   double limit)
+{
+	double		most = vk_fringe_deviations(&search->meta->fringe, k, vk_target_recall);
+
+	return isinf(most) || isinf(center) || isinf(limit) || !vk_reach_known(search) ||
+		!(deviations(search, query, limit, center) > most);
+}
+
+bool
+vk_reach_enough(const VkSearch *search)
+{
+	return vk_reach_usual(search, &search->query, search->round->total,
+						  last_center(search, get_float8_infinity()), last_score(search));
 }

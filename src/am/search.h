@@ -374,6 +374,8 @@ extern bool vk_search_open_list(VkSearch *search, uint32 number,
 extern double vk_work_found(const VkSearch *search);
 /* what a list with that many live rows counts for */
 extern double vk_work_list(const VkSearch *search, const VkSlot *slot, double live);
+/* the first list begun when that much work had been done, or as that list by rank */
+extern int64 vk_work_visit_after(const VkSearch *search, double rows, double probed);
 /* rows that the recall curve is about */
 extern double vk_work_total(const VkSearch *search);
 /* does the round ask for rows that meet conditions, or lie within a radius? */
@@ -389,6 +391,20 @@ extern void vk_work_note(VkSearch *search);
  */
 extern bool vk_reach_known(const VkSearch *search);
 extern bool vk_reach_settled(VkSearch *search);
+
+/*
+ * The same without conditions: is the last list visited as far out as for queries like
+ * the rows?  Usual: where its centre has that score, and the k-th neighbour that one.
+ */
+extern bool vk_reach_enough(const VkSearch *search);
+extern bool vk_reach_usual(const VkSearch *search, const VkQuery *query, double k,
+						   double center, double limit);
+
+/*
+ * Standard deviations from the mean row of the last list begun before that much work
+ * to a score; NaN: not so much was done, or that list has no centre.
+ */
+extern double vk_reach_deviations(const VkSearch *search, double rows, double limit);
 
 /* lists that may be wanted before ranking looks at more groups than at least */
 #define VK_FEW_RANKED	64

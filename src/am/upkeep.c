@@ -590,6 +590,7 @@ store_curve(Relation index, const VkMeta *measured)
 	VkMeta	   *meta = vk_page_meta(GenericXLogRegisterBuffer(state, buffer, 0));
 
 	meta->curve = measured->curve;
+	meta->fringe = measured->fringe;
 	meta->curve_rows = measured->curve_rows;
 	meta->changed_rows = 0;
 	GenericXLogFinish(state);

@@ -9,7 +9,8 @@
  *	  share s passes is the work of finding k / s (NUMERICS.md, section 4), and s
  *	  is counted on the way; within a radius k is the number of rows found.  The
  *	  curve knows nothing of where the rows lie that meet a condition, so such a
- *	  search also goes on for as long as its answer changes.
+ *	  search also goes on for as long as its answer changes.  So does one without
+ *	  conditions whose query is unlike the rows (reach.c).
  *
  * IDENTIFICATION
  *	  src/am/work.c
@@ -125,9 +126,8 @@ vk_work_wanted(VkSearch *search)
 	return k > last ? work * pow(k / last, BEYOND_CURVE) : work;
 }
 
-/* the first list begun when that much work had been done, or as that list by rank */
-static int64
-visit_after(const VkSearch *search, double rows, double probed)
+int64
+vk_work_visit_after(const VkSearch *search, double rows, double probed)
 {
 	int64		low = 0;
 	int64		high = search->visit_count;
@@ -160,7 +160,8 @@ is_quiet(const VkSearch *search, double late_share)
 	const VkCandidates *candidates = &search->candidates;
 	bool		within = !isinf(round->radius);
 	double		early_lists = search->probed - rint(LATE_LISTS / (1 - vk_target_recall));
-	int64		late_visit = visit_after(search, search->rows * (1 - late_share), early_lists);
+	int64		late_visit = vk_work_visit_after(search, search->rows * (1 - late_share),
+												  early_lists);
 	double		found = vk_work_found(search);
 	double		late = 0;
 
@@ -202,7 +203,8 @@ is_settled(VkSearch *search)
 /*
  * Is there work left?  What conditions let through, or how many rows lie within
  * a radius, is known better the more has been seen: the work is estimated anew
- * when it seems done, and now and then before.
+ * when it seems done, and now and then before.  Without them it is what the curve
+ * has, and more for a query unlike the rows.
  */
 bool
 vk_work_left(VkSearch *search)
@@ -212,7 +214,14 @@ vk_work_left(VkSearch *search)
 	if (round->probes > 0)
 		return search->probed < round->probes;
 	if (!vk_work_conditional(round))
+	{
+		if (search->rows >= search->work && round->budget == 0 && !vk_reach_enough(search))
+		{
+			search->work = Max(search->rows * ESTIMATE_AGAIN, 1);
+			search->stats->reach = vk_target_recall;
+		}
 		return search->rows < search->work;
+	}
 	if (search->rows >= search->work ||
 		search->rows > search->rows_estimated * ESTIMATE_AGAIN)
 		search->work = vk_work_wanted(search);

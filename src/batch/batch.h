@@ -86,6 +86,7 @@ typedef struct VkBatchQuery
 	uint64		self_place;		/* its version that the snapshot sees */
 	bool		single;			/* no bound holds: it is answered one by one */
 	bool		exhaustive;		/* every list was visited */
+	float		center;			/* score of the last one's centre; infinite: none has one */
 	VkQuery		query;			/* as codes are compared with it */
 	int8	   *mean_code;		/* of it against the mean; NULL: not made yet */
 	VkQuantized quantized;		/* that code */

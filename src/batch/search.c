@@ -5,8 +5,9 @@
  *
  * NOTES
  *	  What a batch found is complete where nothing was dropped that may be nearer
- *	  than the last row (round.c has the same rule); else those queries are asked
- *	  again for more rows, and at last one by one.
+ *	  than the last row (round.c has the same rule), or, below target 1, where the
+ *	  last list visited is as far out as it should be (reach.c); else those queries
+ *	  are asked again for more rows, and at last one by one.
  *
  * IDENTIFICATION
  *	  src/batch/search.c
@@ -26,7 +27,8 @@
 #include "batch/batch.h"
 #include "kernels/rounding.h"
 
-/* times as many rows are asked for where dead rows hid those wanted, how often */
+/* times as many rows are asked for where dead rows hid those wanted, or the query is
+ * unlike the rows; how often */
 #define AGAIN_ROWS		4
 #define AGAIN			2
 
@@ -41,11 +43,14 @@ is_complete(const VkBatch *batch, const VkBatchQuery *query, int64 k)
 		return false;
 	if (query->row_count < k)
 		return isinf(query->dropped) && (batch->strict || query->exhaustive);
-	if (!batch->strict)
-		return true;
 	last = query->rows[k - 1].distance;
-	return isnan(last) ? isinf(query->dropped) :
-		batch->target->support->score(last) <= query->dropped;
+	if (isnan(last))
+		return !batch->strict || isinf(query->dropped);
+	last = batch->target->support->score(last);
+	if (batch->strict)
+		return last <= query->dropped;
+	return query->exhaustive || vk_probes > 0 ||
+		vk_reach_usual(batch->target->search, &query->query, k, query->center, last);
 }
 
 /* Look for the rows of all queries. */

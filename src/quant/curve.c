@@ -5,7 +5,8 @@
  *
  * NOTES
  *	  Work follows a power of k, and a power of the share that may be missed
- *	  (1 - recall), so both are read on logarithmic scales.
+ *	  (1 - recall), so both are read on logarithmic scales.  So is the fringe, how
+ *	  near the last list then comes.
  *
  * IDENTIFICATION
  *	  src/quant/curve.c
@@ -58,33 +59,50 @@ vk_curve_finish(VkCurve *curve)
 	}
 }
 
-/* log of the work for one anchor at a recall, linear in log(1 - recall) */
+/* the recall aimed at */
 static double
-work_at_level(const float *rows, double recall)
+aim(double target)
+{
+	return target + AIM_MARGIN * (1 - target);
+}
+
+/*
+ * The level from which to interpolate to the next one, and *part, how much of the
+ * way, in log(1 - recall); below the first level none.
+ */
+static int
+level_below(double recall, double *part)
 {
 	int			level = 0;
-	double		x;
 	double		x0;
 	double		x1;
-	double		y0;
-	double		y1;
 
 	while (level < VK_CURVE_LEVELS - 2 && recall > vk_curve_levels[level + 1])
 		level++;
-	x = log(1 - recall);
 	x0 = log(1 - (double) vk_curve_levels[level]);
 	x1 = log(1 - (double) vk_curve_levels[level + 1]);
-	y0 = log((double) rows[level]);
-	y1 = log((double) rows[level + 1]);
-	if (x > x0)					/* below the first level */
-		return y0;
-	return y0 + (y1 - y0) * (x - x0) / (x1 - x0);
+	*part = (log(1 - recall) - x0) / (x1 - x0);
+	if (*part < 0)
+		*part = 0;
+	return level;
+}
+
+/* log of the work for one anchor at a recall */
+static double
+work_at_level(const float *rows, double recall)
+{
+	double		part;
+	int			level = level_below(recall, &part);
+	double		y0 = log((double) rows[level]);
+	double		y1 = log((double) rows[level + 1]);
+
+	return y0 + (y1 - y0) * part;
 }
 
 double
 vk_curve_budget(const VkCurve *curve, double k, double target, double total)
 {
-	double		recall = target + AIM_MARGIN * (1 - target);
+	double		recall = aim(target);
 	double		log_k = log(k > 1 ? k : 1);
 	double		x0 = 0;
 	double		y0 = 0;
@@ -143,4 +161,32 @@ vk_curve_recall(const VkCurve *curve, double k, double rows, double total)
 			high = target;
 	}
 	return low;
+}
+
+double
+vk_fringe_deviations(const VkFringe *fringe, double k, double target)
+{
+	double		log_k = log(k > 1 ? k : 1);
+	double		x0 = 0;
+	double		y0 = INFINITY;
+	double		part;
+	int			level;
+
+	if (!(target < 1))
+		return INFINITY;
+	level = level_below(aim(target), &part);
+	for (int anchor = 0; anchor < VK_CURVE_ANCHORS; anchor++)
+	{
+		const float *known = &fringe->deviations[anchor][level];
+		double		x = log((double) vk_curve_anchors[anchor]);
+		double		y = known[0] + (known[1] - (double) known[0]) * part;
+
+		if (known[0] == 0 || known[1] == 0)
+			continue;
+		if (log_k <= x)
+			return isinf(y0) ? y : y0 + (y - y0) * (log_k - x0) / (x - x0);
+		x0 = x;
+		y0 = y;
+	}
+	return y0;
 }

@@ -513,6 +513,19 @@ extern double vk_curve_budget(const VkCurve *curve, double k, double target,
 extern double vk_curve_recall(const VkCurve *curve, double k, double rows,
 							  double total);
 
+/*
+ * How near the last list comes that a search visits for its budget: of queries like
+ * the rows all but a few have no more than these standard deviations (reach.c) from
+ * its mean row to the k-th neighbour.
+ */
+typedef struct VkFringe
+{
+	float		deviations[VK_CURVE_ANCHORS][VK_CURVE_LEVELS];	/* 0: unknown */
+} VkFringe;
+
+/* for k neighbours at target recall, read as the curve is; infinite: not known */
+extern double vk_fringe_deviations(const VkFringe *fringe, double k, double target);
+
 /* ---------------------------------------------------------------------
  * candidates.c: the hybrid top-k: a growing batch, pruned now and then
  */

@@ -469,6 +469,48 @@ check_curve(VkCheckRun *run)
 			 curve.rows[0][3]);
 }
 
+/* the target whose aim, a tenth of the way nearer to 1, is a level */
+static double
+target_of(int level)
+{
+	return (vk_curve_levels[level] - 0.1) / 0.9;
+}
+
+static void
+check_fringe(VkCheckRun *run)
+{
+	VkFringe	fringe;
+	double		value;
+
+	memset(&fringe, 0, sizeof(fringe));
+	vk_check(run, isinf(vk_fringe_deviations(&fringe, 10, 0.9)), "an empty fringe is known");
+	/* anchors 0 and 4 are not known, falls with recall, rises with k */
+	for (int anchor = 1; anchor < VK_CURVE_ANCHORS; anchor++)
+		for (int level = 0; level < VK_CURVE_LEVELS && anchor != 4; level++)
+			fringe.deviations[anchor][level] = (float) (0.3 * anchor - 0.2 * level - 2.05);
+	for (int anchor = 0; anchor < VK_CURVE_ANCHORS; anchor++)
+		for (int level = 0; level < VK_CURVE_LEVELS; level++)
+		{
+			double		k = vk_curve_anchors[anchor];
+			/* anchor 4 by interpolation between 3 and 5, on the same line */
+			double		expected = 0.3 * (anchor > 0 ? anchor : 1) - 0.2 * level - 2.05;
+
+			value = vk_fringe_deviations(&fringe, k, target_of(level));
+			if (anchor == 4)
+				expected = 0.3 * (3 + 2 * log(100.0 / 30) / log(300.0 / 30)) -
+					0.2 * level - 2.05;
+			vk_check(run, fabs(value - expected) < 1e-4,
+					 "the fringe at anchor %d, level %d is %g, not %g", anchor, level, value,
+					 expected);
+		}
+	value = vk_fringe_deviations(&fringe, 1e6, target_of(2));
+	vk_check(run, fabs(value - (0.3 * 6 - 0.2 * 2 - 2.05)) < 1e-4,
+			 "the fringe beyond the last anchor is %g", value);
+	vk_check(run, vk_fringe_deviations(&fringe, 10, 0.1) ==
+			 vk_fringe_deviations(&fringe, 10, 0.2), "the fringe goes on below the first level");
+	vk_check(run, isinf(vk_fringe_deviations(&fringe, 10, 1)), "target 1 has a fringe");
+}
+
 /* ---------- candidates ---------- */
 
 static int
@@ -572,6 +614,7 @@ vk_attack_quant(VkCheckRun *run)
 	check_kmeans(run, 1, 200, 5, 2, VK_METRIC_IP);
 	check_kmeans(run, 8, 0, 4, 1, VK_METRIC_L2);
 	check_curve(run);
+	check_fringe(run);
 	for (int n = 1; n < 200; n++)
 		check_select(run, n, 1 + vk_random_below(run, 300));
 	check_select(run, 100000, 7);
