@@ -40,6 +40,10 @@
  * change no more, and one or two may stay the same by chance */
 #define LEAST_SELECTED	10
 
+/* rows of a round that the snapshot does not see, so many and half of those fetched,
+ * from which on it looks for those that it sees */
+#define MANY_GONE		10
+
 /* candidates that memory must allow even where work_mem is tiny */
 #define LEAST_CANDIDATES	4096
 
@@ -379,6 +383,7 @@ vk_round_start(IndexScanDesc scan, int64 wanted)
 	VkCandidates *found;
 
 	vk_round_note_emitted(so);
+	so->fetched = so->gone = 0;
 	if (so->support->documents)
 	{
 		if (!vk_documents_round(scan, wanted))
@@ -388,7 +393,7 @@ vk_round_start(IndexScanDesc scan, int64 wanted)
 	vk_round_init(scan, wanted, &round);
 	round.wanted = so->filtered || vk_round_selects(&round) ?
 		Max(wanted, LEAST_SELECTED) : wanted;
-	round.check = so->filtered ? check : NULL;
+	round.check = so->filtered || so->gone_near ? check : NULL;
 	round.sharpen = sharpen;
 	round.tighten = tighten;
 	round.max_candidates = most_candidates();
@@ -485,12 +490,23 @@ compare_settled(const void *a, const void *b)
 }
 
 /*
+ * May the round be done again, for more or better rows?  Not where what is left of
+ * vkindex.max_scan_rows would not do for as many lists.
+ */
+static bool
+may_repeat(const VkScan *so)
+{
+	return !vk_search_cut(so->search) &&
+		(vk_max_scan_rows == 0 || so->stats.rows * 2 <= vk_max_scan_rows);
+}
+
+/*
  * Below target 1: the next rows of this round, no more than it is for, since more
  * rows deserve more work first (rule 15).  Where the first of them are too few before
  * others may be nearer, a round for more rows finds these again, and sorts them in.
  */
 static void
-settle(IndexScanDesc scan)
+settle_found(IndexScanDesc scan)
 {
 	VkScan	   *so = scan->opaque;
 	int64		most = Min(so->step, so->wanted - so->round_emitted);
@@ -500,10 +516,30 @@ settle(IndexScanDesc scan)
 	while (so->settled_count < most && (entry = take_nearest(scan)) != NULL)
 		so->settled[so->settled_count++] = entry;
 	if (so->settled_count < most && so->round_emitted == 0 && !is_heap_empty(so) &&
-		!vk_search_cut(so->search))
+		may_repeat(so))
 		so->settled_count = 0;
 	qsort(so->settled, so->settled_count, sizeof(VkEntry *), compare_settled);
 	so->step *= 2;
+}
+
+/*
+ * The same, but where most rows near the query turn out to be deleted ones, which no
+ * vacuum has cleared yet, the lists visited were enough for those.  The round is done
+ * again as under a condition, that of being visible.
+ */
+static void
+settle(IndexScanDesc scan)
+{
+	VkScan	   *so = scan->opaque;
+
+	settle_found(scan);
+	if (so->round_emitted > 0 || so->filtered || so->gone_near ||
+		so->support->documents || so->gone < MANY_GONE || so->gone * 2 < so->fetched ||
+		!may_repeat(so))
+		return;
+	so->gone_near = true;
+	vk_round_start(scan, so->wanted);
+	settle_found(scan);
 }
 
 /*

@@ -38,8 +38,13 @@ vk_scan_distance(IndexScanDesc scan, uint64 tid, bool checked, double *distance)
 	VkScan	   *so = scan->opaque;
 
 	so->stats.fetched++;
-	return vk_heap_reader_distance(so->reader, tid, checked, distance) &&
-		(!so->keys.ranged || vk_within_radius(&so->keys, *distance));
+	so->fetched++;
+	if (!vk_heap_reader_distance(so->reader, tid, checked, distance))
+	{
+		so->gone++;
+		return false;
+	}
+	return !so->keys.ranged || vk_within_radius(&so->keys, *distance);
 }
 
 void
@@ -133,6 +138,8 @@ reset_query(VkScan *so)
 	so->emitted_count = so->emitted_capacity = 0;
 	so->round_emitted = 0;
 	so->emitted_set = NULL;
+	so->fetched = so->gone = 0;
+	so->gone_near = false;
 	memset(&so->keys, 0, sizeof(so->keys));
 	so->page = NULL;
 	so->rest = NULL;
