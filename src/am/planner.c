@@ -326,10 +326,10 @@ static void
 executor_run(VK_RUN_PARAMETERS)
 {
 	/* what the leader wants them for, if not for so many rows, is not known here */
+	Demand		demand = {.rows = (int64) Min(count, PG_INT64_MAX), .order = count == 0};
+
 	if (IsParallelWorker())
-		give_demand(query->planstate, count > 0 ?
-					(Demand) {.rows = (int64) Min(count, PG_INT64_MAX)} :
-					(Demand) {.order = true});
+		give_demand(query->planstate, demand);
 
 	if (previous_executor_run)
 		previous_executor_run(VK_RUN_ARGUMENTS);

@@ -288,7 +288,7 @@ multiply_queries(TileRun *run, const Place *place, int first, bool last)
 	uint8_t    *sums[4];
 
 	for (int t = 0; t < 4; t++)
-		sums[t] = cut ? copies[t] : out + run->offset[t];
+		sums[t] = cut ? &copies[t][0] : out + run->offset[t];
 	if (cut && add)
 		copy_sums(run, job->m - first, blocks, out, true, copies);
 	if (add)

@@ -32,13 +32,13 @@ float_rank(float x)
 	int32_t		bits;
 
 	memcpy(&bits, &x, sizeof(bits));
-	return bits ^ ((bits >> 31) & INT32_MAX);
+	return bits ^ (bits < 0 ? INT32_MAX : 0);
 }
 
 static float
 ranked_float(int32_t rank)
 {
-	int32_t		bits = rank ^ ((rank >> 31) & INT32_MAX);
+	int32_t		bits = rank ^ (rank < 0 ? INT32_MAX : 0);
 	float		x;
 
 	memcpy(&x, &bits, sizeof(x));
