@@ -36,7 +36,7 @@ def kinds(vectors, rng):
         "own": own,
         "own with noise of their spread": own + rng.normal(size=shape) * spread,
         "means of four": vectors[:4 * QUERIES].reshape(4, *shape).mean(0),
-        "normal, each dimension as in the rows": mean + rng.normal(size=shape) * spread,
+        "normal, with their mean and spread": mean + rng.normal(size=shape) * spread,
         "own with their dimensions shuffled": np.stack([rng.permutation(v) for v in own]),
     }
 

@@ -35,7 +35,7 @@ SELECT k, s.* FROM unnest(ARRAY[10, 50]) k, summary(k) s;
 
 -- the 150 nearest of each query
 DELETE FROM t USING generate_series(1, 20) q, LATERAL (SELECT id FROM t o ORDER BY o.v <-> vec(-q, 8) LIMIT 150) n WHERE t.id = n.id;
-SELECT k, s.* FROM unnest(ARRAY[10, 50]) k, summary(k) s;
+SELECT k, s.* FROM unnest(ARRAY[1, 10, 50]) k, summary(k) s;
 SELECT target, s.* FROM unnest(ARRAY[0.9, 0.99]) target, summary(10, target) s;
 SELECT s.* FROM summary(10, 0.95, 'kind = 1') s;
 SELECT s.* FROM summary(10, 0.95, 'id % 3 = 0') s;

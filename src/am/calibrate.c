@@ -19,8 +19,8 @@
  *	  pools of those anchors are large enough.
  *
  *	  A query also tells how near the last list comes that is begun before so much
- *	  work, for some works: all but a few of them come no nearer than the fringe
- *	  (reach.c), once it is known which work the curve asks for.
+ *	  work, for some works: most of them come no nearer than the fringe (reach.c), once
+ *	  it is known which work the curve asks for.
  *
  *	  Queries are drawn and their results pooled by the leader, in one order; in
  *	  between all processes measure what was drawn, a round of them at a time.
@@ -364,18 +364,21 @@ set_fringe(VkFringe *fringe, const VkCurve *curve, const Profiles *profiles,
 		for (int level = 0; level < VK_CURVE_LEVELS; level++)
 		{
 			float		work = curve->rows[anchor][level];
+			float	   *known = &fringe->deviations[anchor][level];
 			int64		count = 0;
 
-			fringe->deviations[anchor][level] = 0;
+			*known = 0;
 			for (int64 i = 0; i < profiles->count && work > 0; i++)
 			{
 				values[count] = profile_at(profiles->of[i].deviations[anchor], total, work);
 				count += !isnan(values[count]);
 			}
 			if (count > 0)
-				fringe->deviations[anchor][level] =
-					vk_select_float(values, count,
-									(int64) ceil(FRINGE_PART * count) - 1);
+				*known = vk_select_float(values, count,
+										 (int64) ceil(FRINGE_PART * count) - 1);
+			/* a higher recall never comes nearer */
+			if (level > 0 && known[-1] != 0)
+				*known = Min(*known, known[-1]);
 		}
 }
 
@@ -496,6 +499,7 @@ vk_calibrate(VkBuild *build)
 	vk_curve_finish(&build->meta.curve);
 	set_fringe(&build->meta.fringe, &build->meta.curve, &profiles, build->meta.live_rows,
 			   palloc(profiles.capacity * sizeof(float)));
+	build->meta.fringe.residual = build->meta.residual;
 	build->meta.curve_rows = build->meta.live_rows;
 
 	MemoryContextSwitchTo(old);

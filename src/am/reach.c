@@ -23,7 +23,7 @@
  *	  measured with.  The others show in how near the last list visited comes to
  *	  the answer: by the deviations above, for any number of dimensions.  At a
  *	  target's budget they are about the same for all queries like the rows, so who
- *	  has more of them than nearly all of these goes on until it has no more.
+ *	  has more of them than most of these goes on until it has no more.
  *
  * IDENTIFICATION
  *	  src/am/reach.c
@@ -254,10 +254,9 @@ zones_to_come(Reach *reach)
  * divided by the root of the dimensions.
  */
 static double
-deviations(const VkSearch *search, const VkQuery *query, double limit, double center)
+deviations(const VkSearch *search, const VkQuery *query, double r, double limit,
+		   double center)
 {
-	double		r = search->meta->residual;
-
 	if (search->vk->coder.metric == VK_METRIC_IP)
 		return (limit - center) / (sqrt(query->norm2) * r);
 	if (search->vk->coder.metric == VK_METRIC_COSINE)
@@ -336,8 +335,8 @@ reach_now(const VkSearch *search, double *gain)
 	zones_to_come(&reach);
 
 	for (int i = 0; i < reach.all; i++)
-		deviation[i] = deviations(search, &search->query, reach.limit,
-								   reach.zones[i].center);
+		deviation[i] = deviations(search, &search->query, search->meta->residual,
+								  reach.limit, reach.zones[i].center);
 	for (size_t i = 0; i < DIMENSIONS; i++)
 	{
 		chances[i] = chance_of(&reach, deviation, dimensions[i]);
@@ -370,7 +369,7 @@ last_gain(const VkSearch *search, double k)
 }
 
 /*
- * vk_reach_known -- can vk_reach_settled tell at all?
+ * vk_reach_known -- can anything be told of lists from their centres?
  */
 bool
 vk_reach_known(const VkSearch *search)
@@ -429,22 +428,29 @@ vk_reach_deviations(const VkSearch *search, double rows, double limit)
 
 	if (search->rows < rows || isinf(center))
 		return get_float8_nan();
-	return deviations(search, &search->query, limit, center);
+	return deviations(search, &search->query, search->meta->residual, limit, center);
 }
 
 bool
 vk_reach_usual(const VkSearch *search, const VkQuery *query, double k, double center,
 			   double limit)
 {
-	double		most = vk_fringe_deviations(&search->meta->fringe, k, vk_target_recall);
+	const VkFringe *fringe = &search->meta->fringe;
+	double		most;
 
-	return isinf(most) || isinf(center) || isinf(limit) || !vk_reach_known(search) ||
-		!(deviations(search, query, limit, center) > most);
+	if (!vk_reach_known(search) || !(fringe->residual > 0))
+		return true;
+	most = vk_fringe_deviations(fringe, k, vk_target_recall);
+	return isinf(most) || isinf(center) || isinf(limit) ||
+		!(deviations(search, query, fringe->residual, limit, center) > most);
 }
 
 bool
 vk_reach_enough(const VkSearch *search)
 {
-	return vk_reach_usual(search, &search->query, search->round->total,
-						  last_center(search, get_float8_infinity()), last_score(search));
+	const VkRound *round = search->round;
+
+	return vk_reach_usual(search, &search->query, round->total,
+						  last_center(search, get_float8_infinity()),
+						  round->last != NULL ? *round->last : last_score(search));
 }

@@ -391,9 +391,9 @@ vk_round_start(IndexScanDesc scan, int64 wanted)
 		return;
 	}
 	vk_round_init(scan, wanted, &round);
-	round.wanted = so->filtered || vk_round_selects(&round) ?
-		Max(wanted, LEAST_SELECTED) : wanted;
 	round.check = so->filtered || so->gone_near ? check : NULL;
+	round.wanted = round.check != NULL || vk_round_selects(&round) ?
+		Max(wanted, LEAST_SELECTED) : wanted;
 	round.sharpen = sharpen;
 	round.tighten = tighten;
 	round.max_candidates = most_candidates();
@@ -490,23 +490,12 @@ compare_settled(const void *a, const void *b)
 }
 
 /*
- * May the round be done again, for more or better rows?  Not where what is left of
- * vkindex.max_scan_rows would not do for as many lists.
- */
-static bool
-may_repeat(const VkScan *so)
-{
-	return !vk_search_cut(so->search) &&
-		(vk_max_scan_rows == 0 || so->stats.rows * 2 <= vk_max_scan_rows);
-}
-
-/*
  * Below target 1: the next rows of this round, no more than it is for, since more
  * rows deserve more work first (rule 15).  Where the first of them are too few before
  * others may be nearer, a round for more rows finds these again, and sorts them in.
  */
 static void
-settle_found(IndexScanDesc scan)
+settle(IndexScanDesc scan)
 {
 	VkScan	   *so = scan->opaque;
 	int64		most = Min(so->step, so->wanted - so->round_emitted);
@@ -516,30 +505,25 @@ settle_found(IndexScanDesc scan)
 	while (so->settled_count < most && (entry = take_nearest(scan)) != NULL)
 		so->settled[so->settled_count++] = entry;
 	if (so->settled_count < most && so->round_emitted == 0 && !is_heap_empty(so) &&
-		may_repeat(so))
+		!vk_search_cut(so->search))
 		so->settled_count = 0;
 	qsort(so->settled, so->settled_count, sizeof(VkEntry *), compare_settled);
 	so->step *= 2;
 }
 
 /*
- * The same, but where most rows near the query turn out to be deleted ones, which no
- * vacuum has cleared yet, the lists visited were enough for those.  The round is done
- * again as under a condition, that of being visible.
+ * Have most rows near the query turned out to be deleted ones, which no vacuum has
+ * cleared yet?  Then the lists visited were enough for those.  The round is done
+ * again as under a condition, that of being visible, unless all lists were visited, or
+ * as many as the user wants, or what is left of vkindex.max_scan_rows would not do.
  */
-static void
-settle(IndexScanDesc scan)
+static bool
+many_are_gone(const VkScan *so)
 {
-	VkScan	   *so = scan->opaque;
-
-	settle_found(scan);
-	if (so->round_emitted > 0 || so->filtered || so->gone_near ||
-		so->support->documents || so->gone < MANY_GONE || so->gone * 2 < so->fetched ||
-		!may_repeat(so))
-		return;
-	so->gone_near = true;
-	vk_round_start(scan, so->wanted);
-	settle_found(scan);
+	return so->gone >= MANY_GONE && so->gone * 2 >= so->fetched && !so->gone_near &&
+		so->round_emitted == 0 && !so->filtered && !so->support->documents &&
+		!so->exhaustive && vk_probes == 0 && !vk_search_cut(so->search) &&
+		(vk_max_scan_rows == 0 || so->stats.rows * 2 <= vk_max_scan_rows);
 }
 
 /*
@@ -553,7 +537,11 @@ next_of_round(IndexScanDesc scan)
 	if (so->strict)
 		return take_nearest(scan);
 	if (so->settled_next == so->settled_count)
+	{
 		settle(scan);
+		if (many_are_gone(so))
+			return NULL;
+	}
 	return so->settled_next < so->settled_count ? so->settled[so->settled_next++] : NULL;
 }
 
@@ -568,13 +556,15 @@ vk_round_go_on(IndexScanDesc scan)
 {
 	VkScan	   *so = scan->opaque;
 	bool		empty = is_heap_empty(so) && so->watermark == get_float8_infinity();
-	int64		next = Max(so->emitted_count,
-						   so->round_emitted == 0 ? so->wanted * 2 : so->wanted);
+	bool		redo = !so->strict && many_are_gone(so);
+	int64		next = Max(so->emitted_count, so->round_emitted == 0 && !redo ?
+						   so->wanted * 2 : so->wanted);
 
+	so->gone_near |= redo;
 	if (so->answered)
 		vk_scan_begin_search(so);
 	if (vk_search_cut(so->search) ||
-		(empty && so->keys.ranged &&
+		(empty && so->keys.ranged && !redo &&
 		 (so->exhaustive || so->round_emitted < so->wanted)))
 		so->phase = VK_PHASE_DONE;
 	else if (empty && so->exhaustive)

@@ -507,6 +507,7 @@ begin(VkSearch *search, const VkRound *round, float epsilon)
 	search->visit_count = 0;
 	search->cut = false;
 	search->open = false;
+	search->stats->reach = 0;
 	search->work = vk_work_wanted(search);
 
 	search->list = vk_search_list_scan(search, &search->vk->coder, round->proven);
@@ -540,6 +541,7 @@ vk_search_plan(VkSearch *search, const VkRound *round, VkPlannedList planned,
 		if (!vk_slot_visible(&list.slot, meta->epoch))
 			continue;
 		search->probed++;
+		(void) add_visit(search, entry);
 		search->rows += vk_work_list(search, &list.slot, list.slot.live);
 		if (BlockNumberIsValid(list.slot.head))
 			planned(arg, list.number, &list.slot, entry,

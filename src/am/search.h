@@ -37,6 +37,7 @@ typedef struct VkRound
 	double		budget;			/* live rows to see; 0: as the recall curve has it */
 	double		total;			/* for rows to find, those of earlier rounds too */
 	double		rows;			/* in the index, about */
+	const double *last;			/* score of the last row wanted, NULL: not known yet */
 	int64		probes;			/* lists to visit, 0: as recall asks */
 	int64		max_rows;		/* seen by the scan, after which it ends; 0: none */
 	bool		proven;			/* proven bounds (else statistical) */

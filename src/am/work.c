@@ -9,8 +9,8 @@
  *	  share s passes is the work of finding k / s (NUMERICS.md, section 4), and s
  *	  is counted on the way; within a radius k is the number of rows found.  The
  *	  curve knows nothing of where the rows lie that meet a condition, so such a
- *	  search also goes on for as long as its answer changes.  So does one without
- *	  conditions whose query is unlike the rows (reach.c).
+ *	  search also goes on for as long as its answer changes.  One without conditions
+ *	  goes on where its query is unlike the rows (reach.c).
  *
  * IDENTIFICATION
  *	  src/am/work.c
@@ -201,6 +201,24 @@ is_settled(VkSearch *search)
 }
 
 /*
+ * The curve's work is done: more of it for a query unlike the rows.  The curve does
+ * not tell the recall of such; once enough is done it is the target, about.
+ */
+static void
+prolong(VkSearch *search)
+{
+	VkScanStats *stats = search->stats;
+
+	if (!vk_reach_enough(search))
+	{
+		search->work = Max(search->rows * ESTIMATE_AGAIN, 1);
+		stats->work_for = 0;
+	}
+	else if (stats->work_for == 0)
+		stats->reach = vk_target_recall;
+}
+
+/*
  * Is there work left?  What conditions let through, or how many rows lie within
  * a radius, is known better the more has been seen: the work is estimated anew
  * when it seems done, and now and then before.  Without them it is what the curve
@@ -215,11 +233,8 @@ vk_work_left(VkSearch *search)
 		return search->probed < round->probes;
 	if (!vk_work_conditional(round))
 	{
-		if (search->rows >= search->work && round->budget == 0 && !vk_reach_enough(search))
-		{
-			search->work = Max(search->rows * ESTIMATE_AGAIN, 1);
-			search->stats->reach = vk_target_recall;
-		}
+		if (search->rows >= search->work && round->budget == 0)
+			prolong(search);
 		return search->rows < search->work;
 	}
 	if (search->rows >= search->work ||

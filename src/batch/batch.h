@@ -87,6 +87,8 @@ typedef struct VkBatchQuery
 	bool		single;			/* no bound holds: it is answered one by one */
 	bool		exhaustive;		/* every list was visited */
 	float		center;			/* score of the last one's centre; infinite: none has one */
+	double		last;			/* score of the last row wanted, if the lists visited for
+								 * it were too few; else infinite */
 	VkQuery		query;			/* as codes are compared with it */
 	int8	   *mean_code;		/* of it against the mean; NULL: not made yet */
 	VkQuantized quantized;		/* that code */

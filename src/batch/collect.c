@@ -277,6 +277,7 @@ plan_lists(VkBatch *batch, VisitPlan *plan)
 			continue;
 		/* where all lists are visited the number does not matter */
 		round.wanted = round.total = batch->strict ? 1 : query->wanted;
+		round.last = &query->last;
 		vk_search_reset_unscored(search, &target->meta, &target->stats);
 		search->scored = true;
 		search->query = query->query;

@@ -7,7 +7,7 @@
  *	  What a batch found is complete where nothing was dropped that may be nearer
  *	  than the last row (round.c has the same rule), or, below target 1, where the
  *	  last list visited is as far out as it should be (reach.c); else those queries
- *	  are asked again for more rows, and at last one by one.
+ *	  are asked again, for more rows or in more lists, and at last one by one.
  *
  * IDENTIFICATION
  *	  src/batch/search.c
@@ -27,12 +27,20 @@
 #include "batch/batch.h"
 #include "kernels/rounding.h"
 
-/* times as many rows are asked for where dead rows hid those wanted, or the query is
- * unlike the rows; how often */
+/* times as many rows are asked for where dead rows hid those wanted, how often */
 #define AGAIN_ROWS		4
 #define AGAIN			2
 
 /* ---- is an answer complete? ---- */
+
+/* the score of the k-th row */
+static double
+last_score(const VkBatch *batch, const VkBatchQuery *query, int64 k)
+{
+	double		distance = query->rows[k - 1].distance;
+
+	return isnan(distance) ? distance : batch->target->support->score(distance);
+}
 
 static bool
 is_complete(const VkBatch *batch, const VkBatchQuery *query, int64 k)
@@ -43,25 +51,35 @@ is_complete(const VkBatch *batch, const VkBatchQuery *query, int64 k)
 		return false;
 	if (query->row_count < k)
 		return isinf(query->dropped) && (batch->strict || query->exhaustive);
-	last = query->rows[k - 1].distance;
-	if (isnan(last))
-		return !batch->strict || isinf(query->dropped);
-	last = batch->target->support->score(last);
+	last = last_score(batch, query, k);
 	if (batch->strict)
-		return last <= query->dropped;
-	return query->exhaustive || vk_probes > 0 ||
+		return isnan(last) ? isinf(query->dropped) : last <= query->dropped;
+	return query->exhaustive || vk_probes > 0 || isnan(last) ||
 		vk_reach_usual(batch->target->search, &query->query, k, query->center, last);
+}
+
+/*
+ * What to look for where that much was found before: more rows, or the same in more
+ * lists, up to those that the last of them asks for.
+ */
+static void
+begin_query(VkBatch *batch, VkBatchQuery *query, int64 k, int64 wanted)
+{
+	bool		enough = !batch->strict && query->row_count >= k;
+
+	query->last = enough ? last_score(batch, query, k) : get_float8_infinity();
+	vk_nearest_begin(batch, query, enough ? k : wanted);
 }
 
 /* Look for the rows of all queries. */
 static bool
-search_together(VkBatch *batch, int64 wanted)
+search_together(VkBatch *batch, int64 k, int64 wanted)
 {
 	VkScanStats *stats = &batch->target->stats;
 	instr_time	times[3];
 
 	for (int i = 0; i < batch->count; i++)
-		vk_nearest_begin(batch, &batch->queries[i], wanted);
+		begin_query(batch, &batch->queries[i], k, wanted);
 	INSTR_TIME_SET_CURRENT(times[0]);
 	if (!vk_batch_collect(batch))
 		return false;
@@ -79,15 +97,17 @@ search_together(VkBatch *batch, int64 wanted)
 }
 
 /*
- * Search for more rows for the queries whose answers are not complete.  Their
- * number; they come back with the rows of the new search.
+ * Search again for the queries whose answers are not complete.  Their number; they
+ * come back with the rows of the new search.
  */
 static int
 search_again(VkBatch *batch, int64 k, int64 wanted)
 {
 	VkBatch		again = *batch;
 	int		   *places = palloc(batch->count * sizeof(int));
+	char		path[VK_PATH_SIZE];
 
+	strlcpy(path, batch->target->stats.path, VK_PATH_SIZE);
 	again.queries = palloc(batch->count * sizeof(VkBatchQuery));
 	again.count = 0;
 	for (int i = 0; i < batch->count; i++)
@@ -96,9 +116,11 @@ search_again(VkBatch *batch, int64 k, int64 wanted)
 			places[again.count] = i;
 			again.queries[again.count++] = batch->queries[i];
 		}
-	if (again.count > 0 && search_together(&again, wanted))
+	if (again.count > 0 && search_together(&again, k, wanted))
 		for (int i = 0; i < again.count; i++)
 			batch->queries[places[i]] = again.queries[i];
+	/* few queries may go another way, which is not that of the batch */
+	strlcpy(batch->target->stats.path, path, VK_PATH_SIZE);
 	batch->memory = again.memory;
 	batch->scratch = again.scratch;
 	batch->scratch_capacity = again.scratch_capacity;
@@ -110,7 +132,7 @@ vk_batch_nearest(VkBatch *batch, int64 k)
 {
 	VkBatchTarget *target = batch->target;
 	int64		wanted = k;
-	bool		together = search_together(batch, wanted);
+	bool		together = search_together(batch, k, wanted);
 
 	for (int i = 0; i < AGAIN && together; i++)
 	{

@@ -169,6 +169,7 @@ vk_fringe_deviations(const VkFringe *fringe, double k, double target)
 	double		log_k = log(k > 1 ? k : 1);
 	double		x0 = 0;
 	double		y0 = INFINITY;
+	double		slope = 0;
 	double		part;
 	int			level;
 
@@ -183,10 +184,14 @@ vk_fringe_deviations(const VkFringe *fringe, double k, double target)
 
 		if (known[0] == 0 || known[1] == 0)
 			continue;
-		if (log_k <= x)
-			return isinf(y0) ? y : y0 + (y - y0) * (log_k - x0) / (x - x0);
+		if (isinf(y0) && log_k < x)
+			return y;
+		if (!isinf(y0))
+			slope = (y - y0) / (x - x0);
+		if (!isinf(y0) && log_k <= x)
+			break;
 		x0 = x;
 		y0 = y;
 	}
-	return y0;
+	return y0 + slope * (log_k - x0);
 }

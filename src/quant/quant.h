@@ -514,13 +514,14 @@ extern double vk_curve_recall(const VkCurve *curve, double k, double rows,
 							  double total);
 
 /*
- * How near the last list comes that a search visits for its budget: of queries like
- * the rows all but a few have no more than these standard deviations (reach.c) from
- * its mean row to the k-th neighbour.
+ * How near the last list comes that a search visits for its budget: most queries like
+ * the rows have no more than these deviations (reach.c) from its mean row to the k-th
+ * neighbour.
  */
 typedef struct VkFringe
 {
 	float		deviations[VK_CURVE_ANCHORS][VK_CURVE_LEVELS];	/* 0: unknown */
+	double		residual;		/* mean |row - centre| that they were measured with */
 } VkFringe;
 
 /* for k neighbours at target recall, read as the curve is; infinite: not known */
