@@ -19,7 +19,6 @@ CREATE FUNCTION look(metric text, kind text, target float8, OUT recall float8, O
 LANGUAGE plpgsql AS $$
 DECLARE
 	queries f32vec[] := (SELECT array_agg(skewed(-n, kind) ORDER BY n) FROM generate_series(1, 20) n);
-	together bytea[];
 BEGIN
 	recall := 0;
 	scanned := 0;
