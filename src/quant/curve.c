@@ -99,15 +99,42 @@ work_at_level(const float *rows, double recall)
 	return y0 + (y1 - y0) * part;
 }
 
+/*
+ * What a table has for k neighbours, of values at the anchors, NaN where unknown:
+ * linear in log k, going on beyond the last two.  slope: where only one is known.
+ */
+static double
+at_neighbors(const double *values, double k, double slope)
+{
+	double		log_k = log(k > 1 ? k : 1);
+	double		x0 = 0;
+	double		y0 = NAN;
+
+	for (int anchor = 0; anchor < VK_CURVE_ANCHORS; anchor++)
+	{
+		double		x = log((double) vk_curve_anchors[anchor]);
+		double		y = values[anchor];
+		bool		first = isnan(y0);
+
+		if (isnan(y))
+			continue;
+		if (!first)
+			slope = (y - y0) / (x - x0);
+		else if (log_k < x)
+			log_k = x;			/* nothing is known of fewer neighbours */
+		x0 = x;
+		y0 = y;
+		if (!first && log_k <= x)
+			break;
+	}
+	return y0 + slope * (log_k - x0);
+}
+
 double
 vk_curve_budget(const VkCurve *curve, double k, double target, double total)
 {
 	double		recall = aim(target);
-	double		log_k = log(k > 1 ? k : 1);
-	double		x0 = 0;
-	double		y0 = 0;
-	double		slope = 1;
-	int			known = 0;
+	double		values[VK_CURVE_ANCHORS];
 	double		work;
 
 	if (!(target < 1))
@@ -115,29 +142,11 @@ vk_curve_budget(const VkCurve *curve, double k, double target, double total)
 	if (!(recall > 0))
 		recall = 0;
 	for (int anchor = 0; anchor < VK_CURVE_ANCHORS; anchor++)
-	{
-		double		x = log((double) vk_curve_anchors[anchor]);
-		double		y;
-
-		if (!(curve->rows[anchor][0] > 0))
-			continue;
-		y = work_at_level(curve->rows[anchor], recall);
-		if (known++ > 0)
-			slope = (y - y0) / (x - x0);
-		else if (log_k < x)
-			log_k = x;			/* nothing is known of fewer neighbours */
-		if (known > 1 && log_k <= x)
-		{
-			x0 = x;
-			y0 = y;
-			break;
-		}
-		x0 = x;
-		y0 = y;
-	}
-	if (known == 0)
+		values[anchor] = curve->rows[anchor][0] > 0 ?
+			work_at_level(curve->rows[anchor], recall) : NAN;
+	work = exp(at_neighbors(values, k, 1));
+	if (isnan(work))
 		return total;
-	work = exp(y0 + slope * (log_k - x0));
 	if (work < k)
 		work = k;
 	return work < total ? work : total;
@@ -166,11 +175,9 @@ vk_curve_recall(const VkCurve *curve, double k, double rows, double total)
 double
 vk_fringe_deviations(const VkFringe *fringe, double k, double target)
 {
-	double		log_k = log(k > 1 ? k : 1);
-	double		x0 = 0;
-	double		y0 = INFINITY;
-	double		slope = 0;
+	double		values[VK_CURVE_ANCHORS];
 	double		part;
+	double		most;
 	int			level;
 
 	if (!(target < 1))
@@ -179,19 +186,10 @@ vk_fringe_deviations(const VkFringe *fringe, double k, double target)
 	for (int anchor = 0; anchor < VK_CURVE_ANCHORS; anchor++)
 	{
 		const float *known = &fringe->deviations[anchor][level];
-		double		x = log((double) vk_curve_anchors[anchor]);
-		double		y = known[0] + (known[1] - (double) known[0]) * part;
 
-		if (known[0] == 0 || known[1] == 0)
-			continue;
-		if (isinf(y0) && log_k < x)
-			return y;
-		if (!isinf(y0))
-			slope = (y - y0) / (x - x0);
-		if (!isinf(y0) && log_k <= x)
-			break;
-		x0 = x;
-		y0 = y;
+		values[anchor] = known[0] == 0 || known[1] == 0 ? NAN :
+			known[0] + (known[1] - (double) known[0]) * part;
 	}
-	return y0 + slope * (log_k - x0);
+	most = at_neighbors(values, k, 0);
+	return isnan(most) ? INFINITY : most;
 }
