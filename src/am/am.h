@@ -11,6 +11,8 @@
 #ifndef VK_AM_H
 #define VK_AM_H
 
+#include <math.h>
+
 #include "am/attributes.h"
 #include "am/page.h"
 #include "am/row_mask.h"
@@ -90,6 +92,13 @@ typedef struct VkSupport
 	/* and the way back: the distance that has a score, 0 for one that none has */
 	double		(*distance) (double score);
 } VkSupport;
+
+/* the score of a distance, which may be NaN */
+static inline double
+vk_exact_score(const VkSupport *support, double distance)
+{
+	return isnan(distance) ? distance : support->score(distance);
+}
 
 extern const VkSupport *vk_support(Relation index);
 /*

@@ -414,7 +414,7 @@ vk_reach_settled(VkSearch *search)
 
 /* the centre of the last list begun before that much work; infinite: it has none */
 static double
-last_center(const VkSearch *search, double rows)
+center_before(const VkSearch *search, double rows)
 {
 	int64		visit = vk_work_visit_after(search, rows, get_float8_infinity()) - 1;
 
@@ -422,9 +422,15 @@ last_center(const VkSearch *search, double rows)
 }
 
 double
+vk_reach_last_center(const VkSearch *search)
+{
+	return center_before(search, get_float8_infinity());
+}
+
+double
 vk_reach_deviations(const VkSearch *search, double rows, double limit)
 {
-	double		center = last_center(search, rows);
+	double		center = center_before(search, rows);
 
 	if (search->rows < rows || isinf(center))
 		return get_float8_nan();
@@ -451,6 +457,6 @@ vk_reach_enough(const VkSearch *search)
 	const VkRound *round = search->round;
 
 	return vk_reach_usual(search, &search->query, round->total,
-						  last_center(search, get_float8_infinity()),
+						  vk_reach_last_center(search),
 						  round->last != NULL ? *round->last : last_score(search));
 }

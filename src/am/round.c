@@ -67,12 +67,6 @@ typedef struct TidEntry
 
 /* ---- exact scores while a round collects ---- */
 
-static double
-exact_score(const VkScan *so, double distance)
-{
-	return isnan(distance) ? distance : so->support->score(distance);
-}
-
 /* Find one candidate's score; false: its row is not visible. */
 static bool
 score_candidate(IndexScanDesc scan, VkCandidate *entry)
@@ -83,7 +77,7 @@ score_candidate(IndexScanDesc scan, VkCandidate *entry)
 	CHECK_FOR_INTERRUPTS();
 	if (!vk_scan_distance(scan, entry->tid, (entry->slot & VK_CHECKED) != 0, &distance))
 		return false;
-	score = exact_score(scan->opaque, distance);
+	score = vk_exact_score(((VkScan *) scan->opaque)->support, distance);
 	entry->lower = isnan(score) ? get_float4_infinity() :
 		nextafterf((float) score, -INFINITY);
 	entry->upper = isnan(score) ? get_float4_infinity() :
@@ -260,7 +254,7 @@ load_rows(VkScan *so, const VkNeighbor *rows, int64 count)
 		VkEntry    *entry = &so->entries[i];
 
 		entry->exact = entry->checked = true;
-		entry->lower = exact_score(so, rows[i].distance);
+		entry->lower = vk_exact_score(so->support, rows[i].distance);
 		entry->tid = rows[i].tid;
 		binaryheap_add_unordered(so->heap, PointerGetDatum(entry));
 	}
@@ -426,7 +420,7 @@ vk_round_load(VkScan *so, const VkNeighbor *rows, int64 count, double watermark,
 void
 vk_round_answer(VkScan *so, const VkNeighbor *rows, int64 wanted)
 {
-	vk_round_load(so, rows, wanted, exact_score(so, rows[wanted - 1].distance),
+	vk_round_load(so, rows, wanted, vk_exact_score(so->support, rows[wanted - 1].distance),
 				  wanted);
 	so->exhaustive = so->stats.exhaustive = false;
 }
@@ -473,7 +467,7 @@ take_nearest(IndexScanDesc scan)
 		if (vk_scan_distance(scan, top->tid, top->checked, &distance))
 		{
 			top->exact = true;
-			top->lower = exact_score(so, distance);
+			top->lower = vk_exact_score(so->support, distance);
 			binaryheap_replace_first(so->heap, PointerGetDatum(top));
 		}
 		else

@@ -398,6 +398,8 @@ extern bool vk_reach_settled(VkSearch *search);
  * the rows?  Usual: where its centre has that score, and the k-th neighbour that one.
  */
 extern bool vk_reach_enough(const VkSearch *search);
+/* the score of the centre of the last list visited; infinite: it has none */
+extern double vk_reach_last_center(const VkSearch *search);
 extern bool vk_reach_usual(const VkSearch *search, const VkQuery *query, double k,
 						   double center, double limit);
 

@@ -86,7 +86,7 @@ typedef struct VkBatchQuery
 	uint64		self_place;		/* its version that the snapshot sees */
 	bool		single;			/* no bound holds: it is answered one by one */
 	bool		exhaustive;		/* every list was visited */
-	float		center;			/* score of the last one's centre; infinite: none has one */
+	double		center;			/* score of the last one's centre; infinite: none has one */
 	double		last;			/* score of the last row wanted, if the lists visited for
 								 * it were too few; else infinite */
 	VkQuery		query;			/* as codes are compared with it */

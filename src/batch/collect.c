@@ -73,7 +73,6 @@ typedef struct VisitPlan
 	int64		visit_capacity;
 	int32		query;			/* at hand */
 	int			rank;			/* lists that it has so far */
-	float		center;			/* score of the last one's */
 } VisitPlan;
 
 /* ---- memory ---- */
@@ -249,7 +248,6 @@ plan_list(void *arg, uint32 number, const VkSlot *slot, const VkCandidate *entry
 	visit->order = (plan->rank >= FIRST_LISTS ? LATER_LISTS : 0) | slot->head;
 	visit->list = plan->places[number] - 1;
 	visit->query = plan->query;
-	plan->center = entry->lower;
 	plan->rank++;
 }
 
@@ -283,9 +281,8 @@ plan_lists(VkBatch *batch, VisitPlan *plan)
 		search->query = query->query;
 		plan->query = i;
 		plan->rank = 0;
-		plan->center = get_float4_infinity();
 		vk_search_plan(search, &round, plan_list, plan);
-		query->center = plan->center;
+		query->center = vk_reach_last_center(search);
 		query->exhaustive = search->probed >= target->meta.lists;
 	}
 	sort_visits(plan->visits, plan->visit_count);

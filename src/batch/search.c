@@ -37,9 +37,7 @@
 static double
 last_score(const VkBatch *batch, const VkBatchQuery *query, int64 k)
 {
-	double		distance = query->rows[k - 1].distance;
-
-	return isnan(distance) ? distance : batch->target->support->score(distance);
+	return vk_exact_score(batch->target->support, query->rows[k - 1].distance);
 }
 
 static bool
