@@ -62,5 +62,32 @@ VACUUM t;
 SELECT k, share > 0.75 AS kept FROM unnest(ARRAY[10, 50]) k, LATERAL (SELECT avg(share) AS share FROM generate_series(1, 20) q, look(q, k)) s;
 RESET enable_seqscan;
 
+-- the nearest of a list, in whose place those behind them were left out
+CREATE TABLE centers (c f32vec(2));
+INSERT INTO centers VALUES ('[0,0]'), ('[50,50]');
+CREATE TABLE m (id int, kind int, v f32vec(2)) WITH (autovacuum_enabled = off);
+INSERT INTO m SELECT n, 1, CASE WHEN n <= 100 THEN '[0,0]' ELSE vec(n, 2) + '[51,51]'::f32vec END FROM generate_series(1, 5000) n;
+CREATE INDEX m_ivf ON m USING vkivf (v, kind) WITH (lists = 2, centroids = 'vk_test.centers');
+ANALYZE m;
+DELETE FROM m WHERE id BETWEEN 4 AND 100;
+SET enable_seqscan = off;
+SET enable_sort = off;
+SELECT count(*) FROM (SELECT id FROM m WHERE kind = 1 ORDER BY v <-> '[0,0]' LIMIT 10) s;
+SELECT exhaustive FROM vk_last_scan();
+SELECT count(*) FROM (SELECT id FROM m WHERE kind = 1 ORDER BY v <-> '[0,0]') s;
+SELECT count(*) FROM (SELECT id FROM m WHERE kind = 1 AND v <-> '[0,0]' < 1000 ORDER BY v <-> '[0,0]' LIMIT 10) s;
+SELECT count(*) FROM (SELECT id FROM m WHERE kind = 1 AND v <-> '[0,0]' < 1000 ORDER BY v <-> '[0,0]') s;
+SET vkindex.probes = 2;
+SELECT count(*) FROM (SELECT id FROM m ORDER BY v <-> '[0,0]' LIMIT 10) s;
+SELECT count(*) FROM (SELECT id FROM m ORDER BY v <-> '[0,0]') s;
+RESET vkindex.probes;
+-- the same of rows that a condition keeps out which is too dear for the scan
+VACUUM m;
+INSERT INTO m SELECT 10000 + n, 1, '[0,0]' FROM generate_series(1, 40) n;
+CREATE FUNCTION wanted(id int) RETURNS boolean LANGUAGE plpgsql COST 10000 AS 'BEGIN RETURN id <= 10000; END';
+SELECT count(*) FROM (SELECT id FROM m WHERE kind = 1 AND wanted(id) ORDER BY v <-> '[0,0]' LIMIT 40) s;
+RESET enable_seqscan;
+RESET enable_sort;
+
 SET client_min_messages = warning;
 DROP SCHEMA vk_test CASCADE;

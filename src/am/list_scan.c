@@ -218,9 +218,13 @@ take_block(VkListScan *scan, const VkBlockTop *top, uint32 wanted,
 	else
 		lanes &= scan->flat_bound(&scan->code->bound, annotation, dots,
 								  out->threshold, &scan->scores);
-	/* what the kernel drops lies beyond the threshold of the moment */
-	if (scan->proven && (wanted & ~lanes) != 0)
-		out->dropped = Min(out->dropped, out->threshold);
+	/* what the kernel drops lies beyond the threshold of the moment, or probably so */
+	if ((wanted & ~lanes) != 0)
+	{
+		out->left_out = Min(out->left_out, out->threshold);
+		if (scan->proven)
+			out->dropped = Min(out->dropped, out->threshold);
+	}
 	for (; lanes != 0; lanes &= lanes - 1)
 	{
 		int			lane = pg_rightmost_one_pos32(lanes);

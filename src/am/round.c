@@ -16,7 +16,9 @@
  *
  *	  Below target 1 bounds are statistical, so an exact row on top may lie behind
  *	  one whose bound was too high: rows are found and sorted, as many as the LIMIT
- *	  wants or a few at a time, before the first is emitted.
+ *	  wants or a few at a time, before the first is emitted.  What a kernel leaves out
+ *	  then has no bound that anybody knows, and no part in the watermark; but while
+ *	  there is such a row, the end of a round is not the end of the rows.
  *
  *	  Within a radius the rounds end with the last row inside it.
  *
@@ -314,7 +316,7 @@ skip_emitted(void *arg, uint64 tid)
 	return vk_round_was_emitted(((IndexScanDesc) arg)->opaque, tid);
 }
 
-/* half of work_mem: arrays are copied where they grow */
+/* half of work_mem, as arrays are copied where they grow; the heap is no huge one */
 static int64
 most_candidates(void)
 {
@@ -322,6 +324,7 @@ most_candidates(void)
 		(sizeof(VkCandidate) + sizeof(float) + sizeof(VkEntry) + sizeof(Datum) +
 		 sizeof(VkEntry *));
 
+	most = Min(most, (int64) (MaxAllocSize / sizeof(Datum) / 2));
 	return Max(most, LEAST_CANDIDATES);
 }
 
@@ -400,6 +403,7 @@ vk_round_start(IndexScanDesc scan, int64 wanted)
 	/* what lies outside the radius is not missed */
 	so->watermark = so->keys.ranged && found->dropped >= round.radius ?
 		get_float8_infinity() : found->dropped;
+	so->left_out = found->left_out < round.radius;
 	load_candidates(so, found);
 	enter_round(so, wanted);
 }
@@ -410,6 +414,7 @@ vk_round_load(VkScan *so, const VkNeighbor *rows, int64 count, double watermark,
 {
 	load_rows(so, rows, count);
 	so->watermark = watermark;
+	so->left_out = false;
 	so->exhaustive = watermark == get_float8_infinity();
 	enter_round(so, wanted);
 }
@@ -432,6 +437,13 @@ remember_emitted(VkScan *so, uint64 tid)
 								&so->emitted_capacity, sizeof(uint64));
 	so->emitted[so->emitted_count++] = tid;
 	so->round_emitted++;
+}
+
+/* did the round take all rows of the lists that it visited? */
+static bool
+holds_all(const VkScan *so)
+{
+	return so->watermark == get_float8_infinity() && !so->left_out;
 }
 
 static bool
@@ -457,7 +469,7 @@ take_nearest(IndexScanDesc scan)
 		if (top->exact)
 		{
 			if (so->watermark < top->lower ||
-				(isnan(top->lower) && so->watermark != get_float8_infinity()))
+				(isnan(top->lower) && !holds_all(so)))
 				return NULL;
 			binaryheap_remove_first(so->heap);
 			return top;
@@ -508,15 +520,17 @@ settle(IndexScanDesc scan)
 /*
  * Have most rows near the query turned out to be deleted ones, which no vacuum has
  * cleared yet?  Then the lists visited were enough for those.  The round is done
- * again as under a condition, that of being visible, unless all lists were visited, or
- * as many as the user wants, or what is left of vkindex.max_scan_rows would not do.
+ * again as under a condition, that of being visible, unless it took all rows, or
+ * visited as many lists as the user wants, or what is left of vkindex.max_scan_rows
+ * would not do.
  */
 static bool
 many_are_gone(const VkScan *so)
 {
 	return so->gone >= MANY_GONE && so->gone * 2 >= so->fetched && !so->gone_near &&
 		so->round_emitted == 0 && !so->filtered && !so->support->documents &&
-		!so->exhaustive && vk_probes == 0 && !vk_search_cut(so->search) &&
+		!(so->exhaustive && holds_all(so)) && vk_probes == 0 &&
+		!vk_search_cut(so->search) &&
 		(vk_max_scan_rows == 0 || so->stats.rows * 2 <= vk_max_scan_rows);
 }
 
@@ -549,7 +563,7 @@ void
 vk_round_go_on(IndexScanDesc scan)
 {
 	VkScan	   *so = scan->opaque;
-	bool		empty = is_heap_empty(so) && so->watermark == get_float8_infinity();
+	bool		empty = is_heap_empty(so) && holds_all(so);
 	bool		redo = !so->strict && many_are_gone(so);
 	int64		next = Max(so->emitted_count, so->round_emitted == 0 && !redo ?
 						   so->wanted * 2 : so->wanted);

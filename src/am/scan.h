@@ -104,6 +104,7 @@ typedef struct VkScan
 	int64		round_emitted;	/* rows emitted in it, not yet in emitted_set */
 	bool		exhaustive;		/* this round saw every list */
 	double		watermark;		/* smallest lower bound dropped */
+	bool		left_out;		/* rows were, with bounds that nobody knows */
 	int64		fetched;		/* rows of this round, from the table */
 	int64		gone;			/* of them, those that the snapshot does not see */
 	bool		gone_near;		/* many are: rounds ask for each row whether it is */

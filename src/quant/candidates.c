@@ -139,7 +139,7 @@ vk_candidates_init(VkCandidates *candidates, VkCandidate *entries,
 	candidates->wanted = wanted;
 	candidates->sharpen_at = 0;
 	candidates->threshold = INFINITY;
-	candidates->dropped = INFINITY;
+	candidates->dropped = candidates->left_out = INFINITY;
 	schedule_prune(candidates);
 }
 

@@ -557,6 +557,8 @@ typedef struct VkCandidates
 	int64_t		sharpen_at;		/* caller's: exact distances pay at this count */
 	float		threshold;		/* +inf until k are known */
 	float		dropped;		/* smallest lower bound ever dropped: watermark */
+	float		left_out;		/* least threshold for which rows never came here; the
+								 * caller's, infinite at first */
 } VkCandidates;
 
 extern void vk_candidates_init(VkCandidates *candidates, VkCandidate *entries,
