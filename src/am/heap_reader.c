@@ -210,6 +210,15 @@ vk_heap_reader_fetch(VkHeapReader *reader, const ItemPointerData *tid,
 								   reader->slot, &again, &dead);
 }
 
+bool
+vk_heap_reader_replaced(const VkHeapReader *reader)
+{
+	const TupleTableSlot *slot = reader->slot;
+
+	return !TTS_IS_BUFFERTUPLE(slot) ||
+		HeapTupleIsHotUpdated(((const BufferHeapTupleTableSlot *) slot)->base.tuple);
+}
+
 /*
  * vk_heap_reader_ask -- ask for the page of a row that is fetched soon
  *

@@ -12,11 +12,15 @@
  *	  Whether a row is still needed is not for a list operation to say: an entry
  *	  stays until vacuum takes it out, for a standby may have queries that see
  *	  its row long after nobody here does.  So every row is kept whose tuple is
- *	  there, and the newest version of it is what counts: where HOT chains were
- *	  broken when the index was made, older ones may have other vectors.  VACUUM
- *	  has no snapshot that keeps anything, so the TOAST of a dead row may be gone
- *	  at any time; then there is no vector.  (An expression detoasts by itself,
- *	  and fails there.  The next vacuum will have another try.)
+ *	  there.  Its vector is that of the version that is seen here.  Where none is,
+ *	  the oldest is all that can be had of a HOT chain, and it may be older than the
+ *	  index, with another vector: of an update, say, that was over when the index was
+ *	  made, and not pruned yet.  So it counts only where no newer one follows; else
+ *	  the row has no vector, and no bounds, which is right whoever sees it still, or
+ *	  again (a deletion may be taken back).  VACUUM has no snapshot that keeps
+ *	  anything, so the TOAST of a dead row may be gone at any time; then there is no
+ *	  vector either.  (An expression detoasts by itself, and fails there.  The next
+ *	  vacuum will have another try.)
  *
  * IDENTIFICATION
  *	  src/am/upkeep_rows.c
@@ -199,7 +203,8 @@ vk_row_vector(VkUpkeep *upkeep, ItemPointer tid, const float **vector, bool *wil
 		/* not committed, deleted, or dead: what is the oldest version then? */
 		if (!vk_heap_reader_fetch(reader->heap, tid, SnapshotAny))
 			return VK_ROW_GONE;
-		if (upkeep->index->rd_index->indcheckxmin)
+		/* the index may be of a newer one, whose vector is another */
+		if (vk_heap_reader_replaced(reader->heap))
 			return VK_ROW_DEAD;
 	}
 	*vector = vk_heap_reader_vector(reader->heap);
