@@ -47,6 +47,15 @@ SELECT same('t', 'l2', vec(-1, 24), 20), same('t', 'cosine', vec(-1, 24), 20), s
 COMMIT;
 SELECT count(*) FROM t;
 DROP TABLE t;
+-- a session that knew a longer file: full pages of refine codes, and none behind them
+CREATE TEMP TABLE t (id int, v f32vec(100)) ON COMMIT DELETE ROWS;
+CREATE INDEX t_ivf ON t USING vkivf (v) WITH (bits = 1, refine = 4);
+INSERT INTO t SELECT n, flat_vec(n, 100) FROM generate_series(1, 6000) n;
+BEGIN;
+INSERT INTO t SELECT n, flat_vec(n, 100) FROM generate_series(1, 4000) n;
+SELECT count(*), sound('t_ivf') FROM t;
+COMMIT;
+DROP TABLE t;
 BEGIN;
 CREATE TEMP TABLE t ON COMMIT DROP AS SELECT n AS id, vec(n, 24)::f32vec(24) AS v FROM generate_series(1, 50) n;
 CREATE INDEX t_flat ON t USING vkflat (v);

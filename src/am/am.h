@@ -259,6 +259,8 @@ pg_noreturn extern void vk_corrupt(Relation index, BlockNumber block,
 extern bool vk_began_in_recovery(void);
 pg_noreturn extern void vk_report_recycled(Relation index);
 extern bool vk_block_exists(Relation index, BlockNumber block);
+/* its file may have been emptied: what is known of how long it is holds no more */
+extern void vk_block_forget(void);
 /* only the block number is checked: the page may be of any kind, or zeros */
 extern Buffer vk_read_any_page(Relation index, BlockNumber block, int mode);
 /* a new or recycled page, exclusively locked, contents to be initialised */

@@ -28,6 +28,7 @@
 #include "commands/progress.h"
 #include "miscadmin.h"
 #include "pgstat.h"
+#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 
 #define MIN_LISTS_ROWS		4096	/* fewer rows have no lists by themselves */
@@ -176,9 +177,11 @@ check_columns(Relation index, const char *method)
 static int
 checked_dimensions(Relation index, const VkSupport *support, const char *method)
 {
-	int			dim = TupleDescAttr(RelationGetDescr(index), 0)->atttypmod;
+	const FormData_pg_attribute *column = TupleDescAttr(RelationGetDescr(index), 0);
+	int32		dim = column->atttypmod;
 
 	/* that of an array is its elements' */
+	(void) getBaseTypeAndTypmod(column->atttypid, &dim);
 	if (dim < 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -333,6 +336,7 @@ build_index(Relation heap, Relation index, IndexInfo *info, bool flat)
 	if (RelationGetNumberOfBlocks(index) != 0)
 		elog(ERROR, "index \"%s\" already contains data",
 			 RelationGetRelationName(index));
+	vk_block_forget();
 
 	context = AllocSetContextCreate(CurrentMemoryContext, "vkindex build",
 									ALLOCSET_DEFAULT_SIZES);

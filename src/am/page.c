@@ -78,15 +78,15 @@ vk_corrupt(Relation index, BlockNumber block, const char *what)
  *
  * The size of the relation last looked at is remembered, since asking the
  * operating system costs a system call: an index only grows while its file
- * stays.
+ * stays, unless it is built anew in it (vk_block_forget).
  */
+static Oid	known_index = InvalidOid;
+static Oid	known_file = InvalidOid;
+static BlockNumber known_blocks = 0;
+
 bool
 vk_block_exists(Relation index, BlockNumber block)
 {
-	static Oid	known_index = InvalidOid;
-	static Oid	known_file = InvalidOid;
-	static BlockNumber known_blocks = 0;
-
 	if (likely(block < known_blocks &&
 			   known_index == RelationGetRelid(index) &&
 			   known_file == index->rd_rel->relfilenode))
@@ -97,6 +97,18 @@ vk_block_exists(Relation index, BlockNumber block)
 	known_blocks = RelationGetNumberOfBlocks(index);
 
 	return block < known_blocks;
+}
+
+/*
+ * vk_block_forget -- an index is built
+ *
+ * TRUNCATE of a table that the same transaction made, and ON COMMIT DELETE ROWS of a
+ * temporary one, empty the files and keep them.  Nobody else can have looked at them.
+ */
+void
+vk_block_forget(void)
+{
+	known_index = InvalidOid;
 }
 
 /* what is wrong with a page's frame, or NULL */
@@ -376,6 +388,25 @@ extend_for_waiters(Relation index)
 }
 
 /*
+ * Add a page, and lock it.  Somebody may have been quicker, and have made one of it:
+ * where a standby became the primary, the free space map may name pages that are
+ * yet to be added.
+ */
+static Buffer
+add_page(Relation index)
+{
+	for (;;)
+	{
+		Buffer		buffer = ReadBuffer(index, P_NEW);
+
+		LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
+		if (PageIsNew(BufferGetPage(buffer)))
+			return buffer;
+		UnlockReleaseBuffer(buffer);
+	}
+}
+
+/*
  * vk_new_page -- a page to be initialised, pinned and exclusively locked
  *
  * The free space map is not WAL-logged and may name pages that are in use, so
@@ -402,8 +433,7 @@ vk_new_page(Relation index)
 		}
 		extend_for_waiters(index);
 	}
-	buffer = ReadBuffer(index, P_NEW);
-	LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
+	buffer = add_page(index);
 	if (need_lock)
 		UnlockRelationForExtension(index, ExclusiveLock);
 
