@@ -124,5 +124,24 @@ ROLLBACK;
 SELECT good();
 VACUUM t;
 SELECT good();
+
+-- rows that come and go for ever: places in the directory are used again
+CREATE TEMP TABLE churned (id int, kind int, v f32vec(4));
+CREATE INDEX churned_flat ON churned USING vkflat (v, kind);
+CREATE INDEX churned_ivf ON churned USING vkivf (v);
+CREATE PROCEDURE churn(cycles int) LANGUAGE plpgsql AS $$
+BEGIN
+	FOR i IN 1 .. cycles LOOP
+		INSERT INTO churned SELECT n, n % 7, vec(n, 4) FROM generate_series(1, 9000) n;
+		DELETE FROM churned;
+	END LOOP;
+END
+$$;
+CREATE TEMP TABLE slots (cycle int, flat int, ivf int);
+SELECT 'CALL churn(1)', 'VACUUM churned', format('INSERT INTO slots SELECT %s, f.slots, i.slots FROM vk_page_meta(''churned_flat'') f, vk_page_meta(''churned_ivf'') i', n) FROM generate_series(1, 8) n \gexec
+SELECT max(flat) FILTER (WHERE cycle = 8) - max(flat) FILTER (WHERE cycle = 4) AS flat, max(ivf) FILTER (WHERE cycle = 8) - max(ivf) FILTER (WHERE cycle = 4) AS ivf FROM slots;
+INSERT INTO churned SELECT n, n % 7, vec(n, 4) FROM generate_series(1, 9000) n;
+SELECT sound('churned_flat'), sound('churned_ivf'), same('churned', 'l2', vec(-1, 4), 20, 1, 'kind = 3');
+DROP TABLE churned;
 SET client_min_messages = warning;
 DROP SCHEMA vk_test CASCADE;

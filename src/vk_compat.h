@@ -49,6 +49,15 @@
 #define vk_test_old_snapshot(snapshot, relation, page) ((void) 0)
 #endif
 
+/* 18 may log that a lock was not to be had */
+#if PG_VERSION_NUM >= 180000
+#define vk_try_lock_tuple(relation, tid, mode) \
+	ConditionalLockTuple(relation, tid, mode, false)
+#else
+#define vk_try_lock_tuple(relation, tid, mode) \
+	ConditionalLockTuple(relation, tid, mode)
+#endif
+
 /* 16 renamed what identifies a relation's file */
 #if PG_VERSION_NUM >= 160000
 #define VK_FILE_LOCATOR(relation)	((relation)->rd_locator)

@@ -299,6 +299,8 @@ vk_slot_on_page(Page page, uint32 number)
 	return (VkSlot *) vk_page_line(page, 1 + number % VK_PAGE_LINES);
 }
 
+/* the first from that number on that no list uses, 0: there is none */
+extern uint32 vk_slot_unused(Relation index, const VkMeta *meta, uint32 from);
 /* give an unused slot to a list without pages; its summaries hold no rows */
 extern void vk_slot_reuse(Relation index, const VkIndex *vk, const VkMeta *meta,
 						  uint32 number, uint64 born, uint32 flags);

@@ -17,6 +17,11 @@
  *	  learns its number from the meta page only, so it reads that first,
  *	  locks, and looks again.
  *
+ *	  Slots that recycling has cleared are used again, or the directory would grow
+ *	  with every row that comes and goes.  Only the holder of the upkeep lock takes
+ *	  them, so that no two take one: a list operation, or an insert that wants a new
+ *	  segment and finds that lock free.  It does not wait for it, but adds a slot.
+ *
  * IDENTIFICATION
  *	  src/am/directory.c
  *
@@ -24,9 +29,10 @@
  */
 #include "postgres.h"
 
-#include "am/am.h"
-
 #include "miscadmin.h"
+#include "storage/lmgr.h"
+
+#include "am/upkeep.h"
 
 /* block number of a directory page */
 static BlockNumber
@@ -211,20 +217,57 @@ shared_summary(Relation index, const VkIndex *vk, const VkMeta *meta)
 }
 
 /*
- * Lock what slot number meta->slots needs, up to the meta page.  A directory,
- * map or summary page that does not exist yet is made only once the number is
- * certain.
+ * vk_slot_unused -- the first slot from that number on that no list uses, 0 where
+ * there is none
+ *
+ * It stays so if the caller holds the upkeep lock.
+ */
+uint32
+vk_slot_unused(Relation index, const VkMeta *meta, uint32 from)
+{
+	uint32		next;
+
+	for (uint32 first = from / VK_PAGE_LINES * VK_PAGE_LINES; first < meta->slots; first = next)
+	{
+		VkSlot		slots[VK_PAGE_LINES];
+
+		CHECK_FOR_INTERRUPTS();
+		next = first + vk_directory_page(index, meta, first, slots);
+		for (uint32 number = Max(first, from); number < next; number++)
+			if (slots[number - first].born == 0)
+				return number;
+	}
+	return 0;
+}
+
+/* the summary page of an unused slot, where its summaries hold no rows any more */
+static BlockNumber
+emptied_summary(Relation index, const VkIndex *vk, const VkMeta *meta, uint32 number)
+{
+	VkSlot		slot;
+
+	vk_slot_read(index, meta, number, &slot);
+	vk_summary_empty(index, vk, number, &slot);
+	return slot.summary;
+}
+
+/*
+ * Lock what a slot needs that is unused, or number meta->slots, up to the meta page.
+ * A directory, map or summary page that does not exist yet is made only once the
+ * number is certain.
  */
 static void
 lock_slot_pages(Relation index, const VkIndex *vk, const VkMeta *meta,
-				SlotPages *pages)
+				uint32 number, SlotPages *pages)
 {
-	uint32		page = meta->slots / VK_PAGE_LINES;
-	bool		new_directory = meta->slots % VK_PAGE_LINES == 0;
+	uint32		page = number / VK_PAGE_LINES;
+	bool		added = number == meta->slots;
+	bool		new_directory = added && number % VK_PAGE_LINES == 0;
 
 	pages->directory = InvalidBuffer;
 	pages->map = InvalidBuffer;
-	pages->summary = shared_summary(index, vk, meta);
+	pages->summary = added ? shared_summary(index, vk, meta) :
+		emptied_summary(index, vk, meta, number);
 	pages->new_map = new_directory && page % VK_MAP_ENTRIES == 0;
 
 	if (!new_directory)
@@ -251,8 +294,8 @@ unlock_slot_pages(SlotPages *pages)
 }
 
 /*
- * Write slot number meta->slots, in one record: a crash leaves all of it or
- * nothing but unused pages.
+ * Write the slot, in one record: a crash leaves all of it or nothing but unused
+ * pages.
  */
 static void
 write_slot(Relation index, const VkIndex *vk, uint32 number, const NewSlot *what,
@@ -307,7 +350,7 @@ write_slot(Relation index, const VkIndex *vk, uint32 number, const NewSlot *what
 				 what->born != 0 ? what->born : meta->epoch);
 	vk_slot_on_page(directory, number)->flags = what->flags;
 	vk_slot_on_page(directory, number)->summary = pages->summary;
-	meta->slots = number + 1;
+	meta->slots = Max(meta->slots, number + 1);
 	if (what->tail >= 0)
 	{
 		meta->open_slot[what->tail] = number;
@@ -326,18 +369,33 @@ is_replaced(const VkMeta *meta, const NewSlot *what)
 	return what->tail >= 0 && meta->open_slot[what->tail] != what->full;
 }
 
+/* the number that a slot has which is added behind all others */
+static uint32
+next_number(Relation index, const VkMeta *meta)
+{
+	if (meta->slots >= VK_MAX_SLOTS)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("index \"%s\" has reached the limit of %u lists",
+						RelationGetRelationName(index), (uint32) VK_MAX_SLOTS),
+				 errhint("Please REINDEX it.")));
+	return meta->slots;
+}
+
 /*
- * Add a slot to the directory; its number, or 0 where the open segment that it
- * was to replace is another one by now.  The caller holds no lock.
+ * Put a slot into the directory: an unused one, where `reuse` says that the upkeep
+ * lock is held, else behind all others.  Its number, or 0 where the open segment
+ * that it was to replace is another one by now.  The caller holds no other lock.
  */
 static uint32
-add_slot(Relation index, const VkIndex *vk, const NewSlot *what)
+put_slot(Relation index, const VkIndex *vk, const NewSlot *what, bool reuse)
 {
 	for (;;)
 	{
 		VkMeta		meta;
 		VkMeta	   *stored;
 		SlotPages	pages;
+		uint32		number = 0;
 		bool		replaced,
 					moved;
 
@@ -345,26 +403,23 @@ add_slot(Relation index, const VkIndex *vk, const NewSlot *what)
 		vk_meta_read(index, &meta);
 		if (is_replaced(&meta, what))
 			return 0;
-		if (meta.slots >= VK_MAX_SLOTS)
-			ereport(ERROR,
-					(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-					 errmsg("index \"%s\" has reached the limit of %u lists",
-							RelationGetRelationName(index),
-							(uint32) VK_MAX_SLOTS),
-					 errhint("Please REINDEX it.")));
+		if (reuse)
+			number = vk_slot_unused(index, &meta, VK_SLOT_FIRST_LIST);
+		if (number == 0)
+			number = next_number(index, &meta);
 
-		lock_slot_pages(index, vk, &meta, &pages);
+		lock_slot_pages(index, vk, &meta, number, &pages);
 		stored = vk_page_meta(BufferGetPage(pages.meta));
 		replaced = is_replaced(stored, what);
-		moved = stored->slots != meta.slots;
+		moved = number == meta.slots && stored->slots != meta.slots;
 		if (!replaced && !moved)
-			write_slot(index, vk, meta.slots, what, &pages);
+			write_slot(index, vk, number, what, &pages);
 		unlock_slot_pages(&pages);
 
 		if (replaced)
 			return 0;
 		if (!moved)
-			return meta.slots;
+			return number;
 	}
 }
 
@@ -376,33 +431,30 @@ vk_slot_add(Relation index, const VkIndex *vk, uint64 born, uint32 flags)
 {
 	NewSlot		what = {.born = born, .flags = flags, .tail = -1};
 
-	return add_slot(index, vk, &what);
+	return put_slot(index, vk, &what, false);
 }
 
 /*
  * vk_slot_reuse -- an unused slot for a list that is not seen yet
  *
- * The caller holds the upkeep lock: nobody else takes unused slots.  Their
- * summaries, which nobody looks at, are emptied first.
+ * The caller holds the upkeep lock.  Its summaries, which nobody looks at, are
+ * emptied first.
  */
 void
 vk_slot_reuse(Relation index, const VkIndex *vk, const VkMeta *meta,
 			  uint32 number, uint64 born, uint32 flags)
 {
-	VkSlot		slot;
+	BlockNumber summary = emptied_summary(index, vk, meta, number);
 	VkSlot	   *stored;
 	Buffer		buffer;
 	GenericXLogState *state;
-
-	vk_slot_read(index, meta, number, &slot);
-	vk_summary_empty(index, vk, number, &slot);
 
 	buffer = vk_slot_lock(index, meta, number, BUFFER_LOCK_EXCLUSIVE, &stored);
 	state = GenericXLogStart(index);
 	stored = vk_slot_on_page(GenericXLogRegisterBuffer(state, buffer, 0), number);
 	vk_slot_init(stored, born);
 	stored->flags = flags;
-	stored->summary = slot.summary;
+	stored->summary = summary;
 	GenericXLogFinish(state);
 	UnlockReleaseBuffer(buffer);
 }
@@ -418,6 +470,9 @@ void
 vk_segment_open(Relation index, const VkIndex *vk, int tail, uint32 full)
 {
 	NewSlot		what = {.flags = VK_SLOT_SEGMENT, .tail = tail, .full = full};
+	bool		locked = vk_upkeep_try_lock(index, ExclusiveLock);
 
-	(void) add_slot(index, vk, &what);
+	(void) put_slot(index, vk, &what, locked);
+	if (locked)
+		vk_upkeep_unlock(index, ExclusiveLock);
 }

@@ -23,6 +23,7 @@
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
+#include "vk_compat.h"
 
 #include "access/transam.h"
 #include "access/xact.h"
@@ -54,6 +55,14 @@ vk_upkeep_lock(Relation index, LOCKMODE mode)
 	ItemPointerData place = upkeep_place();
 
 	LockTuple(index, &place, mode);
+}
+
+bool
+vk_upkeep_try_lock(Relation index, LOCKMODE mode)
+{
+	ItemPointerData place = upkeep_place();
+
+	return vk_try_lock_tuple(index, &place, mode);
 }
 
 void
@@ -96,36 +105,14 @@ vk_operation_begin(VkOperation *op, Relation index, Relation heap,
 
 /* ---- new lists ---- */
 
-/*
- * The next unused slot, 0 where there is none.  Only the holder of the upkeep lock
- * takes or makes unused slots, so none comes back behind op->next_free.
- */
-static uint32
-next_unused(VkOperation *op)
-{
-	while (op->next_free < op->meta.slots)
-	{
-		uint32		first = op->next_free / VK_PAGE_LINES * VK_PAGE_LINES;
-		VkSlot		slots[VK_PAGE_LINES];
-		int			count = vk_directory_page(op->index, &op->meta, first, slots);
-
-		CHECK_FOR_INTERRUPTS();
-		for (int i = op->next_free - first; i < count; i++)
-			if (slots[i].born == 0)
-			{
-				op->next_free = first + i + 1;
-				return first + i;
-			}
-		op->next_free = first + count;
-	}
-	return 0;
-}
-
 uint32
 vk_operation_new_list(VkOperation *op, uint32 flags)
 {
-	uint32		number = next_unused(op);
+	/* only the holder of the upkeep lock takes or makes unused slots: none comes
+	 * back behind op->next_free */
+	uint32		number = vk_slot_unused(op->index, &op->meta, op->next_free);
 
+	op->next_free = number != 0 ? number + 1 : op->meta.slots;
 	if (number != 0)
 		vk_slot_reuse(op->index, op->vk, &op->meta, number, op->epoch, flags);
 	else

@@ -152,10 +152,13 @@ typedef struct VkOperationChange
 } VkOperationChange;
 
 /*
- * The lock that all upkeep holds in exclusive mode, vk_check in share mode, and
- * inserts never take (protocol 16).
+ * The lock that all upkeep holds in exclusive mode, and vk_check in share mode.
+ * Inserts never wait for it (protocol 16), but take it for a moment where it is
+ * free (vk_segment_open).
  */
 extern void vk_upkeep_lock(Relation index, LOCKMODE mode);
+/* without waiting; false: somebody else has it */
+extern bool vk_upkeep_try_lock(Relation index, LOCKMODE mode);
 extern void vk_upkeep_unlock(Relation index, LOCKMODE mode);
 
 /*
