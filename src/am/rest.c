@@ -9,18 +9,21 @@
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
+#include "vk_compat.h"
 
 #include "miscadmin.h"
 
 #include "am/search.h"
 
 void
-vk_rest_begin(VkRestWalk *walk, Relation index, const VkMeta *meta, uint32 number)
+vk_rest_begin(VkRestWalk *walk, Relation index, const VkMeta *meta,
+			  Snapshot snapshot, uint32 number)
 {
 	VkSlot		slot;
 
 	vk_slot_read(index, meta, number, &slot);
 	walk->index = index;
+	walk->snapshot = snapshot;
 	walk->number = number;
 	walk->born = slot.born;
 	walk->block = vk_slot_visible(&slot, meta->epoch) ? slot.head : InvalidBlockNumber;
@@ -42,6 +45,7 @@ vk_rest_step(VkRestWalk *walk)
 								walk->number, walk->born, walk->position++,
 								BUFFER_LOCK_SHARE);
 	page = BufferGetPage(buffer);
+	vk_test_old_snapshot(walk->snapshot, walk->index, page);
 	tids = vk_page_payload(page);
 	walk->count = Min(vk_page_head(page)->count, VK_REST_ENTRIES);
 	for (int i = 0; i < walk->count; i++)

@@ -215,6 +215,7 @@ extern void vk_list_settle(VkListScan *scan);
 typedef struct VkRestWalk
 {
 	Relation	index;
+	Snapshot	snapshot;		/* raises an error where too old for a page */
 	uint32		number;			/* slot: VK_SLOT_REST_... */
 	uint64		born;
 	BlockNumber block;			/* the next page */
@@ -225,7 +226,7 @@ typedef struct VkRestWalk
 
 /* the TIDs of a rest list: begin, then step page by page until it returns false */
 extern void vk_rest_begin(VkRestWalk *walk, Relation index, const VkMeta *meta,
-						  uint32 number);
+						  Snapshot snapshot, uint32 number);
 extern bool vk_rest_step(VkRestWalk *walk);
 
 /* ---- parallel.c: what one process reads of a scan that several share ---- */

@@ -129,7 +129,7 @@ sort_rest(IndexScanDesc scan, uint32 number, double distance, int group)
 	if (!vk_scan_wants_rest(so, number))
 		return;
 	walk = palloc(sizeof(VkRestWalk));
-	vk_rest_begin(walk, scan->indexRelation, &so->meta, number);
+	vk_rest_begin(walk, scan->indexRelation, &so->meta, scan->xs_snapshot, number);
 	while (vk_rest_step(walk))
 		for (int i = 0; i < walk->count; i++)
 			sort_row(so, walk->tids[i], distance, group);

@@ -82,7 +82,7 @@ next_page(IndexScanDesc scan)
 		so->rest->count = 0;
 		if (number > VK_SLOT_REST_NULL || so->cut)
 			return false;
-		vk_rest_begin(so->rest, scan->indexRelation, &so->meta, number);
+		vk_rest_begin(so->rest, scan->indexRelation, &so->meta, scan->xs_snapshot, number);
 		if (!vk_scan_wants_rest(so, number))
 			so->rest->block = InvalidBlockNumber;
 	}

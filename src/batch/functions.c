@@ -152,7 +152,7 @@ find_last(Queries *queries)
 
 	queries->last = vk_array_grow(CurrentMemoryContext, NULL, 0, &capacity,
 								  sizeof(VkNeighbor));
-	vk_rest_begin(walk, target->index, &target->meta, VK_SLOT_REST_NAN);
+	vk_rest_begin(walk, target->index, &target->meta, target->snapshot, VK_SLOT_REST_NAN);
 	while (queries->last_count < queries->k && vk_rest_step(walk))
 		for (int i = 0; i < walk->count && queries->last_count < queries->k; i++)
 		{
