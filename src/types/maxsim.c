@@ -21,10 +21,17 @@
 #include "vk_compat.h"
 
 #include "catalog/pg_type.h"
+#include "miscadmin.h"
 #include "types/distance_memo.h"
 #include "types/maxsim.h"
 #include "types/vec.h"
 #include "utils/float.h"
+
+/* products of one call of the kernel at most: nothing interrupts it */
+#define MOST_PRODUCTS	((int64) 1 << 25)
+
+/* elements of a document that stay in a cache while the query's vectors pass by */
+#define PIECE_ELEMENTS	(1 << 16)
 
 /* the vectors of an array, all of dim elements, stride elements apart */
 typedef struct VectorList
@@ -104,6 +111,52 @@ read_vectors(ArrayType *array, VkElement element)
 	return list;
 }
 
+/* MaxSim of that many of the query's vectors, from the first on, with a document */
+static double
+maxsim_of(const VectorList *query, int first, int count, const VectorList *document,
+		  VkElement element)
+{
+	const char *x = query->x +
+		(ptrdiff_t) first * query->stride * vk_element_size[element];
+
+	return vk_kernels->maxsim[element] (x, query->stride, count, document->x,
+										document->stride, document->count,
+										document->dim);
+}
+
+/*
+ * The same bits as those of one call: what is greatest for each vector of the query,
+ * with one piece of the document after the other, and then the sum in their order.
+ */
+static double
+maxsim_in_pieces(const VectorList *query, const VectorList *document,
+				 VkElement element)
+{
+	double	   *greatest = palloc(sizeof(double) * query->count);
+	int			most = Max(PIECE_ELEMENTS / document->dim, 1);
+	double		sum = 0;
+
+	for (int first = 0; first < document->count; first += most)
+	{
+		VectorList	piece = *document;
+
+		piece.x += (ptrdiff_t) first * document->stride * vk_element_size[element];
+		piece.count = Min(most, document->count - first);
+		for (int i = 0; i < query->count; i++)
+		{
+			double		found = maxsim_of(query, i, 1, &piece, element);
+
+			CHECK_FOR_INTERRUPTS();
+			if (first == 0 || isnan(found) || found > greatest[i])
+				greatest[i] = found;
+		}
+	}
+	for (int i = 0; i < query->count; i++)
+		sum += greatest[i];
+	pfree(greatest);
+	return sum;
+}
+
 /*
  * maxsim -- MaxSim times sign
  */
@@ -119,9 +172,10 @@ maxsim(FunctionCallInfo fcinfo, VkElement element, double sign)
 	if (query.count == 0)
 		PG_RETURN_FLOAT8(0.0);
 	vec_check_same_dim(document.dim, query.dim);
-	sum = vk_kernels->maxsim[element] (query.x, query.stride, query.count,
-									   document.x, document.stride,
-									   document.count, document.dim);
+	if ((int64) query.count * document.count <= MOST_PRODUCTS / document.dim)
+		sum = maxsim_of(&query, 0, query.count, &document, element);
+	else
+		sum = maxsim_in_pieces(&query, &document, element);
 	PG_RETURN_FLOAT8(isnan(sum) ? get_float8_nan() : sign * sum);
 }
 

@@ -236,6 +236,8 @@ my %long = (
 	  "SELECT id FROM big WHERE kind = 3 AND id < 0 ORDER BY embedding <=> $far LIMIT 10",
 	'attributes alone' => 'SELECT count(embedding) FROM big WHERE kind <> 3 AND day < 6',
 	'attributes by bitmap' => 'SELECT count(*) FROM big WHERE kind <> 3 AND day < 6',
+	'MaxSim of many vectors' =>
+	  "SELECT vk_maxsim(x, x) FROM (SELECT array_fill($far, ARRAY[6000]) AS x OFFSET 0) s",
 	'vk_explain_refusal' => q{SELECT count(*) FROM generate_series(1, 20000) n, }
 	  . q{vk_explain_refusal('SELECT id FROM big WHERE kind = 3 AND embedding <-> embedding < 1 ORDER BY id + ' || n)});
 
