@@ -1,7 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * block_reader.c
- *	  Blocks of a list as copies, for who scores them more than once.
+ *	  Blocks of a list as copies, for who scores them more than once; and one query
+ *	  against one of them.
  *
  * NOTES
  *	  A batch of queries works on a block for far longer than a page should be
@@ -59,6 +60,45 @@ vk_blocks_free(VkBlocks *blocks)
 	pfree(blocks->refine);
 	pfree(blocks->memory);
 	pfree(blocks);
+}
+
+void
+vk_block_dots(const VkCoder *coder, const VkQueryCode *query, const uint8 *code,
+			  VkDots *dots)
+{
+	const VkKernels *k = vk_kernels;
+
+	if (coder->metric == VK_METRIC_L1)
+		k->scan_l1((const uint8 *) query->code, 0, code, coder->lines, dots);
+	else if (coder->metric == VK_METRIC_HAMMING)
+		k->scan_hamming((const uint8 *) query->code, 0, code, coder->lines, dots);
+	else if (coder->metric == VK_METRIC_JACCARD)
+		k->scan_common((const uint8 *) query->code, 0, code, coder->lines, dots);
+	else if (coder->format < VK_INT_FORMATS)
+		k->scan[coder->format] (query->packed_scan, 0, code, coder->lines, dots);
+	else
+		k->scan_float[coder->format - VK_FORMAT_F16] (query->values, 0, code,
+													   coder->lines, dots);
+}
+
+uint32
+vk_blocks_bounds(const VkBlocks *blocks, int block, const VkCoder *coder, bool proven,
+				 const VkBoundQuery *query, const VkDots *dots, float threshold,
+				 VkScores *scores)
+{
+	const VkKernels *k = vk_kernels;
+	const bool	l1 = coder->metric == VK_METRIC_L1;
+	const void *annotation = vk_blocks_annotation(blocks, block);
+	float		scale = blocks->tops[block].head.scale;
+
+	if (coder->flat)
+		return (l1 ? k->bound_flat_l1 : k->bound_flat) (query, annotation, dots,
+														threshold, scores);
+	if (proven)
+		return (l1 ? k->bound_list_l1_proven : k->bound_list_proven)
+			(query, annotation, scale, dots, threshold, scores);
+	return (l1 ? k->bound_list_l1 : k->bound_list) (query, annotation, scale, dots,
+													threshold, scores);
 }
 
 void

@@ -39,6 +39,14 @@ vk_blocks_code(const VkBlocks *blocks, int block)
 	return blocks->code + block * blocks->code_size;
 }
 
+/* the dots of a query by itself with the code of one block; they are 0 before */
+extern void vk_block_dots(const VkCoder *coder, const VkQueryCode *query,
+						  const uint8 *code, VkDots *dots);
+/* bounds of a block's rows by its dots; the lanes that are not above the threshold */
+extern uint32 vk_blocks_bounds(const VkBlocks *blocks, int block, const VkCoder *coder,
+							   bool proven, const VkBoundQuery *query,
+							   const VkDots *dots, float threshold, VkScores *scores);
+
 /* room for as many blocks as the cache of a core holds beside other work */
 extern VkBlocks *vk_blocks_create(const VkIndex *vk);
 extern void vk_blocks_free(VkBlocks *blocks);

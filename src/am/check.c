@@ -16,6 +16,8 @@
  *	  checked that its pages are its own; those of an operation that did not end
  *	  are not looked at, the next one takes them back.
  *
+ *	  What codes say of the rows is compared in check_codes.c.
+ *
  *	  TIDs go through tuplesorts, so memory stays within maintenance_work_mem
  *	  whatever the size of the index.  A TID takes 48 bits of a sorted number;
  *	  the rest but the sign holds a digest of the row's attribute values, so
@@ -455,8 +457,8 @@ next_row(SortedRows *rows)
 	}
 }
 
-static void
-report_row(VkCheck *check, uint64 row, const char *message)
+void
+vk_check_report_row(VkCheck *check, uint64 row, const char *message)
 {
 	ItemPointerData tid;
 
@@ -475,7 +477,7 @@ static void
 report_repeated(VkCheck *check, uint64 row)
 {
 	if (!RecoveryInProgress())
-		report_row(check, row, "row (%u,%u) of table \"%s\" is in index \"%s\" more than once");
+		vk_check_report_row(check, row, "row (%u,%u) of table \"%s\" is in index \"%s\" more than once");
 }
 
 /* the scan of the table */
@@ -558,9 +560,9 @@ check_values(VkCheck *check, const SortedRows *index, const SortedRows *table)
 	const int64 digest = (1 << DIGEST_BITS) - 1;
 
 	if ((index->entry != table->entry && (index->entry & digest) != 0) || !index->alike)
-		report_row(check, entry_row(table->entry), "row (%u,%u) of table \"%s\" has other attribute values in index \"%s\"");
+		vk_check_report_row(check, entry_row(table->entry), "row (%u,%u) of table \"%s\" has other attribute values in index \"%s\"");
 	if (index->count < table->count)
-		report_row(check, entry_row(table->entry), "row (%u,%u) of table \"%s\" lacks an entry in index \"%s\"");
+		vk_check_report_row(check, entry_row(table->entry), "row (%u,%u) of table \"%s\" lacks an entry in index \"%s\"");
 	if (index->count > table->count)
 		report_repeated(check, entry_row(table->entry));
 }
@@ -589,7 +591,7 @@ check_rows(VkCheck *check, Tuplesortstate *table_entries)
 		if (once && index.count > 1)
 			report_repeated(check, tid);
 		if ((tid >> 16) >= heap_blocks)
-			report_row(check, tid, "row (%u,%u) lies past the end of table \"%s\", but is in index \"%s\"");
+			vk_check_report_row(check, tid, "row (%u,%u) lies past the end of table \"%s\", but is in index \"%s\"");
 		if (table.found && entry_row(table.entry) < tid)
 			break;
 		if (table.found && entry_row(table.entry) == tid)
@@ -599,7 +601,7 @@ check_rows(VkCheck *check, Tuplesortstate *table_entries)
 		}
 	}
 	if (table.found)
-		report_row(check, entry_row(table.entry), "row (%u,%u) of table \"%s\" lacks an entry in index \"%s\"");
+		vk_check_report_row(check, entry_row(table.entry), "row (%u,%u) of table \"%s\" lacks an entry in index \"%s\"");
 }
 
 /* ---- vk_check ---- */
@@ -630,6 +632,8 @@ check_index(VkCheck *check, bool heap_all_indexed)
 	check_mean(check);
 	check_lists(check);
 	check_unclaimed(check);
+	if (heap_all_indexed)
+		vk_check_codes(check, snapshot);
 	vk_check_not_recycled(check->index, check->meta.epoch);
 	if (heap_all_indexed)
 		rows = scan_heap(check, snapshot);

@@ -1,8 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * check.h
- *	  What the files of vk_check share: check.c (pages, directory, heap) and
- *	  check_list.c (one list).
+ *	  What the files of vk_check share: check.c (pages, directory, heap),
+ *	  check_list.c (one list) and check_codes.c.
  *
  * IDENTIFICATION
  *	  src/am/check.h
@@ -52,6 +52,8 @@ typedef struct VkCheck
 pg_noreturn extern void vk_check_fail(VkCheck *check, BlockNumber block,
 									  const char *format,...)
 			__attribute__((format(printf, 3, 4)));
+/* the same of a row: block, offset, table and index are the message's arguments */
+pg_noreturn extern void vk_check_report_row(VkCheck *check, uint64 row, const char *message);
 /* note that a chain holds this page; no other may */
 extern void vk_check_claim(VkCheck *check, BlockNumber block);
 /* note a heap TID that is in the index; attributes: NULL where it has none */
@@ -64,5 +66,7 @@ extern void vk_check_retired(VkCheck *check, uint32 number, const VkSlot *slot);
 extern void vk_check_summary_page(VkCheck *check, uint32 number,
 								  const VkSlot *slot);
 extern void vk_check_rest(VkCheck *check, uint32 number, const VkSlot *slot);
+/* check_codes.c: of the rows that the snapshot sees, which is not older than the check */
+extern void vk_check_codes(VkCheck *check, Snapshot snapshot);
 
 #endif							/* VK_CHECK_H */

@@ -101,27 +101,6 @@ vk_scorer_begin(VkBatchScorer *scorer, int queries)
 							  &scorer->groups[i / VK_LANES]);
 }
 
-/* bounds of one block's rows; the lanes that are not above the threshold */
-static uint32
-bound_block(const VkBatchScorer *scorer, const VkBoundQuery *bound, int block,
-			const VkDots *dots, float threshold, VkScores *scores)
-{
-	const VkKernels *k = vk_kernels;
-	const VkCoder *coder = scorer->coder;
-	const bool	l1 = coder->metric == VK_METRIC_L1;
-	const void *annotation = vk_blocks_annotation(scorer->blocks, block);
-	float		scale = scorer->blocks->tops[block].head.scale;
-
-	if (coder->flat)
-		return (l1 ? k->bound_flat_l1 : k->bound_flat) (bound, annotation, dots,
-														threshold, scores);
-	if (scorer->proven)
-		return (l1 ? k->bound_list_l1_proven : k->bound_list_proven)
-			(bound, annotation, scale, dots, threshold, scores);
-	return (l1 ? k->bound_list_l1 : k->bound_list) (bound, annotation, scale, dots,
-													threshold, scores);
-}
-
 /* the lanes of a block that are not the query's own row, or one before it */
 static uint32
 lanes_of_others(const VkBatchScorer *scorer, const VkBatchQuery *query,
@@ -170,8 +149,8 @@ take_block(VkBatchScorer *scorer, VkBatchGroup *group, int i, int block,
 	VkScores	scores;
 	uint32		left;
 
-	left = lanes & bound_block(scorer, &group->bounds[i], block, dots, query->threshold,
-							   &scores);
+	left = lanes & vk_blocks_bounds(scorer->blocks, block, scorer->coder, scorer->proven,
+									&group->bounds[i], dots, query->threshold, &scores);
 	left = lanes_left(scorer, query, top, lanes, left);
 	for (; left != 0; left &= left - 1)
 	{
@@ -358,26 +337,6 @@ score_tiled(VkBatchScorer *scorer, VkBatchGroup *group, int i)
 	}
 }
 
-/* one block and a query by itself */
-static void
-scan_block(const VkCoder *coder, const VkQueryCode *query, const uint8 *code,
-		   VkDots *dots)
-{
-	const VkKernels *k = vk_kernels;
-
-	if (coder->metric == VK_METRIC_L1)
-		k->scan_l1((const uint8 *) query->code, 0, code, coder->lines, dots);
-	else if (coder->metric == VK_METRIC_HAMMING)
-		k->scan_hamming((const uint8 *) query->code, 0, code, coder->lines, dots);
-	else if (coder->metric == VK_METRIC_JACCARD)
-		k->scan_common((const uint8 *) query->code, 0, code, coder->lines, dots);
-	else if (coder->format < VK_INT_FORMATS)
-		k->scan[coder->format] (query->packed_scan, 0, code, coder->lines, dots);
-	else
-		k->scan_float[coder->format - VK_FORMAT_F16] (query->values, 0, code,
-													   coder->lines, dots);
-}
-
 /* one query by itself */
 static void
 score_alone(VkBatchScorer *scorer, VkBatchGroup *group, int i)
@@ -389,7 +348,7 @@ score_alone(VkBatchScorer *scorer, VkBatchGroup *group, int i)
 	{
 		VkDots		dots = {0};
 
-		scan_block(coder, &group->codes[i], scorer->runs[j].code, &dots);
+		vk_block_dots(coder, &group->codes[i], scorer->runs[j].code, &dots);
 		(bits ? take_bits : take_block) (scorer, group, i, scorer->places[j],
 										 scorer->live[j], &dots);
 	}
