@@ -171,29 +171,4 @@ BEGIN
 END $$;
 SELECT cost('SELECT v <-> v FROM a') > 1.5 * cost('SELECT v <-> v FROM b') AS dearer;
 
--- a domain has the dimensions of what it is made of
-CREATE DOMAIN embedding AS f32vec(16) CHECK (vector_norm(VALUE) < 1000);
-CREATE DOMAIN tokens AS f32vec(16)[];
-CREATE TABLE d (id int, v embedding, w tokens);
-INSERT INTO d SELECT id, v, ARRAY[v] FROM base;
-CREATE INDEX d_flat ON d USING vkflat (v);
-CREATE INDEX d_ivf ON d USING vkivf (v f32vec_cosine_ops) WITH (lists = 20);
-CREATE INDEX d_tokens ON d USING vkflat (w);
-ANALYZE d;
-CREATE FUNCTION plan_of(query text) RETURNS SETOF text LANGUAGE plpgsql AS $$ BEGIN RETURN QUERY EXECUTE 'EXPLAIN (COSTS off) ' || query; END $$;
-SET enable_seqscan = off;
-SELECT l FROM unnest(ARRAY['ORDER BY v <-> row_vec(3) LIMIT 3', 'ORDER BY v <=> row_vec(3) LIMIT 3', 'WHERE v <-> row_vec(3) < 50', 'ORDER BY w @# ARRAY[row_vec(3)] LIMIT 3']) q, plan_of('SELECT id FROM d ' || q) l WHERE l ~ 'Scan';
-SELECT count(*) FROM (SELECT id FROM d WHERE v <-> row_vec(3) < 50) s;
-SET enable_indexscan = off;
-SET enable_bitmapscan = off;
-SET enable_seqscan = on;
-SELECT count(*) FROM (SELECT id FROM d WHERE v <-> row_vec(3) < 50) s;
-RESET enable_indexscan;
-RESET enable_bitmapscan;
-SELECT count(*) FROM vk_knn_batch('d_flat', ARRAY[row_vec(3), row_vec(5)], 5);
-UPDATE d SET v = row_vec(id + 1) WHERE id % 3 = 0;
-VACUUM d;
-SELECT lists_after > 0 AS lists FROM vk_tune('d_ivf');
-SELECT sound('d_flat'), sound('d_ivf'), sound('d_tokens');
-
 DROP SCHEMA vk_test CASCADE;
