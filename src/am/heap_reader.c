@@ -19,10 +19,13 @@
 
 #include "access/htup_details.h"
 #include "access/tableam.h"
+#include "access/transam.h"
+#include "access/xact.h"
 #include "catalog/index.h"
 #include "executor/executor.h"
 #include "executor/instrument.h"
 #include "storage/bufmgr.h"
+#include "storage/procarray.h"
 #include "utils/memutils.h"
 #include "utils/spccache.h"
 
@@ -210,13 +213,89 @@ vk_heap_reader_fetch(VkHeapReader *reader, const ItemPointerData *tid,
 								   reader->slot, &again, &dead);
 }
 
-bool
-vk_heap_reader_replaced(const VkHeapReader *reader)
+/* was a version made by a transaction that did not commit, and never will? */
+static bool
+was_taken_back(HeapTupleHeader version)
 {
-	const TupleTableSlot *slot = reader->slot;
+	TransactionId xmin = HeapTupleHeaderGetRawXmin(version);
 
-	return !TTS_IS_BUFFERTUPLE(slot) ||
-		HeapTupleIsHotUpdated(((const BufferHeapTupleTableSlot *) slot)->base.tuple);
+	if (HeapTupleHeaderXminCommitted(version))
+		return false;
+	return HeapTupleHeaderXminInvalid(version) ||
+		(!TransactionIdIsCurrentTransactionId(xmin) &&
+		 !TransactionIdIsInProgress(xmin) && !TransactionIdDidCommit(xmin));
+}
+
+/*
+ * The last of the HOT chain that begins there which was not taken back, or the first
+ * of all; 0 where there is none.  The page is locked.
+ */
+static OffsetNumber
+newest_version(Page page, OffsetNumber offset)
+{
+	OffsetNumber newest = InvalidOffsetNumber;
+	TransactionId updater = InvalidTransactionId;
+	bool		redirected = false;
+
+	while (offset >= FirstOffsetNumber && offset <= PageGetMaxOffsetNumber(page))
+	{
+		ItemId		item = PageGetItemId(page, offset);
+		HeapTupleHeader version;
+
+		if (ItemIdIsRedirected(item) && !redirected)
+		{
+			redirected = true;
+			offset = ItemIdGetRedirect(item);
+			continue;
+		}
+		if (!ItemIdIsNormal(item))
+			break;
+		version = (HeapTupleHeader) PageGetItem(page, item);
+		if (TransactionIdIsValid(updater) ?
+			!TransactionIdEquals(HeapTupleHeaderGetXmin(version), updater) :
+			HeapTupleHeaderIsHeapOnly(version) && !redirected)
+			break;
+		if (newest == InvalidOffsetNumber || !was_taken_back(version))
+			newest = offset;
+		if (!HeapTupleHeaderIsHotUpdated(version))
+			break;
+		updater = HeapTupleHeaderGetUpdateXid(version);
+		offset = ItemPointerGetOffsetNumber(&version->t_ctid);
+	}
+	return newest;
+}
+
+bool
+vk_heap_reader_newest(VkHeapReader *reader, const ItemPointerData *tid)
+{
+	ItemPointerData place = *tid;
+	BufferHeapTupleTableSlot *slot = (BufferHeapTupleTableSlot *) reader->slot;
+	HeapTuple	tuple = &slot->base.tupdata;
+	OffsetNumber newest;
+	Buffer		buffer;
+
+	/* another table access method's */
+	if (!TTS_IS_BUFFERTUPLE(reader->slot))
+		return vk_heap_reader_fetch(reader, tid, SnapshotAny);
+
+	vk_heap_reader_check(reader, &place);
+	ExecClearTuple(reader->slot);
+	buffer = ReadBuffer(reader->heap, ItemPointerGetBlockNumber(&place));
+	LockBuffer(buffer, BUFFER_LOCK_SHARE);
+	newest = newest_version(BufferGetPage(buffer), ItemPointerGetOffsetNumber(&place));
+	if (newest != InvalidOffsetNumber)
+	{
+		ItemId		item = PageGetItemId(BufferGetPage(buffer), newest);
+
+		ItemPointerSetOffsetNumber(&place, newest);
+		tuple->t_self = place;
+		tuple->t_tableOid = RelationGetRelid(reader->heap);
+		tuple->t_data = (HeapTupleHeader) PageGetItem(BufferGetPage(buffer), item);
+		tuple->t_len = ItemIdGetLength(item);
+		ExecStoreBufferHeapTuple(tuple, reader->slot, buffer);
+	}
+	UnlockReleaseBuffer(buffer);
+	return newest != InvalidOffsetNumber;
 }
 
 /*

@@ -62,8 +62,11 @@ extern bool vk_heap_reader_place(VkHeapReader *reader, uint64 number, ItemPointe
  */
 extern bool vk_heap_reader_fetch(VkHeapReader *reader,
 								 const ItemPointerData *tid, Snapshot snapshot);
-/* does a newer version of the fetched row follow it in its HOT chain, maybe? */
-extern bool vk_heap_reader_replaced(const VkHeapReader *reader);
+/*
+ * The same of the newest version that there is, seen by anybody or not, but for those
+ * that were taken back: whatever older ones have, its vector is that of the index.
+ */
+extern bool vk_heap_reader_newest(VkHeapReader *reader, const ItemPointerData *tid);
 extern const float *vk_heap_reader_vector(VkHeapReader *reader);
 /* raise an error where the table cannot have the row; the reader's is open */
 extern void vk_heap_reader_check(VkHeapReader *reader, ItemPointer tid);

@@ -12,14 +12,12 @@
  *	  Whether a row is still needed is not for a list operation to say: an entry
  *	  stays until vacuum takes it out, for a standby may have queries that see
  *	  its row long after nobody here does.  So every row is kept whose tuple is
- *	  there.  Its vector is that of the version that is seen here.  Where none is,
- *	  the oldest is all that can be had of a HOT chain, and it may be older than the
- *	  index, with another vector: of an update, say, that was over when the index was
- *	  made, and not pruned yet.  So it counts only where no newer one follows; else
- *	  the row has no vector, and no bounds, which is right whoever sees it still, or
- *	  again (a deletion may be taken back).  VACUUM has no snapshot that keeps
+ *	  there.  Its vector is that of the version that is seen here, or, where none is,
+ *	  that of the newest one of its HOT chain that was not taken back.  Older ones may
+ *	  be older than the index, and have other vectors: of an update, say, that was over
+ *	  when the index was made, and not pruned yet.  VACUUM has no snapshot that keeps
  *	  anything, so the TOAST of a dead row may be gone at any time; then there is no
- *	  vector either.  (An expression detoasts by itself, and fails there.  The next
+ *	  vector.  (An expression detoasts by itself, and fails there.  The next
  *	  vacuum will have another try.)
  *
  * IDENTIFICATION
@@ -198,15 +196,9 @@ vk_row_vector(VkUpkeep *upkeep, ItemPointer tid, const float **vector, bool *wil
 	struct VkRowReader *reader = open_reader(upkeep);
 
 	*wild = false;
-	if (!vk_heap_reader_fetch(reader->heap, tid, SnapshotSelf))
-	{
-		/* not committed, deleted, or dead: what is the oldest version then? */
-		if (!vk_heap_reader_fetch(reader->heap, tid, SnapshotAny))
-			return VK_ROW_GONE;
-		/* the index may be of a newer one, whose vector is another */
-		if (vk_heap_reader_replaced(reader->heap))
-			return VK_ROW_DEAD;
-	}
+	if (!vk_heap_reader_fetch(reader->heap, tid, SnapshotSelf) &&
+		!vk_heap_reader_newest(reader->heap, tid))
+		return VK_ROW_GONE;
 	*vector = vk_heap_reader_vector(reader->heap);
 	if (*vector == NULL)
 		return VK_ROW_DEAD;
