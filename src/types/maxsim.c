@@ -28,7 +28,7 @@
 #include "utils/float.h"
 
 /* products of one call of the kernel at most: nothing interrupts it */
-#define MOST_PRODUCTS	((int64) 1 << 25)
+#define MOST_PRODUCTS	((int64) 1 << 29)
 
 /* elements of a document that stay in a cache while the query's vectors pass by */
 #define PIECE_ELEMENTS	(1 << 16)
