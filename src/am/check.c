@@ -617,10 +617,9 @@ check_index(VkCheck *check, bool heap_all_indexed)
 	/* before anything is read: what it sees was inserted before */
 	if (heap_all_indexed)
 		snapshot = RegisterSnapshot(GetLatestSnapshot());
-	vk_meta_read(check->index, &check->meta);
+	check->layout = vk_index_current(check->index, &check->meta, CurrentMemoryContext);
 	check->unsettled = check->meta.op_in_progress != 0 || RecoveryInProgress();
 	check->blocks = RelationGetNumberOfBlocks(check->index);
-	check->layout = vk_index_copy(check->index, CurrentMemoryContext);
 	check->claimed = palloc0(check->blocks / 8 + 1);
 	check->centered = palloc0(check->meta.slots);
 	check->lengths = MemoryContextAllocExtended(CurrentMemoryContext,

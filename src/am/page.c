@@ -399,10 +399,14 @@ add_page(Relation index)
 	{
 		Buffer		buffer = ReadBuffer(index, P_NEW);
 
-		LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
-		if (PageIsNew(BufferGetPage(buffer)))
-			return buffer;
-		UnlockReleaseBuffer(buffer);
+		/* who has the lock may wait for ours, on the extension of the file */
+		if (ConditionalLockBuffer(buffer))
+		{
+			if (PageIsNew(BufferGetPage(buffer)))
+				return buffer;
+			LockBuffer(buffer, BUFFER_LOCK_UNLOCK);
+		}
+		ReleaseBuffer(buffer);
 	}
 }
 

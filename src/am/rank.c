@@ -372,7 +372,9 @@ next_open(VkSearch *search, bool refined)
 		CHECK_FOR_INTERRUPTS();
 		vk_directory_slot(search->index, search->meta, &search->directory,
 						  (uint32) (entry->tid >> 16), &slot);
-		if (vk_slot_visible(&slot, search->meta->epoch) && slot.retired == 0)
+		/* the ranking may be older than what is in the slot by now */
+		if (vk_slot_visible(&slot, search->meta->epoch) && slot.retired == 0 &&
+			(slot.flags & (VK_SLOT_SEGMENT | VK_SLOT_GROUP)) == 0)
 			break;
 	}
 	return entry;
