@@ -72,5 +72,17 @@ SELECT count(*) AS differences FROM
 SELECT count(*) > 0 AS other_seed_differs FROM (TABLE first_time EXCEPT ALL TABLE other_seed) d;
 DROP TABLE first_time, second_time, other_seed;
 
+-- tight clusters, whose rows differ by less than the norm of a row as a half
+CREATE TABLE clusters (id int, v f32vec(8));
+INSERT INTO clusters SELECT n, vec(-(n % 500) - 1, 8, 10) + vec(n, 8, 0.05) FROM generate_series(1, 8000) n;
+SET enable_seqscan = off;
+CREATE INDEX clusters_ivf ON clusters USING vkivf (v);
+SELECT bits FROM vk_stats('clusters_ivf');
+SELECT vk_recall('clusters_ivf', 10, 50) >= 0.93 AS floats;
+DROP INDEX clusters_ivf;
+CREATE INDEX clusters_ivf ON clusters USING vkivf (v) WITH (bits = 16);
+SELECT vk_recall('clusters_ivf', 10, 50) >= 0.93 AS halves;
+RESET enable_seqscan;
+
 SET client_min_messages = warning;
 DROP SCHEMA vk_test CASCADE;

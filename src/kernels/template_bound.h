@@ -260,6 +260,9 @@ estimate_lane(const VkBoundQuery *query, const Rows *rows, const VkDots *dots,
 		sqrtf((query->query_norm2 * sine2 +
 			   query->query_error * query->query_error) *
 			  query->inv_dim_1 / cosine2);
+	/* a float code loses next to nothing: what the norm does as a half counts */
+	if (float_code)
+		width += query->weight_norm * rows->norm2[lane] * (2.0f * HALF_ERROR);
 	lower = score - width;
 	upper = score + width;
 	valid = (tangent < 1.0f) & (fabsf(lower) <= FLT_MAX) &
