@@ -52,18 +52,22 @@ is_complete(const VkBatch *batch, const VkBatchQuery *query, int64 k)
 	last = last_score(batch, query, k);
 	if (batch->strict)
 		return isnan(last) ? isinf(query->dropped) : last <= query->dropped;
-	return query->exhaustive || vk_probes > 0 || isnan(last) ||
-		vk_reach_usual(batch->target->search, &query->query, k, query->center, last);
+	return isnan(last) ||
+		(last <= query->dropped &&
+		 (query->exhaustive || vk_probes > 0 ||
+		  vk_reach_usual(batch->target->search, &query->query, k, query->center, last)));
 }
 
 /*
- * What to look for where that much was found before: more rows, or the same in more
- * lists, up to those that the last of them asks for.
+ * What to look for where that much was found before: more rows, where those that are
+ * dead have hidden others, or the same in more lists, up to those that the last of
+ * them asks for.
  */
 static void
 begin_query(VkBatch *batch, VkBatchQuery *query, int64 k, int64 wanted)
 {
-	bool		enough = !batch->strict && query->row_count >= k;
+	bool		enough = !batch->strict && query->row_count >= k &&
+		last_score(batch, query, k) <= query->dropped;
 
 	query->last = enough ? last_score(batch, query, k) : get_float8_infinity();
 	vk_nearest_begin(batch, query, enough ? k : wanted);
