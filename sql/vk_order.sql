@@ -118,6 +118,24 @@ SELECT s, (ranked(s)).* FROM unnest(ARRAY[
 -- windows that read on
 SELECT bool_and(d <= later) AS rises FROM (SELECT d, lead(d, 40) OVER w AS later FROM (SELECT v <-> '[3,3,3,3,3,3,3,3]' AS d FROM ties) x WINDOW w AS (ORDER BY d) LIMIT 20) y;
 
+-- a list whose nearest rows are farther than those of the list behind it
+CREATE TABLE centers (c f32vec(1));
+INSERT INTO centers VALUES ('[0]'), ('[100]'), ('[200]'), ('[-100]');
+CREATE TABLE two (id int, v f32vec(1)) WITH (autovacuum_enabled = off);
+INSERT INTO two SELECT n, ARRAY[CASE WHEN n <= 12 THEN 30 + n * 0.1 WHEN n <= 24 THEN 51 + n * 0.01 WHEN n <= 2000 THEN 200 ELSE -100 END]::f32vec FROM generate_series(1, 4000) n;
+CREATE INDEX two_ivf ON two USING vkivf (v) WITH (lists = 4, centroids = 'vk_test.centers');
+ANALYZE two;
+SET vkindex.probes = 1;
+CREATE FUNCTION dear(id int) RETURNS boolean LANGUAGE plpgsql COST 10000 AS 'BEGIN RETURN id BETWEEN 13 AND 24; END';
+SELECT array_agg(id) FROM (SELECT id FROM two WHERE dear(id) ORDER BY v <-> '[42]', id LIMIT 10) s;
+SELECT array_agg(id), max(r) FROM (SELECT id, rank() OVER (ORDER BY v <-> '[42]') AS r FROM two WHERE dear(id) LIMIT 10) s;
+SELECT array_agg(id) FROM (SELECT id, r FROM (SELECT id, rank() OVER (ORDER BY v <-> '[42]') AS r FROM two) x WHERE dear(id) LIMIT 10) s;
+-- they are not before these where that list has too few for the LIMIT
+DELETE FROM two WHERE id <= 5;
+SELECT array_agg(id) FROM (SELECT id FROM two ORDER BY v <-> '[42]' LIMIT 10) s;
+SELECT array_agg(id) FROM (SELECT id FROM two ORDER BY v <-> '[42]', id LIMIT 10) s;
+RESET vkindex.probes;
+
 -- within a radius with no LIMIT above, not all rows are fetched before the first
 SET enable_bitmapscan = off;
 SET work_mem = '256kB';

@@ -59,5 +59,19 @@ SELECT count(*) FROM (SELECT FROM t WHERE name = 'tenant 1000' ORDER BY v <=> ve
 SELECT count(*) FROM (SELECT FROM t WHERE tenant = 55 ORDER BY v <=> vec(55, 16) LIMIT 10) s;
 SELECT sound('t_ivf');
 
+-- ranges that reach over many lists, with a row of the tenant in some of them only
+CREATE TABLE wide AS SELECT n AS id, ARRAY[((hashint8extended(n, 7) & 65535) / 655.36)::real]::f32vec(1) AS v, n % 100 AS tenant FROM generate_series(1, 6000) n;
+CREATE INDEX wide_ivf ON wide USING vkivf (v, tenant) WITH (lists = 60);
+ANALYZE wide;
+CREATE FUNCTION found(query f32vec, radius float8) RETURNS bigint LANGUAGE sql AS 'SELECT count(*) FROM (SELECT FROM wide WHERE tenant = 3 AND v <-> query < radius ORDER BY v <-> query) s';
+CREATE FUNCTION share(target float8) RETURNS boolean LANGUAGE plpgsql AS $$
+BEGIN
+	PERFORM set_config('vkindex.target_recall', target::text, true);
+	RETURN (SELECT sum(found(q, 30)) > target * sum(rows) FROM (SELECT ARRAY[n * 5]::f32vec AS q FROM generate_series(1, 19) n) x,
+		LATERAL (SELECT count(*) AS rows FROM wide WHERE tenant = 3 AND l2_distance(v, q) < 30) y);
+END
+$$;
+SELECT target, share(target) AS kept FROM unnest(ARRAY[0.5, 0.7, 0.8, 0.9]) target;
+
 SET client_min_messages = warning;
 DROP SCHEMA vk_test CASCADE;

@@ -489,7 +489,8 @@ extern const VkScanHint *vk_scan_hint(IndexScanDesc scan);
 extern void *vk_scan_hint_rows(int64 rows);
 extern int64 vk_hint_limit(const VkScanHint *hint);
 extern bool vk_hint_ordered(const VkScanHint *hint);
-extern bool vk_hint_strict(const VkScanHint *hint);
+extern bool vk_hint_strict(const VkScanHint *hint, bool dropped);
+extern bool vk_hint_conditions(const VkScanHint *hint);
 extern IndexScanState *vk_hint_filter(const VkScanHint *hint);
 
 /* a row, by the version that the snapshot sees, and its exact distance */

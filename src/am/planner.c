@@ -19,8 +19,8 @@
  *	  A node that compares each row with the one before it (groups, DISTINCT, ranks
  *	  ...) gives wrong results where a row comes late, as it may from a scan that
  *	  misses rows at first and goes on.  Such a scan must keep the order: it misses
- *	  nothing where all rows are wanted; where a LIMIT between the two, or above,
- *	  says how many are, it leaves out what it finds late.
+ *	  nothing, unless it is known how many rows are wanted of it, and none of those
+ *	  is dropped on the way.
  *
  *	  The node's conditions let a scan drop rows that the executor would drop,
  *	  before it spends more on them.  Only conditions that can be evaluated more
@@ -57,8 +57,8 @@ typedef struct Demand
 	const LimitState *limit;	/* ends the demand for rows; NULL: none does */
 	int64		rows;			/* of a worker; 0: unknown */
 	int64		more;			/* rows that are looked at beyond the limit */
+	bool		drops;			/* a node on the way drops some */
 	bool		order;			/* it relies on that, and demands nothing else */
-	bool		limited;		/* order: of those that a LIMIT lets through */
 } Demand;
 
 struct VkScanHint
@@ -66,7 +66,6 @@ struct VkScanHint
 	uint32		magic;
 	Demand		demand;
 	bool		ordered;		/* a node relies on the order */
-	bool		unlimited;		/* of all rows */
 	IndexScanState *node;
 	bool		cheap_filter;	/* the node has conditions, fit for the scan */
 	VkAnswerSource *source;		/* NULL: none */
@@ -157,10 +156,7 @@ give_demand_to_scan(IndexScanState *scan, Demand demand)
 	if (hint == NULL)
 		return;
 	if (demand.order)
-	{
 		hint->ordered = true;
-		hint->unlimited |= !demand.limited;
-	}
 	else
 		hint->demand = demand;
 }
@@ -199,6 +195,7 @@ give_demand(PlanState *node, Demand demand)
 
 	check_stack_depth();
 
+	demand.drops |= node->qual != NULL && !IsA(node, IndexScanState);
 	switch (nodeTag(node))
 	{
 		case T_IndexScanState:
@@ -225,11 +222,8 @@ give_demand(PlanState *node, Demand demand)
 		case T_MaterialState:
 		case T_ProjectSetState:
 		case T_NestLoopState:
-			if (!demand.order)
-				break;
-			if (IsA(node, LimitState))
-				demand.limited |= ((const Limit *) node->plan)->limitCount != NULL;
-			give_demand(outerPlanState(node), demand);
+			if (demand.order)
+				give_demand(outerPlanState(node), demand);
 			break;
 		case T_CteScanState:
 			if (demand.order)
@@ -393,12 +387,26 @@ vk_hint_ordered(const VkScanHint *hint)
 }
 
 /*
- * vk_hint_strict -- and on getting all of them?
+ * vk_hint_strict -- and might it get them in another one, were some found late?
+ *
+ * The limit's rows are found before the first of them is returned.  Dropped: the
+ * executor may drop rows that the scan returns.
  */
 bool
-vk_hint_strict(const VkScanHint *hint)
+vk_hint_strict(const VkScanHint *hint, bool dropped)
 {
-	return hint != NULL && hint->unlimited && vk_hint_limit(hint) == 0;
+	return vk_hint_ordered(hint) &&
+		(dropped || hint->demand.drops || vk_hint_limit(hint) == 0);
+}
+
+/*
+ * vk_hint_conditions -- are there conditions that the index does not know?
+ */
+bool
+vk_hint_conditions(const VkScanHint *hint)
+{
+	return hint != NULL && hint->node != NULL && hint->node->ss.ps.qual != NULL &&
+		!hint->mask_complete;
 }
 
 /*
@@ -408,7 +416,7 @@ vk_hint_strict(const VkScanHint *hint)
 IndexScanState *
 vk_hint_filter(const VkScanHint *hint)
 {
-	return hint != NULL && hint->cheap_filter && !hint->mask_complete ? hint->node : NULL;
+	return vk_hint_conditions(hint) && hint->cheap_filter ? hint->node : NULL;
 }
 
 void

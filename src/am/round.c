@@ -446,10 +446,32 @@ holds_all(const VkScan *so)
 	return so->watermark == get_float8_infinity() && !so->left_out;
 }
 
+/* and did it visit all lists? */
+static bool
+holds_index(const VkScan *so)
+{
+	return so->exhaustive && holds_all(so);
+}
+
 static bool
 is_heap_empty(const VkScan *so)
 {
 	return so->heap == NULL || binaryheap_empty(so->heap);
+}
+
+/*
+ * Scores of bits are exact without a look at the row.  Below target 1 it must be there:
+ * else a round would have fewer rows than the LIMIT wants.
+ */
+static bool
+is_there(IndexScanDesc scan, const VkEntry *entry)
+{
+	VkScan	   *so = scan->opaque;
+	bool		there = check(scan, entry->tid);
+
+	so->fetched++;
+	so->gone += !there;
+	return there;
 }
 
 /*
@@ -472,13 +494,15 @@ take_nearest(IndexScanDesc scan)
 				(isnan(top->lower) && !holds_all(so)))
 				return NULL;
 			binaryheap_remove_first(so->heap);
-			return top;
+			if (so->strict || top->checked || is_there(scan, top))
+				return top;
+			continue;
 		}
 		CHECK_FOR_INTERRUPTS();
 		ask_ahead(so, top);
 		if (vk_scan_distance(scan, top->tid, top->checked, &distance))
 		{
-			top->exact = true;
+			top->exact = top->checked = true;
 			top->lower = vk_exact_score(so->support, distance);
 			binaryheap_replace_first(so->heap, PointerGetDatum(top));
 		}
@@ -496,9 +520,20 @@ compare_settled(const void *a, const void *b)
 }
 
 /*
+ * Below target 1: are rows left that might be nearer than those that this round has?
+ * Within a radius the search for rows has ended with those.
+ */
+static bool
+has_more(const VkScan *so)
+{
+	return !is_heap_empty(so) ||
+		(!so->keys.ranged && !holds_index(so));
+}
+
+/*
  * Below target 1: the next rows of this round, no more than it is for, since more
- * rows deserve more work first (rule 15).  Where the first of them are too few before
- * others may be nearer, a round for more rows finds these again, and sorts them in.
+ * rows deserve more work first (rule 15).  Where the first of them are too few, a
+ * round for more rows finds these again, and sorts in what it finds late.
  */
 static void
 settle(IndexScanDesc scan)
@@ -510,7 +545,7 @@ settle(IndexScanDesc scan)
 	so->settled_count = so->settled_next = 0;
 	while (so->settled_count < most && (entry = take_nearest(scan)) != NULL)
 		so->settled[so->settled_count++] = entry;
-	if (so->settled_count < most && so->round_emitted == 0 && !is_heap_empty(so) &&
+	if (so->settled_count < most && so->round_emitted == 0 && has_more(so) &&
 		!vk_search_cut(so->search))
 		so->settled_count = 0;
 	qsort(so->settled, so->settled_count, sizeof(VkEntry *), compare_settled);
@@ -529,7 +564,7 @@ many_are_gone(const VkScan *so)
 {
 	return so->gone >= MANY_GONE && so->gone * 2 >= so->fetched && !so->gone_near &&
 		so->round_emitted == 0 && !so->filtered && !so->support->documents &&
-		!(so->exhaustive && holds_all(so)) && vk_probes == 0 &&
+		!holds_index(so) && vk_probes == 0 &&
 		!vk_search_cut(so->search) &&
 		(vk_max_scan_rows == 0 || so->stats.rows * 2 <= vk_max_scan_rows);
 }

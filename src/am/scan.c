@@ -186,6 +186,35 @@ vk_scan_begin_search(VkScan *so)
 	so->unordered = !vk_search_reset(so->search, &so->meta, so->keys.vector, &so->stats);
 }
 
+/*
+ * Evaluate the plan's conditions here where that is cheap.  A condition of the
+ * index that must be checked again comes before them, which for a sphere would
+ * mean to read the vector after all.
+ */
+static void
+take_filter(IndexScanDesc scan)
+{
+	VkScan	   *so = scan->opaque;
+	IndexScanState *node = vk_hint_filter(so->hint);
+
+	so->filtered = scan->heapRelation != NULL && node != NULL &&
+		!so->keys.recheck_sphere && !(so->keys.recheck && so->keys.ranged);
+	vk_heap_reader_filter(so->reader, so->filtered ? node : NULL, so->keys.recheck);
+}
+
+/*
+ * Must rows come in order to the last?  May the executor drop some, a LIMIT does not
+ * tell how many that is; what shares a hash with a value asked for is too rare to count.
+ */
+static bool
+keeps_order(const VkScan *so)
+{
+	bool		dropped = so->keys.recheck_sphere ||
+		(!so->filtered && vk_hint_conditions(so->hint));
+
+	return so->keys.ordered && vk_hint_strict(so->hint, dropped);
+}
+
 /* has somebody found the rows of this very scan? */
 static bool
 find_answer(IndexScanDesc scan)
@@ -202,6 +231,7 @@ find_answer(IndexScanDesc scan)
 	return !keys->ranged && !keys->recheck && keys->filter == NULL &&
 		keys->other_rows && scan->heapRelation != NULL &&
 		vk_hint_filter(so->hint) == NULL && vk_hint_mask(so->hint) == NULL && wanted > 0 &&
+		!keeps_order(so) &&
 		vk_hint_nearest(so->hint, keys->query, wanted, &so->answer);
 }
 
@@ -216,10 +246,11 @@ take_query(IndexScanDesc scan)
 	MemoryContext old = MemoryContextSwitchTo(so->query_context);
 
 	vk_scan_keys_read(scan, &so->keys);
+	take_filter(scan);
 	so->strict = so->vk->coder.flat || so->meta.lists == 0 ||
 		(vk_target_recall >= 1.0 && vk_probes == 0) ||
 		(so->keys.ranged && so->keys.exact) ||
-		(so->keys.ordered && vk_hint_strict(so->hint));
+		keeps_order(so);
 	so->unordered = so->keys.vector == NULL;
 	so->answered = false;
 	if (so->keys.vector != NULL)
@@ -232,22 +263,6 @@ take_query(IndexScanDesc scan)
 	so->scored = so->keys.ranged && !so->answered && !so->unordered &&
 		!vk_search_wild(so->search);
 	MemoryContextSwitchTo(old);
-}
-
-/*
- * Evaluate the plan's conditions here where that is cheap.  A condition of the
- * index that must be checked again comes before them, which for a sphere would
- * mean to read the vector after all.
- */
-static void
-take_filter(IndexScanDesc scan)
-{
-	VkScan	   *so = scan->opaque;
-	IndexScanState *node = vk_hint_filter(so->hint);
-
-	so->filtered = scan->heapRelation != NULL && node != NULL &&
-		!so->keys.recheck_sphere && !(so->keys.recheck && so->keys.ranged);
-	vk_heap_reader_filter(so->reader, so->filtered ? node : NULL, so->keys.recheck);
 }
 
 static void
@@ -328,7 +343,6 @@ start_scan(IndexScanDesc scan)
 		strlcpy(so->stats.path, "batch", sizeof(so->stats.path));
 	else if (vk_hint_mask(so->hint) != NULL)
 		strlcpy(so->stats.path, "prefilter", sizeof(so->stats.path));
-	take_filter(scan);
 
 	/* with a query whose distances are all NaN no row is within a radius */
 	if (so->keys.never || (so->keys.ranged && so->unordered))

@@ -57,7 +57,7 @@ typedef struct VkEntry
 	double		lower;			/* score; exact rows: the score itself */
 	uint64		tid;
 	bool		exact;
-	bool		checked;		/* it passes the plan's conditions */
+	bool		checked;		/* it is there, and passes the plan's conditions */
 } VkEntry;
 
 typedef enum VkPhase

@@ -50,6 +50,13 @@
 /* rows of the answer that may come late, divided by (1 - target) and their number */
 #define LATE_ROWS		0.25
 
+/*
+ * Rows that meet the conditions, wherever they lie, that late lists must have had to
+ * tell of a radius, times (1 - target): lists without such a row say nothing of it.
+ * By trial on 1 to 32 dimensions, under filters of 1 and 10 % of the rows.
+ */
+#define LATE_MATCHED	2.0
+
 /* rows within a radius, below which vk_reach_settled cannot tell */
 #define FEW_WITHIN		30
 
@@ -145,6 +152,18 @@ vk_work_visit_after(const VkSearch *search, double rows, double probed)
 	return low;
 }
 
+/* The last list, up to that visit, since which so many rows met the conditions; else -1 */
+static int64
+visit_of_matched(const VkSearch *search, int64 visit, double least)
+{
+	if (search->tally.matched < least)
+		return -1;
+	visit = Min(visit, search->visit_count - 1);
+	while (search->tally.matched - search->visits[visit].matched < least)
+		visit--;
+	return visit;
+}
+
 /*
  * Has the late part of the work, and have the last lists, brought next to nothing?
  *
@@ -165,7 +184,10 @@ is_quiet(const VkSearch *search, double late_share)
 	double		found = vk_work_found(search);
 	double		late = 0;
 
-	if (early_lists < 0)
+	if (within && vk_round_selects(round))
+		late_visit = visit_of_matched(search, late_visit,
+									  LATE_MATCHED / (1 - vk_target_recall));
+	if (early_lists < 0 || late_visit < 0)
 		return false;
 	if (within && found < round->total)
 	{
