@@ -152,14 +152,15 @@ vk_work_visit_after(const VkSearch *search, double rows, double probed)
 	return low;
 }
 
-/* The last list, up to that visit, since which so many rows met the conditions; else -1 */
+/*
+ * The last list, up to that visit, since which so many rows met the conditions; else
+ * -1.  Earlier rounds have none of the visits, but their part of the tally.
+ */
 static int64
 visit_of_matched(const VkSearch *search, int64 visit, double least)
 {
-	if (search->tally.matched < least)
-		return -1;
 	visit = Min(visit, search->visit_count - 1);
-	while (search->tally.matched - search->visits[visit].matched < least)
+	while (visit >= 0 && search->tally.matched - search->visits[visit].matched < least)
 		visit--;
 	return visit;
 }
