@@ -148,6 +148,16 @@ $$;
 SELECT metric, other_metric(metric) FROM unnest('{ip,l1,cosine}'::text[]) metric;
 SELECT ordered('cosine', flat_vec(0, 6), 'true', '');
 
+-- a worker does not know the vector of a row outside the subquery
+CREATE TABLE parts (id bigint, v f32vec(2)) PARTITION BY HASH (id);
+SELECT format('CREATE TABLE parts%s PARTITION OF parts FOR VALUES WITH (MODULUS 3, REMAINDER %s)', n, n) FROM generate_series(0, 2) n \gexec
+INSERT INTO parts SELECT i, array[i % 31, i % 37]::f32vec FROM generate_series(1, 116) i;
+CREATE INDEX ON parts USING vkflat (v);
+ANALYZE parts;
+SET parallel_leader_participation = off;
+SELECT n, (SELECT p.v <-> o.v FROM parts p WHERE p.id % 2 = 0 ORDER BY p.v <-> o.v LIMIT 1) FROM (SELECT n, array[n, n]::f32vec AS v FROM generate_series(1, 3) n OFFSET 0) o;
+RESET parallel_leader_participation;
+
 -- an inverted file is searched by one process
 DROP INDEX t_idx;
 CREATE INDEX t_idx ON t USING vkivf (v, tag) WITH (lists = 20);

@@ -92,6 +92,21 @@ find_order(PathMaker *maker)
 }
 
 /*
+ * is_asked_for -- is the order that of ORDER BY?
+ *
+ * Others serve DISTINCT, groups, or set operations, which nobody expects to miss rows.
+ */
+static bool
+is_asked_for(const PathMaker *maker)
+{
+	const Query *query = maker->root->parse;
+
+	return query->distinctClause == NIL && query->groupClause == NIL &&
+		query->setOperations == NULL && maker->root->sort_pathkeys != NIL &&
+		linitial(maker->root->sort_pathkeys) == maker->order;
+}
+
+/*
  * must_be_exact -- may a range not be answered at the declared recall?
  */
 static bool
@@ -99,7 +114,7 @@ must_be_exact(const PathMaker *maker, const VkClause *clause, bool ordered)
 {
 	if (maker->target)
 		return true;
-	if (ordered &&
+	if (ordered && is_asked_for(maker) &&
 		clause->distance.operator == maker->distance.operator &&
 		equal(clause->distance.center, maker->distance.center))
 		return false;
@@ -294,6 +309,27 @@ drop_partial(PathMaker *maker)
 			kept = lappend(kept, path);
 	}
 	maker->rel->partial_pathlist = kept;
+}
+
+/*
+ * keep_from_workers -- ordered paths of the index that no worker could run
+ *
+ * For core they are safe, as it looks at the conditions of a scan only: under a
+ * Parallel Append a worker would order by a vector that it was not given.
+ */
+static void
+keep_from_workers(const PathMaker *maker)
+{
+	ListCell   *cell;
+
+	foreach(cell, maker->rel->pathlist)
+	{
+		IndexPath  *path = lfirst(cell);
+
+		if (IsA(path, IndexPath) && path->indexinfo == maker->index &&
+			!is_parallel_safe(maker->root, (Node *) path->indexorderbys))
+			path->path.parallel_safe = false;
+	}
 }
 
 /*
@@ -561,6 +597,7 @@ set_rel_pathlist(PlannerInfo *root, RelOptInfo *rel, Index relid,
 		drop_partial(maker);
 		add_base_paths(maker);
 		add_join_paths(maker);
+		keep_from_workers(maker);
 	}
 }
 
