@@ -130,10 +130,33 @@ CREATE FUNCTION dear(id int) RETURNS boolean LANGUAGE plpgsql COST 10000 AS 'BEG
 SELECT array_agg(id) FROM (SELECT id FROM two WHERE dear(id) ORDER BY v <-> '[42]', id LIMIT 10) s;
 SELECT array_agg(id), max(r) FROM (SELECT id, rank() OVER (ORDER BY v <-> '[42]') AS r FROM two WHERE dear(id) LIMIT 10) s;
 SELECT array_agg(id) FROM (SELECT id, r FROM (SELECT id, rank() OVER (ORDER BY v <-> '[42]') AS r FROM two) x WHERE dear(id) LIMIT 10) s;
+-- the same where another index tells of blocks only, not of rows
+CREATE INDEX two_brin ON two USING brin (id);
+SET vkindex.prefilter = on;
+SELECT array_agg(id) FROM (SELECT id FROM two WHERE id BETWEEN 13 AND 24 ORDER BY v <-> '[42]', id LIMIT 10) s;
+SELECT path FROM vk_last_scan();
+RESET vkindex.prefilter;
+DROP INDEX two_brin;
 -- they are not before these where that list has too few for the LIMIT
 DELETE FROM two WHERE id <= 5;
 SELECT array_agg(id) FROM (SELECT id FROM two ORDER BY v <-> '[42]' LIMIT 10) s;
 SELECT array_agg(id) FROM (SELECT id FROM two ORDER BY v <-> '[42]', id LIMIT 10) s;
+-- nor do ties end at a row that is nearer
+CREATE TABLE tied AS SELECT n AS id, ARRAY[CASE WHEN n <= 12 THEN 30 WHEN n <= 24 THEN 51 WHEN n <= 2000 THEN 200 ELSE -100 END]::f32vec(1) AS v FROM generate_series(1, 4000) n;
+CREATE INDEX tied_ivf ON tied USING vkivf (v) WITH (lists = 4, centroids = 'vk_test.centers');
+ANALYZE tied;
+SELECT count(*) FROM (SELECT id FROM tied ORDER BY v <-> '[42]' FETCH FIRST 10 ROWS WITH TIES) s;
+-- DISTINCT and groups have an order that nobody asked for: all rows within a radius
+CREATE TABLE cube AS SELECT n AS id, (SELECT array_agg((hashint8extended(n * 8 + m, 7) & 65535) / 65536.0) FROM generate_series(1, 8) m)::f32vec(8) AS v FROM generate_series(1, 12000) n;
+CREATE INDEX cube_ivf ON cube USING vkivf (v);
+ANALYZE cube;
+RESET enable_sort;
+SET enable_bitmapscan = off;
+SELECT rows, (SELECT count(*) FROM (SELECT DISTINCT v <-> flat_vec(0.5, 8), id FROM cube WHERE v <-> flat_vec(0.5, 8) < 0.4) s) AS "distinct",
+	(SELECT count(*) FROM (SELECT v <-> flat_vec(0.5, 8) FROM cube WHERE v <-> flat_vec(0.5, 8) < 0.4 GROUP BY 1, id) s) AS grouped
+FROM (SELECT count(*) AS rows FROM cube WHERE l2_distance(v, flat_vec(0.5, 8)) < 0.4) c;
+RESET enable_bitmapscan;
+SET enable_sort = off;
 RESET vkindex.probes;
 
 -- within a radius with no LIMIT above, not all rows are fetched before the first

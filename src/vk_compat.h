@@ -45,8 +45,10 @@
 #include "utils/snapmgr.h"
 #define vk_test_old_snapshot(snapshot, relation, page) \
 	TestForOldSnapshot(snapshot, relation, page)
+#define vk_snapshots_expire()	(old_snapshot_threshold >= 0)
 #else
 #define vk_test_old_snapshot(snapshot, relation, page) ((void) 0)
+#define vk_snapshots_expire()	false
 #endif
 
 /* 18 may log that a lock was not to be had */
@@ -307,6 +309,28 @@
 	heap_form_minimal_tuple(desc, values, nulls)
 #endif
 
+/* from 18 on columns may be computed when they are read: a row with those */
+#if PG_VERSION_NUM >= 180000
+#include "rewrite/rewriteHandler.h"
+#define VK_HAS_VIRTUAL(desc) \
+	((desc)->constr != NULL && (desc)->constr->has_generated_virtual)
+#define vk_virtual_expression(relation, number)	build_generation_expression(relation, number)
+#define VK_IS_VIRTUAL(attribute) \
+	((attribute)->attgenerated == ATTRIBUTE_GENERATED_VIRTUAL)
+#else
+#define VK_HAS_VIRTUAL(desc)	false
+#define vk_virtual_expression(relation, number)	((Node *) NULL)
+#define VK_IS_VIRTUAL(attribute)	false
+#endif
+
+/* from 16 on a Var says below which outer joins it is NULL */
+#include "nodes/primnodes.h"
+#if PG_VERSION_NUM >= 160000
+#define VK_COPY_NULLING(to, from)	((to)->varnullingrels = bms_copy((from)->varnullingrels))
+#else
+#define VK_COPY_NULLING(to, from)	((void) 0)
+#endif
+
 /* 16 renamed what is known of a session by its place */
 #if PG_VERSION_NUM >= 160000
 #define vk_local_backend_entry(place)	pgstat_get_local_beentry_by_index(place)
@@ -315,8 +339,9 @@
 #endif
 
 /*
- * One page of a bitmap after the other: its rows, and how many; -1: any.  18 gave
- * the iterator of one process a name of its own, and takes offsets apart on demand.
+ * One page of a bitmap after the other: its rows, and how many; -1: any; and whether
+ * all of them are right.  18 gave the iterator of one process a name of its own, and
+ * takes offsets apart on demand.
  */
 #include "access/htup_details.h"
 #include "nodes/tidbitmap.h"
@@ -326,7 +351,7 @@ typedef TBMPrivateIterator VkBitmapIterator;
 #define vk_bitmap_end(iterator)		tbm_end_private_iterate(iterator)
 static inline bool
 vk_bitmap_next(VkBitmapIterator *iterator, BlockNumber *block, OffsetNumber *offsets,
-			   int *count)
+			   int *count, bool *exact)
 {
 	TBMIterateResult page;
 
@@ -335,6 +360,7 @@ vk_bitmap_next(VkBitmapIterator *iterator, BlockNumber *block, OffsetNumber *off
 	*block = page.blockno;
 	*count = page.lossy ? -1 :
 		tbm_extract_page_tuple(&page, offsets, MaxHeapTuplesPerPage);
+	*exact = !page.lossy && !page.recheck;
 	return true;
 }
 #else
@@ -343,7 +369,7 @@ typedef TBMIterator VkBitmapIterator;
 #define vk_bitmap_end(iterator)		tbm_end_iterate(iterator)
 static inline bool
 vk_bitmap_next(VkBitmapIterator *iterator, BlockNumber *block, OffsetNumber *offsets,
-			   int *count)
+			   int *count, bool *exact)
 {
 	const TBMIterateResult *page = tbm_iterate(iterator);
 
@@ -351,6 +377,7 @@ vk_bitmap_next(VkBitmapIterator *iterator, BlockNumber *block, OffsetNumber *off
 		return false;
 	*block = page->blockno;
 	*count = page->ntuples;
+	*exact = page->ntuples >= 0 && !page->recheck;
 	if (page->ntuples > 0)
 		memcpy(offsets, page->offsets, page->ntuples * sizeof(OffsetNumber));
 	return true;

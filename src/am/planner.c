@@ -16,8 +16,8 @@
  *	  The limit is a hint only.  Filters, ties and joins may make the scan return
  *	  more rows or fewer, and a scan must go on when asked to.
  *
- *	  A node that compares each row with the one before it (groups, DISTINCT, ranks
- *	  ...) gives wrong results where a row comes late, as it may from a scan that
+ *	  A node that compares each row with the one before it (groups, DISTINCT, ranks,
+ *	  ties ...) gives wrong results where a row comes late, as it may from a scan that
  *	  misses rows at first and goes on.  Such a scan must keep the order: it misses
  *	  nothing, unless it is known how many rows are wanted of it, and none of those
  *	  is dropped on the way.
@@ -212,8 +212,12 @@ give_demand(PlanState *node, Demand demand)
 		case T_SubqueryScanState:
 			give_demand(((SubqueryScanState *) node)->subplan, demand);
 			break;
-		case T_ResultState:
 		case T_LockRowsState:
+			/* those that others have locked or changed */
+			demand.drops = true;
+			give_demand(outerPlanState(node), demand);
+			break;
+		case T_ResultState:
 		case T_GatherState:
 		case T_GatherMergeState:
 			give_demand(outerPlanState(node), demand);
@@ -271,6 +275,8 @@ relies_on_order(const PlanState *node)
 				has_presorted((const AggState *) node);
 		case T_SetOpState:
 			return ((const SetOp *) node->plan)->strategy == SETOP_SORTED;
+		case T_LimitState:
+			return ((const Limit *) node->plan)->limitOption == LIMIT_OPTION_WITH_TIES;
 		case T_GroupState:
 		case T_IncrementalSortState:
 		case T_MergeJoinState:

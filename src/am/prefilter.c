@@ -65,7 +65,7 @@ make_mask(Prefilter *node)
 	if (mask != NULL)
 	{
 		node->rows = vk_row_mask_rows(mask);
-		vk_hint_set_mask(scan_of(node), mask, node->complete);
+		vk_hint_set_mask(scan_of(node), mask, node->complete && vk_row_mask_exact(mask));
 	}
 	node->ready = true;
 }

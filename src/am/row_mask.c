@@ -56,6 +56,7 @@ struct VkRowMask
 {
 	maskpages_hash *pages;
 	int64		rows;
+	bool		exact;			/* the bitmap knows that each of them is right */
 	uint64	   *filter;			/* NULL: of some pages all rows may be wanted */
 	int			filter_shift;	/* of hashes of 32 bits */
 };
@@ -123,13 +124,16 @@ vk_row_mask_create(MemoryContext context, TIDBitmap *bitmap)
 	OffsetNumber offsets[MaxHeapTuplesPerPage];
 	BlockNumber block;
 	int			count;
+	bool		exact;
 	bool		fits = true;
 
+	mask->exact = true;
 	mask->pages = maskpages_create(context, 256, NULL);
-	while (fits && vk_bitmap_next(iterator, &block, offsets, &count))
+	while (fits && vk_bitmap_next(iterator, &block, offsets, &count, &exact))
 	{
 		CHECK_FOR_INTERRUPTS();
 		add_page(mask, block, offsets, count);
+		mask->exact &= exact;
 		fits = mask->pages->members <= Max(most, 1);
 	}
 	vk_bitmap_end(iterator);
@@ -182,4 +186,10 @@ int64
 vk_row_mask_rows(const VkRowMask *mask)
 {
 	return mask->rows;
+}
+
+bool
+vk_row_mask_exact(const VkRowMask *mask)
+{
+	return mask->exact;
 }

@@ -29,4 +29,7 @@ extern uint32 vk_row_mask_lanes(const VkRowMask *mask, const ItemPointerData *ti
 /* how many there are, or -1 where that is not known of some page */
 extern int64 vk_row_mask_rows(const VkRowMask *mask);
 
+/* do all of them meet the bitmap's conditions? */
+extern bool vk_row_mask_exact(const VkRowMask *mask);
+
 #endif							/* VK_ROW_MASK_H */
