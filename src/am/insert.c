@@ -180,11 +180,14 @@ append_nearest(Relation index, InsertState *state, const float *vector,
 
 		if (number == 0)
 			break;
-		vk_row_encode(&state->vk->coder, state->rotated, norm2, &center, wild,
-					  &state->row.code, state->scratch);
 		vk_directory_slot(index, &state->meta, &state->directory, number, &slot);
-		if (append_to(index, state, number, &slot, PG_INT64_MAX, true) == VK_APPENDED)
-			return true;
+		if (slot.retired == 0)
+		{
+			vk_row_encode(&state->vk->coder, state->rotated, norm2, &center, wild,
+						  &state->row.code, state->scratch);
+			if (append_to(index, state, number, &slot, PG_INT64_MAX, true) == VK_APPENDED)
+				return true;
+		}
 		*changed = read_meta_changed(index, state);
 		if (*changed)
 			break;

@@ -359,7 +359,10 @@ vk_rank_next(VkSearch *search, const VkCoder *coder, bool refined)
 
 /* ---- inserts ---- */
 
-/* the next list that takes rows by what its slot says, NULL after the last */
+/*
+ * The next list that may take rows, NULL after the last.  One that has retired is among
+ * them: it tells that there are others, which the meta page at hand does not show.
+ */
 static const VkCandidate *
 next_open(VkSearch *search, bool refined)
 {
@@ -373,7 +376,7 @@ next_open(VkSearch *search, bool refined)
 		vk_directory_slot(search->index, search->meta, &search->directory,
 						  (uint32) (entry->tid >> 16), &slot);
 		/* the ranking may be older than what is in the slot by now */
-		if (vk_slot_visible(&slot, search->meta->epoch) && slot.retired == 0 &&
+		if (vk_slot_visible(&slot, search->meta->epoch) &&
 			(slot.flags & (VK_SLOT_SEGMENT | VK_SLOT_GROUP)) == 0)
 			break;
 	}
