@@ -58,6 +58,7 @@ typedef struct Visit
 	((a)->order != (b)->order ? ((a)->order < (b)->order ? -1 : 1) : \
 	 (a)->list != (b)->list ? ((a)->list < (b)->list ? -1 : 1) : 0)
 #define ST_SCOPE static
+#define ST_CHECK_FOR_INTERRUPTS
 #define ST_DEFINE
 #include "lib/sort_template.h"
 

@@ -26,6 +26,7 @@
 #define ST_COMPARE(a, b) \
 	((a)->tid != (b)->tid ? ((a)->tid < (b)->tid ? -1 : 1) : (a)->query - (b)->query)
 #define ST_SCOPE static
+#define ST_CHECK_FOR_INTERRUPTS
 #define ST_DEFINE
 #include "lib/sort_template.h"
 

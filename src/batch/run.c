@@ -19,6 +19,9 @@
 /* candidates of a query at first, about (nearest.c) */
 #define FEW_CANDIDATES	512
 
+/* bytes of a visit that is planned, in an array that grows (collect.c) */
+#define VISIT_SIZE		48
+
 /* more queries at a time gain nothing */
 #define MOST_QUERIES	16384
 
@@ -30,7 +33,22 @@ memory_budget(void)
 	return (int64) work_mem * 1024;
 }
 
-/* bytes of one query: its codes, candidates and rows */
+/* lists that a query visits, about; all of them where none may be missed */
+static double
+lists_visited(const VkBatchTarget *target, int64 k)
+{
+	const VkMeta *meta = &target->meta;
+	double		rows;
+
+	if (vk_batch_strict(target) || k == 0)
+		return meta->lists;
+	if (vk_probes > 0)
+		return Min(vk_probes, meta->lists);
+	rows = vk_curve_budget(&meta->curve, k, vk_target_recall, target->rows);
+	return Min(rows / Max(target->rows, 1), 1) * meta->lists;
+}
+
+/* bytes of one query: its codes, candidates, rows and visits */
 static double
 query_size(const VkBatchTarget *target, int64 k)
 {
@@ -39,7 +57,7 @@ query_size(const VkBatchTarget *target, int64 k)
 	double		size = sizeof(VkBatchQuery) + sizeof(float) * (coder->dim + 1) +
 		vk_scorer_query_size(coder);
 
-	return size + rows * sizeof(VkNeighbor) +
+	return size + rows * sizeof(VkNeighbor) + lists_visited(target, k) * VISIT_SIZE +
 		(k == 0 ? FEW_CANDIDATES : Min(4 * rows, FEW_CANDIDATES)) *
 		(sizeof(VkBatchCandidate) + sizeof(VkBatchPair));
 }
