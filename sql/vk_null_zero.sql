@@ -127,5 +127,16 @@ FROM (VALUES (1, 'vkflat', ''), (2, 'vkflat', 'WITH (bits = 4)'), (3, 'vkivf', '
 WHERE metric <> 'l1' OR options !~ 'bits'
 ORDER BY m.ord, c.ord;
 
+-- a distance that is NaN for one query only, found while many others are kept
+CREATE TABLE far (id int, v f32vec(2));
+CREATE INDEX far_flat ON far USING vkflat (v f32vec_ip_ops);
+INSERT INTO far VALUES (0, '[1e30,1e30]');
+INSERT INTO far SELECT i, '[1,1]' FROM generate_series(1, 2000) i;
+SET enable_seqscan = off;
+SET enable_sort = off;
+SELECT count(*), count(*) FILTER (WHERE id = 0) FROM (SELECT id FROM far ORDER BY v <#> '[1e10,-1e10]' OFFSET 0) s;
+RESET enable_seqscan;
+RESET enable_sort;
+
 SET client_min_messages = warning;
 DROP SCHEMA vk_test CASCADE;

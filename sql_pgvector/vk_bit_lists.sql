@@ -128,5 +128,19 @@ SET enable_bitmapscan = off;
 SELECT array_agg(id) FROM (SELECT id FROM gone ORDER BY v <~> repeat('0', 64)::bit(64), id LIMIT 10) s;
 SELECT array_agg(id) FROM (SELECT id FROM gone ORDER BY v <~> repeat('0', 64)::bit(64) LIMIT 4) s;
 
+-- rows just on the radius, beyond as many as the LIMIT wants that are gone
+RESET vkindex.probes;
+CREATE TABLE edge (id int, v bit(64)) WITH (autovacuum_enabled = off);
+INSERT INTO edge SELECT i, rpad(CASE WHEN i <= 10 THEN '1' WHEN i <= 30 THEN '11111' ELSE repeat('1', 40) END, 64, '0')::bit(64) FROM generate_series(1, 1000) i;
+CREATE INDEX edge_index ON edge USING vkflat (v);
+ANALYZE edge;
+DELETE FROM edge WHERE id <= 10;
+SET enable_sort = off;
+SELECT count(*), sum(d) FROM (SELECT v <~> repeat('0', 64)::bit(64) AS d FROM edge WHERE v <~> repeat('0', 64)::bit(64) <= 5 ORDER BY v <~> repeat('0', 64)::bit(64) LIMIT 5) s;
+SELECT count(*), sum(d) FROM (SELECT v <~> repeat('0', 64)::bit(64) AS d FROM edge WHERE v <~> repeat('0', 64)::bit(64) < 5 ORDER BY v <~> repeat('0', 64)::bit(64) LIMIT 5) s;
+RESET enable_sort;
+RESET enable_seqscan;
+RESET enable_bitmapscan;
+
 SET client_min_messages = warning;
 DROP SCHEMA vk_test CASCADE;

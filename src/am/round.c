@@ -29,6 +29,7 @@
  */
 #include "postgres.h"
 
+#include <float.h>
 #include <math.h>
 
 #include "miscadmin.h"
@@ -80,8 +81,8 @@ score_candidate(IndexScanDesc scan, VkCandidate *entry)
 	if (!vk_scan_distance(scan, entry->tid, (entry->slot & VK_CHECKED) != 0, &distance))
 		return false;
 	score = vk_exact_score(((VkScan *) scan->opaque)->support, distance);
-	entry->lower = isnan(score) ? get_float4_infinity() :
-		nextafterf((float) score, -INFINITY);
+	/* what a prune drops must show in the watermark */
+	entry->lower = isnan(score) ? FLT_MAX : nextafterf((float) score, -INFINITY);
 	entry->upper = isnan(score) ? get_float4_infinity() :
 		nextafterf((float) score, INFINITY);
 	entry->slot |= VK_REFINED | VK_CHECKED | VK_EXACT;
@@ -400,8 +401,9 @@ vk_round_start(IndexScanDesc scan, int64 wanted)
 	if (so->share != NULL)
 		so->total = vk_search_rows(so->search);
 
-	/* what lies outside the radius is not missed */
-	so->watermark = so->keys.ranged && found->dropped >= round.radius ?
+	/* what lies outside the radius is not missed; just on it rows may be inside */
+	so->watermark = so->keys.ranged &&
+		(found->dropped > round.radius || found->threshold >= round.radius) ?
 		get_float8_infinity() : found->dropped;
 	so->left_out = found->left_out < round.radius;
 	load_candidates(so, found);
@@ -606,7 +608,9 @@ vk_round_go_on(IndexScanDesc scan)
 	so->gone_near |= redo;
 	if (so->answered)
 		vk_scan_begin_search(so);
-	if (vk_search_cut(so->search) ||
+	if (so->unordered || (!so->support->documents && vk_search_wild(so->search)))
+		vk_sorted_start(scan, true);
+	else if (vk_search_cut(so->search) ||
 		(empty && so->keys.ranged && !redo &&
 		 (so->exhaustive || so->round_emitted < so->wanted)))
 		so->phase = VK_PHASE_DONE;
