@@ -227,5 +227,13 @@ SELECT nodes('SELECT i.id FROM words q JOIN items i ON i.v <-> q.v < q.id');
 SELECT count(*) FROM (SELECT i.id FROM words q JOIN items i ON i.v <-> q.v < q.r::float8 LIMIT 20) s;
 DROP TABLE words;
 
+-- below another outer join than the clause is about
+CREATE TABLE numbers AS SELECT n AS id FROM generate_series(1, 10) n;
+SELECT count(*) FROM numbers n LEFT JOIN questions q ON q.id = n.id LEFT JOIN items i ON i.v <-> q.v < 12;
+SET vkindex.enable_batch = off;
+SELECT count(*) FROM numbers n LEFT JOIN questions q ON q.id = n.id LEFT JOIN items i ON i.v <-> q.v < 12;
+RESET vkindex.enable_batch;
+DROP TABLE numbers;
+
 DROP FUNCTION compare, nodes, counts, run_lines, plan_lines;
 DROP TABLE items, questions, centred, wrong, cases, results, before;

@@ -210,6 +210,14 @@ CREATE TABLE kept AS SELECT item FROM vk_knn_batch_rows('later_v', ARRAY['[1,1,1
 VACUUM FULL later;
 SELECT (item).* FROM kept;
 
+-- and those that are computed when they are read
+SELECT CASE WHEN current_setting('server_version_num')::int >= 180000 THEN 'VIRTUAL' ELSE 'STORED' END AS kind \gset
+CREATE TABLE twice (id int, v f32vec(3), double int GENERATED ALWAYS AS (id * 2) :kind);
+INSERT INTO twice SELECT n, ARRAY[n, 1, 1]::f32vec FROM generate_series(1, 10) n;
+CREATE INDEX twice_v ON twice USING vkflat (v);
+SELECT (item).id, (item).double FROM vk_knn_batch_rows('twice_v', ARRAY['[4,1,1]'::f32vec], 2, NULL::twice);
+DROP TABLE twice;
+
 -- there is nothing to search before a materialized view is populated
 CREATE MATERIALIZED VIEW seen AS SELECT * FROM later;
 CREATE INDEX seen_v ON seen USING vkflat (v);

@@ -45,6 +45,8 @@ typedef struct Queries
 	bool	   *nulls;
 	int64		first;			/* of the chunk at hand: numbers in it begin at 1 */
 	TupleTableSlot *slot;		/* for whole rows; NULL: their TIDs are shown */
+	EState	   *estate;			/* of these: */
+	ExprState **computed;		/* columns that are computed when read; NULL: none */
 	MemoryContext row_context;	/* of one of them */
 	VkNeighbor *last;			/* rows at distance NaN, once they were wanted */
 	int64		last_count;
@@ -57,13 +59,9 @@ static Datum
 read_vector(const VkBatchTarget *target, Datum value)
 {
 	Datum		vector = PointerGetDatum(PG_DETOAST_DATUM(value));
-	int			dim = target->support->layout->dim(vector);
 
-	if (dim != target->vk->coder.dim)
-		ereport(ERROR,
-				(errcode(ERRCODE_DATA_EXCEPTION),
-				 errmsg("different vector dimensions %d and %d",
-						target->vk->coder.dim, dim)));
+	vk_support_check_dims(target->support, target->vk->coder.dim,
+						  target->support->layout->dim(vector));
 	return vector;
 }
 
@@ -94,6 +92,39 @@ read_queries(const VkBatchTarget *target, ArrayType *array, Datum **values, bool
 
 /* ---- results ---- */
 
+/* Prepare the columns that no row of the table has: they are computed when read. */
+static void
+prepare_computed(Queries *queries, Relation heap)
+{
+	TupleDesc	desc = RelationGetDescr(heap);
+
+	if (!VK_HAS_VIRTUAL(desc))
+		return;
+	queries->estate = CreateExecutorState();
+	queries->computed = palloc0(desc->natts * sizeof(ExprState *));
+	for (int i = 0; i < desc->natts; i++)
+		if (VK_IS_VIRTUAL(TupleDescAttr(desc, i)))
+			queries->computed[i] =
+				ExecPrepareExpr((Expr *) vk_virtual_expression(heap, i + 1),
+								queries->estate);
+}
+
+/* Compute them from the others of the row in the slot. */
+static void
+compute_columns(Queries *queries)
+{
+	TupleTableSlot *slot = queries->slot;
+	ExprContext *context = GetPerTupleExprContext(queries->estate);
+
+	ResetExprContext(context);
+	context->ecxt_scantuple = slot;
+	for (int i = 0; i < slot->tts_tupleDescriptor->natts; i++)
+		if (queries->computed[i] != NULL)
+			slot->tts_values[i] =
+				ExecEvalExprSwitchContext(queries->computed[i], context,
+										  &slot->tts_isnull[i]);
+}
+
 /*
  * The row itself, as a value of the table's row type: what a whole-row reference
  * gives, with columns that the table got later, and nothing that lies elsewhere.
@@ -109,6 +140,8 @@ fetch_row(Queries *queries, uint64 number)
 	if (!table_tuple_fetch_row_version(target->heap, &tid, target->snapshot, slot))
 		elog(ERROR, "row that was seen is not there any more");
 	slot_getallattrs(slot);
+	if (queries->computed != NULL)
+		compute_columns(queries);
 	return HeapTupleGetDatum(toast_build_flattened_tuple(slot->tts_tupleDescriptor,
 														 slot->tts_values,
 														 slot->tts_isnull));
@@ -254,6 +287,7 @@ begin_queries(VkBatchWork *work)
 	{
 		check_row_type(work->target, work->request.row_type);
 		queries->slot = table_slot_create(work->target->heap, NULL);
+		prepare_computed(queries, work->target->heap);
 	}
 	work->units = read_queries(work->target, work->queries, &queries->values,
 							   &queries->nulls);
@@ -280,6 +314,8 @@ end_queries(void *state)
 
 	if (queries->slot != NULL)
 		ExecDropSingleTupleTableSlot(queries->slot);
+	if (queries->estate != NULL)
+		FreeExecutorState(queries->estate);
 }
 
 const VkBatchRoutine vk_query_routine = {

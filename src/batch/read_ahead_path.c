@@ -211,6 +211,31 @@ find_search(PlannerInfo *root, RelOptInfo *outer, Path *inner, VkInnerSearch *se
 /* ---- the path ---- */
 
 /*
+ * Give the query's variables what the child's have: a join clause may be that of a
+ * join in another order, where they come from below other outer joins.
+ */
+static bool
+take_nulling(Node *node, void *context)
+{
+	ListCell   *cell;
+
+	if (node == NULL)
+		return false;
+	if (!IsA(node, Var))
+		return expression_tree_walker(node, take_nulling, context);
+	foreach(cell, (List *) context)
+	{
+		const Var  *output = (const Var *) lfirst_node(TargetEntry, cell)->expr;
+		Var		   *var = (Var *) node;
+
+		if (IsA(output, Var) && output->varno == var->varno &&
+			output->varattno == var->varattno)
+			VK_COPY_NULLING(var, output);
+	}
+	return false;
+}
+
+/*
  * PlanCustomPath: the node hands through what its child returns
  */
 static Plan *
@@ -223,7 +248,8 @@ plan_read_ahead(PlannerInfo *root, RelOptInfo *rel, CustomPath *path, List *tlis
 	scan->scan.plan.targetlist = tlist;
 	scan->custom_scan_tlist = copyObject(child->targetlist);
 	scan->custom_plans = custom_plans;
-	scan->custom_exprs = list_make1(linitial(path->custom_private));
+	scan->custom_exprs = list_make1(copyObject(linitial(path->custom_private)));
+	(void) take_nulling((Node *) scan->custom_exprs, child->targetlist);
 	scan->custom_private = lsecond(path->custom_private);
 	scan->methods = &vk_read_ahead_scan_methods;
 	return &scan->scan.plan;
