@@ -71,6 +71,8 @@ typedef struct VkLayout
 	int			(*dim) (Datum value);
 	/* its elements as floats: in the datum itself, or written to buffer (dim floats) */
 	const float *(*floats) (Datum value, float *buffer);
+	/* what the type's functions say of two that have different dimensions */
+	const char *mismatch;		/* of two %d */
 } VkLayout;
 
 /*
@@ -107,6 +109,8 @@ extern const VkSupport *vk_support(Relation index);
  */
 extern int	vk_support_vectors(const VkSupport *support, Datum *value,
 							   Datum **vectors);
+/* an error, as the type's own functions have it, unless dimensions are the same */
+extern void vk_support_check_dims(const VkSupport *support, int dim_a, int dim_b);
 /* is a value of the first column's type an array of vectors? */
 extern bool vk_type_has_documents(Oid type);
 /* the function of the ordering operator, for calls from context */
@@ -277,6 +281,7 @@ vk_page_is(Page page, uint16 kind, uint32 slot, uint64 born)
 
 /* copy of the meta page's contents; checks magic and version */
 extern void vk_meta_read(Relation index, VkMeta *meta);
+extern void vk_meta_test_snapshot(Relation index, Snapshot snapshot);
 extern const char *vk_meta_damage(const VkMeta *meta);
 extern void vk_meta_check(Relation index, const VkMeta *meta);
 extern const char *vk_metric_name(int metric);	/* "unknown" where there is none */

@@ -350,7 +350,6 @@ row_vector(VkHeapReader *reader, bool missing_ok, Datum *value)
 {
 	bool		isnull;
 	struct varlena *plain;
-	int			dim;
 
 	*value = row_value(reader, &isnull);
 	if (isnull)
@@ -367,12 +366,9 @@ row_vector(VkHeapReader *reader, bool missing_ok, Datum *value)
 	/* the operator looks at the dimensions of a document's vectors */
 	if (plain == NULL || reader->support->documents)
 		return PointerGetDatum(plain);
-	dim = reader->support->layout->dim(PointerGetDatum(plain));
-	if (dim != reader->dim)
-		ereport(ERROR,
-				(errcode(ERRCODE_DATA_EXCEPTION),
-				 errmsg("different vector dimensions %d and %d",
-						dim, reader->dim)));
+	vk_support_check_dims(reader->support,
+						  reader->support->layout->dim(PointerGetDatum(plain)),
+						  reader->dim);
 	return PointerGetDatum(plain);
 }
 

@@ -256,6 +256,8 @@ vk_pin_page(Relation index, BlockNumber block)
 	{
 		pgstat_count_buffer_read(index);
 		pgstat_count_buffer_hit(index);
+		if (VacuumCostActive)
+			VacuumCostBalance += VacuumCostPageHit;
 		if (!is_hot(recent->buffer))
 			recent->file = InvalidOid;
 		return recent->buffer;
@@ -344,8 +346,12 @@ take_free_page(Relation index)
 
 	while ((block = GetFreeIndexPage(index)) != InvalidBlockNumber)
 	{
-		Buffer		buffer = ReadBuffer(index, block);
+		Buffer		buffer;
 
+		/* the map of a standby may tell of pages that were never written there */
+		if (!vk_block_exists(index, block))
+			continue;
+		buffer = ReadBuffer(index, block);
 		if (ConditionalLockBuffer(buffer))
 		{
 			Page		page = BufferGetPage(buffer);
@@ -549,6 +555,24 @@ vk_meta_read(Relation index, VkMeta *meta)
 	*meta = *vk_page_meta(BufferGetPage(buffer));
 	UnlockReleaseBuffer(buffer);
 	vk_meta_check(index, meta);
+}
+
+/*
+ * vk_meta_test_snapshot -- "snapshot too old" where vacuum may have taken rows away
+ *
+ * Lists whose rows are all gone are not there any more to tell of it, but what makes
+ * them disappear changes the meta page.
+ */
+void
+vk_meta_test_snapshot(Relation index, Snapshot snapshot)
+{
+	Buffer		buffer;
+
+	if (!vk_snapshots_expire())
+		return;
+	buffer = vk_read_page(index, VK_META_BLOCK, VK_PAGE_META, BUFFER_LOCK_SHARE);
+	vk_test_old_snapshot(snapshot, index, BufferGetPage(buffer));
+	UnlockReleaseBuffer(buffer);
 }
 
 /*

@@ -292,6 +292,7 @@ read_index(IndexScanDesc scan)
 	MemoryContext old;
 
 	vk_meta_read(index, &so->meta);
+	vk_meta_test_snapshot(index, scan->xs_snapshot);
 	if (so->vk->coded == so->meta.coded)
 		return;
 	MemoryContextReset(so->index_context);

@@ -42,14 +42,10 @@ take_vector(const VkScan *so, VkScanKeys *keys, Datum value)
 	all = palloc_extended((Size) keys->vectors * dim * sizeof(float), MCXT_ALLOC_HUGE);
 	for (int i = 0; i < keys->vectors; i++)
 	{
-		int			own_dim = layout->dim(vectors[i]);
 		float	   *place = all + (Size) i * dim;
 		const float *floats;
 
-		if (own_dim != dim)
-			ereport(ERROR,
-					(errcode(ERRCODE_DATA_EXCEPTION),
-					 errmsg("different vector dimensions %d and %d", dim, own_dim)));
+		vk_support_check_dims(so->support, dim, layout->dim(vectors[i]));
 		floats = layout->floats(vectors[i], place);
 		if (floats != place)
 			memcpy(place, floats, dim * sizeof(float));

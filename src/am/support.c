@@ -66,10 +66,25 @@ floats_i8(Datum value, float *buffer)
 	return widen(value, VK_I8, buffer);
 }
 
-static const VkLayout layout_f32 = {VK_ELEMENT_F32, VK_MAX_DIM, vec_dim, floats_f32};
-static const VkLayout layout_f16 = {VK_ELEMENT_F16, VK_MAX_DIM, vec_dim, floats_f16};
-static const VkLayout layout_bf16 = {VK_ELEMENT_BF16, VK_MAX_DIM, vec_dim, floats_bf16};
-static const VkLayout layout_i8 = {VK_ELEMENT_I8, VK_MAX_DIM, vec_dim, floats_i8};
+#define VECTOR_MISMATCH	"different vector dimensions %d and %d"
+
+static const VkLayout layout_f32 = {
+	VK_ELEMENT_F32, VK_MAX_DIM, vec_dim, floats_f32, VECTOR_MISMATCH
+};
+static const VkLayout layout_f16 = {
+	VK_ELEMENT_F16, VK_MAX_DIM, vec_dim, floats_f16, VECTOR_MISMATCH
+};
+static const VkLayout layout_bf16 = {
+	VK_ELEMENT_BF16, VK_MAX_DIM, vec_dim, floats_bf16, VECTOR_MISMATCH
+};
+static const VkLayout layout_i8 = {
+	VK_ELEMENT_I8, VK_MAX_DIM, vec_dim, floats_i8, VECTOR_MISMATCH
+};
+
+/* pgvector's halfvec */
+static const VkLayout layout_half = {
+	VK_ELEMENT_F16, VK_MAX_DIM, vec_dim, floats_f16, "different halfvec dimensions %d and %d"
+};
 
 /* bits, the first one is the highest of its byte */
 static int
@@ -90,7 +105,9 @@ floats_bit(Datum value, float *buffer)
 	return buffer;
 }
 
-static const VkLayout layout_bit = {VK_ELEMENT_BIT, VK_MAX_BITS, bit_dim, floats_bit};
+static const VkLayout layout_bit = {
+	VK_ELEMENT_BIT, VK_MAX_BITS, bit_dim, floats_bit, "different bit lengths %d and %d"
+};
 
 /* ---- scores ---- */
 
@@ -159,7 +176,7 @@ VK_SUPPORT_FUNCTIONS(i8vec, layout_i8, vk_canonical_error)
 
 /* of pgvector's types */
 VK_SUPPORT_FUNCTIONS(vk_vector, layout_f32, vk_any_order_error)
-VK_SUPPORT_FUNCTIONS(vk_halfvec, layout_f16, vk_any_order_error)
+VK_SUPPORT_FUNCTIONS(vk_halfvec, layout_half, vk_any_order_error)
 
 /* codes are exact, whatever the rounding */
 VK_SUPPORT_FUNCTION(vk_bit, hamming, layout_bit, VK_METRIC_HAMMING, vk_canonical_error, score_same, distance_same)
@@ -185,6 +202,15 @@ VK_DOCUMENT_SUPPORT(f32vec, layout_f32)
 VK_DOCUMENT_SUPPORT(f16vec, layout_f16)
 VK_DOCUMENT_SUPPORT(bf16vec, layout_bf16)
 VK_DOCUMENT_SUPPORT(i8vec, layout_i8)
+
+void
+vk_support_check_dims(const VkSupport *support, int dim_a, int dim_b)
+{
+	if (dim_a != dim_b)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_EXCEPTION),
+				 errmsg(support->layout->mismatch, dim_a, dim_b)));
+}
 
 int
 vk_support_vectors(const VkSupport *support, Datum *value, Datum **vectors)

@@ -263,6 +263,18 @@ add_neighbors(UpkeepPlan *plan, const ListFact *list)
 		add_member(plan, plan->center_lists[near[i]]);
 }
 
+/* recycle what is free by now, and add it to the report */
+static void
+recycle(UpkeepPlan *plan)
+{
+	VkRecycled *all = &plan->report->recycled;
+	VkRecycled	recycled = vk_recycle(plan->upkeep->index, plan->upkeep->heap);
+
+	all->lists += recycled.lists;
+	all->pages += recycled.pages;
+	all->waiting = recycled.waiting;
+}
+
 static void
 run_operation(UpkeepPlan *plan, const VkIndex *vk, const VkCenters *centers,
 			  VkOperationChange *change)
@@ -273,7 +285,7 @@ run_operation(UpkeepPlan *plan, const VkIndex *vk, const VkCenters *centers,
 			   change, &plan->report->rewritten);
 	vk_meta_read(plan->upkeep->index, &plan->meta);
 	plan->report->operations++;
-	plan->report->recycled = vk_recycle(plan->upkeep->index, plan->upkeep->heap);
+	recycle(plan);
 }
 
 /*
@@ -720,7 +732,7 @@ vk_upkeep_run(Relation index, Relation heap, VkUpkeepReport *report)
 	memset(report, 0, sizeof(VkUpkeepReport));
 	vk_upkeep_lock(index, ExclusiveLock);
 	vk_operation_clean_up(index);
-	report->recycled = vk_recycle(index, heap);
+	recycle(&plan);
 
 	upkeep.info = BuildIndexInfo(index);
 	upkeep.info->ii_Concurrent = true;

@@ -137,6 +137,7 @@ prepare_target(VkBatchTarget *target)
 	PredicateLockRelation(target->index, target->snapshot);
 	target->support = vk_support(target->index);
 	target->vk = vk_index_current(target->index, &target->meta, CurrentMemoryContext);
+	vk_meta_test_snapshot(target->index, target->snapshot);
 	target->rows = vk_estimate_rows(target->index, target->vk, &target->meta);
 	vk_support_operator(target->index, &target->operator, CurrentMemoryContext);
 	target->reader = vk_heap_reader_create(target->index, target->support,
