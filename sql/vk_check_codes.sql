@@ -7,9 +7,9 @@
 \i :helpers
 \set ECHO all
 -- one row changes its vector behind the indexes' backs
-CREATE FUNCTION moved(id int, v f32vec) RETURNS f32vec LANGUAGE plpgsql IMMUTABLE AS $$
+CREATE FUNCTION moved(id int, v f32vec) RETURNS f32vec LANGUAGE plpgsql IMMUTABLE SET search_path FROM CURRENT AS $$
 BEGIN
-	RETURN CASE WHEN id = 777 AND current_setting('vk_test.moved')::boolean THEN vk_test.vec(-id, 24) ELSE v END;
+	RETURN CASE WHEN id = 777 AND current_setting('vk_test.moved')::boolean THEN vec(-id, 24) ELSE v END;
 END
 $$;
 SET vk_test.moved = off;
