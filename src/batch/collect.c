@@ -8,6 +8,8 @@
  *	  against the mean once, for all of them.  Of the others each query visits
  *	  those that recall asks for, and is coded against each.  The first lists of
  *	  all queries come first: they give thresholds that leave little of the rest.
+ *	  Where nothing may be missed every query visits every list, and what is planned
+ *	  is only the first lists of each, and one visit of each list by all others.
  *
  * IDENTIFICATION
  *	  src/batch/collect.c
@@ -32,6 +34,9 @@
 /* Visit.order of those others */
 #define LATER_LISTS		(UINT64_C(1) << 32)
 
+/* Visit.query: all that the list is not among the first of */
+#define OTHER_QUERIES	(-1)
+
 /* the mean as a centre */
 static const VkCenter mean_center = {0};
 
@@ -42,6 +47,8 @@ typedef struct PlannedList
 	VkSlot		slot;
 	VkCandidate entry;			/* of its centroid */
 	VkCenterChain chain;		/* which lies there */
+	int64		first;			/* visits by those that it is among the first of, */
+	int64		first_count;	/* once they have been made */
 } PlannedList;
 
 /* a query visits a list */
@@ -56,7 +63,8 @@ typedef struct Visit
 #define ST_ELEMENT_TYPE Visit
 #define ST_COMPARE(a, b) \
 	((a)->order != (b)->order ? ((a)->order < (b)->order ? -1 : 1) : \
-	 (a)->list != (b)->list ? ((a)->list < (b)->list ? -1 : 1) : 0)
+	 (a)->list != (b)->list ? ((a)->list < (b)->list ? -1 : 1) : \
+	 (a)->query - (b)->query)
 #define ST_SCOPE static
 #define ST_CHECK_FOR_INTERRUPTS
 #define ST_DEFINE
@@ -72,6 +80,7 @@ typedef struct VisitPlan
 	Visit	   *visits;
 	int64		visit_count;
 	int64		visit_capacity;
+	bool		all;			/* all queries visit all lists */
 	int32		query;			/* at hand */
 	int			rank;			/* lists that it has so far */
 } VisitPlan;
@@ -222,13 +231,26 @@ take_segment(void *arg, uint32 number, const VkSlot *slot)
 
 /* ---- lists with a centroid ---- */
 
+static void
+add_visit(VisitPlan *plan, int32 list, bool later, int32 query)
+{
+	Visit	   *visit;
+
+	plan->visits = vk_array_grow(plan->context, plan->visits, plan->visit_count,
+								 &plan->visit_capacity, sizeof(Visit));
+	visit = &plan->visits[plan->visit_count++];
+	visit->order = (later ? LATER_LISTS : 0) | plan->lists[list].slot.head;
+	visit->list = list;
+	visit->query = query;
+}
+
 /* VkPlannedList */
 static void
 plan_list(void *arg, uint32 number, const VkSlot *slot, const VkCandidate *entry,
 		  const VkCenterChain *chain)
 {
 	VisitPlan  *plan = arg;
-	Visit	   *visit;
+	bool		later = plan->rank++ >= FIRST_LISTS;
 
 	if (plan->places[number] == 0)
 	{
@@ -241,15 +263,13 @@ plan_list(void *arg, uint32 number, const VkSlot *slot, const VkCandidate *entry
 		list->slot = *slot;
 		list->entry = *entry;
 		list->chain = *chain;
+		list->first = list->first_count = 0;
 		plan->places[number] = (int32) plan->list_count;
+		if (plan->all)
+			add_visit(plan, (int32) plan->list_count - 1, true, OTHER_QUERIES);
 	}
-	plan->visits = vk_array_grow(plan->context, plan->visits, plan->visit_count,
-								 &plan->visit_capacity, sizeof(Visit));
-	visit = &plan->visits[plan->visit_count++];
-	visit->order = (plan->rank >= FIRST_LISTS ? LATER_LISTS : 0) | slot->head;
-	visit->list = plan->places[number] - 1;
-	visit->query = plan->query;
-	plan->rank++;
+	if (!plan->all || !later)
+		add_visit(plan, plan->places[number] - 1, later, plan->query);
 }
 
 /* Choose each query's lists. */
@@ -261,20 +281,22 @@ plan_lists(VkBatch *batch, VisitPlan *plan)
 	VkRound		round = {0};
 
 	plan->context = batch->context;
+	plan->all = batch->strict;
 	plan->places = MemoryContextAllocExtended(batch->context,
 											  target->meta.slots * sizeof(int32),
 											  MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
 	round.radius = get_float8_infinity();
-	round.exhaustive = round.proven = batch->strict;
+	round.proven = batch->strict;
 	round.rows = target->rows;
-	round.probes = batch->strict ? 0 : vk_probes;
 	for (int i = 0; i < batch->count; i++)
 	{
 		VkBatchQuery *query = &batch->queries[i];
 
 		if (query->single)
 			continue;
-		/* where all lists are visited the number does not matter */
+		/* where all lists are visited one query tells which there are */
+		round.exhaustive = batch->strict && plan->list_count == 0;
+		round.probes = !batch->strict ? vk_probes : round.exhaustive ? 0 : FIRST_LISTS;
 		round.wanted = round.total = batch->strict ? 1 : query->wanted;
 		round.last = &query->last;
 		vk_search_reset_unscored(search, &target->meta, &target->stats);
@@ -284,7 +306,7 @@ plan_lists(VkBatch *batch, VisitPlan *plan)
 		plan->rank = 0;
 		vk_search_plan(search, &round, plan_list, plan);
 		query->center = vk_reach_last_center(search);
-		query->exhaustive = search->probed >= target->meta.lists;
+		query->exhaustive = batch->strict || search->probed >= target->meta.lists;
 	}
 	sort_visits(plan->visits, plan->visit_count);
 }
@@ -304,23 +326,48 @@ read_center(VkBatchTarget *target, const PlannedList *list, uint8 *refine, int8 
 	return center;
 }
 
-/* Score a list for the queries of these visits, all of it. */
+/* The queries of these visits; returns how many they are. */
+static int
+queries_of(VkBatch *batch, const Visit *visits, int64 count, VkBatchQuery **queries)
+{
+	for (int64 i = 0; i < count; i++)
+		queries[i] = &batch->queries[visits[i].query];
+	return (int) count;
+}
+
+/* All queries but those of the list's first visits, which are in their order. */
+static int
+queries_left(VkBatch *batch, const VisitPlan *plan, const PlannedList *list,
+			 VkBatchQuery **queries)
+{
+	const Visit *first = plan->visits + list->first;
+	int64		next = 0;
+	int			count = 0;
+
+	for (int i = 0; i < batch->count; i++)
+	{
+		if (next < list->first_count && first[next].query == i)
+			next++;
+		else if (!batch->queries[i].single)
+			queries[count++] = &batch->queries[i];
+	}
+	return count;
+}
+
+/* Score a list for these queries, all of it. */
 static void
 visit_list(VkBatch *batch, VkBatchScorer *scorer, VkBatchGroup *group,
-		   const PlannedList *list, const VkCenter *center, const Visit *visits,
-		   int64 count)
+		   const PlannedList *list, const VkCenter *center, VkBatchQuery **queries,
+		   int count)
 {
 	VkBlockReader reader = block_reader(batch->target);
 	VkBlocks   *blocks = vk_scorer_blocks(scorer, list->number, list->slot.born);
-	VkBatchQuery *queries[VK_GROUP_QUERIES];
 
-	for (int64 first = 0; first < count; first += VK_GROUP_QUERIES)
+	for (int first = 0; first < count; first += VK_GROUP_QUERIES)
 	{
-		int			members = (int) Min(count - first, VK_GROUP_QUERIES);
+		int			members = Min(count - first, VK_GROUP_QUERIES);
 
-		for (int i = 0; i < members; i++)
-			queries[i] = &batch->queries[visits[first + i].query];
-		vk_group_set(scorer, group, queries, members, center);
+		vk_group_set(scorer, group, queries + first, members, center);
 		vk_block_reader_begin(&reader, list->number, &list->slot);
 		while (vk_block_reader_next(&reader, blocks))
 		{
@@ -339,19 +386,28 @@ visit_lists(VkBatch *batch, VkBatchScorer *scorer, const VisitPlan *plan)
 	int			dim = target->vk->coder.dim;
 	uint8	   *refine = palloc(vk_refine_size(8, dim));
 	int8	   *code = palloc0(TYPEALIGN(4, dim) + 4);
+	VkBatchQuery **queries = palloc(batch->count * sizeof(VkBatchQuery *));
 	int64		next;
 
 	for (int64 first = 0; first < plan->visit_count; first = next)
 	{
-		const PlannedList *list = &plan->lists[plan->visits[first].list];
+		PlannedList *list = &plan->lists[plan->visits[first].list];
+		int			count;
 		VkCenter	center = read_center(target, list, refine, code);
 
 		for (next = first + 1; next < plan->visit_count; next++)
 			if (plan->visits[next].order != plan->visits[first].order ||
 				plan->visits[next].list != plan->visits[first].list)
 				break;
-		visit_list(batch, scorer, group, list, &center, plan->visits + first,
-				   next - first);
+		if (plan->visits[first].query == OTHER_QUERIES)
+			count = queries_left(batch, plan, list, queries);
+		else
+		{
+			count = queries_of(batch, plan->visits + first, next - first, queries);
+			list->first = first;
+			list->first_count = count;
+		}
+		visit_list(batch, scorer, group, list, &center, queries, count);
 		limit_memory(batch);
 	}
 }

@@ -33,15 +33,15 @@ memory_budget(void)
 	return (int64) work_mem * 1024;
 }
 
-/* lists that a query visits, about; all of them where none may be missed */
+/* visits that are planned of a query, about; where all lists are visited, a few */
 static double
-lists_visited(const VkBatchTarget *target, int64 k)
+planned_visits(const VkBatchTarget *target, int64 k)
 {
 	const VkMeta *meta = &target->meta;
 	double		rows;
 
 	if (vk_batch_strict(target) || k == 0)
-		return meta->lists;
+		return 0;
 	if (vk_probes > 0)
 		return Min(vk_probes, meta->lists);
 	rows = vk_curve_budget(&meta->curve, k, vk_target_recall, target->rows);
@@ -57,7 +57,7 @@ query_size(const VkBatchTarget *target, int64 k)
 	double		size = sizeof(VkBatchQuery) + sizeof(float) * (coder->dim + 1) +
 		vk_scorer_query_size(coder);
 
-	return size + rows * sizeof(VkNeighbor) + lists_visited(target, k) * VISIT_SIZE +
+	return size + rows * sizeof(VkNeighbor) + planned_visits(target, k) * VISIT_SIZE +
 		(k == 0 ? FEW_CANDIDATES : Min(4 * rows, FEW_CANDIDATES)) *
 		(sizeof(VkBatchCandidate) + sizeof(VkBatchPair));
 }
