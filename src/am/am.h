@@ -249,6 +249,10 @@ extern Buffer vk_read_page(Relation index, BlockNumber block, uint16 kind,
 extern Buffer vk_read_chain_page(Relation index, BlockNumber block, uint16 kind,
 								 uint32 slot, uint64 born, uint32 position,
 								 int mode);
+/* the same for who reads all pages: by a strategy, which spares other pages' buffers */
+extern Buffer vk_read_chain_page_once(Relation index, BlockNumber block, uint16 kind,
+									  uint32 slot, uint64 born, uint32 position,
+									  int mode, BufferAccessStrategy strategy);
 /* any page, pinned and not locked; only the block number is checked */
 extern Buffer vk_pin_page(Relation index, BlockNumber block);
 /* address to prefetch a page from that will be read soon, or NULL */

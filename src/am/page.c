@@ -239,6 +239,19 @@ is_hot(Buffer buffer)
 		BM_MAX_USAGE_COUNT;
 }
 
+/* a page pinned by the server; strategy NULL: to be kept like any other */
+static Buffer
+pin_block(Relation index, BlockNumber block, BufferAccessStrategy strategy)
+{
+	if (unlikely(!vk_block_exists(index, block)))
+		ereport(ERROR,
+				(errcode(ERRCODE_INDEX_CORRUPTED),
+				 errmsg("index \"%s\" refers to block %u, which does not exist",
+						RelationGetRelationName(index), block),
+				 errhint("Please REINDEX it.")));
+	return ReadBufferExtended(index, MAIN_FORKNUM, block, RBM_NORMAL, strategy);
+}
+
 /*
  * vk_pin_page -- a page pinned, not locked
  *
@@ -263,13 +276,7 @@ vk_pin_page(Relation index, BlockNumber block)
 		return recent->buffer;
 	}
 
-	if (unlikely(!vk_block_exists(index, block)))
-		ereport(ERROR,
-				(errcode(ERRCODE_INDEX_CORRUPTED),
-				 errmsg("index \"%s\" refers to block %u, which does not exist",
-						RelationGetRelationName(index), block),
-				 errhint("Please REINDEX it.")));
-	buffer = ReadBuffer(index, block);	/* may fail, so nothing is noted yet */
+	buffer = pin_block(index, block, NULL); /* may fail, so nothing is noted yet */
 	recent->file = VK_FILE_NUMBER(index);
 	recent->block = block;
 	recent->buffer = buffer;
@@ -295,6 +302,15 @@ vk_page_ahead(Relation index, BlockNumber block)
 	return BufferGetBlock(recent->buffer);
 }
 
+static void
+lock_page(Relation index, BlockNumber block, Buffer buffer, int mode)
+{
+	/* a process that waits for its own lock hears nothing any more */
+	if (unlikely(vk_buffer_is_locked(buffer)))
+		vk_corrupt(index, block, "The page is referred to twice.");
+	LockBuffer(buffer, mode);
+}
+
 /*
  * vk_read_any_page -- a page that may be of any kind, or all zeros
  *
@@ -305,11 +321,7 @@ vk_read_any_page(Relation index, BlockNumber block, int mode)
 {
 	Buffer		buffer = vk_pin_page(index, block);
 
-	/* a process that waits for its own lock hears nothing any more */
-	if (unlikely(vk_buffer_is_locked(buffer)))
-		vk_corrupt(index, block, "The page is referred to twice.");
-	LockBuffer(buffer, mode);
-
+	lock_page(index, block, buffer, mode);
 	return buffer;
 }
 
@@ -334,6 +346,21 @@ vk_read_chain_page(Relation index, BlockNumber block, uint16 kind,
 {
 	Buffer		buffer = vk_read_any_page(index, block, mode);
 
+	vk_check_chain_page(index, buffer, kind, slot, born, position);
+	return buffer;
+}
+
+/*
+ * vk_read_chain_page_once -- the same, by a strategy
+ */
+Buffer
+vk_read_chain_page_once(Relation index, BlockNumber block, uint16 kind, uint32 slot,
+						uint64 born, uint32 position, int mode,
+						BufferAccessStrategy strategy)
+{
+	Buffer		buffer = pin_block(index, block, strategy);
+
+	lock_page(index, block, buffer, mode);
 	vk_check_chain_page(index, buffer, kind, slot, born, position);
 	return buffer;
 }

@@ -50,6 +50,7 @@ typedef struct VacuumPass
 	Relation	index;
 	const VkIndex *layout;
 	VkMeta		meta;
+	BufferAccessStrategy strategy;
 	IndexBulkDeleteCallback callback;
 	void	   *callback_state;
 	IndexBulkDeleteResult *stats;
@@ -160,8 +161,9 @@ vacuum_list(VacuumPass *pass, uint32 number, const VkSlot *slot,
 		Buffer		buffer;
 
 		VK_VACUUM_DELAY_POINT();
-		buffer = vk_read_chain_page(pass->index, block, VK_PAGE_BLOCK, number,
-									slot->born, position, BUFFER_LOCK_SHARE);
+		buffer = vk_read_chain_page_once(pass->index, block, VK_PAGE_BLOCK, number,
+										 slot->born, position, BUFFER_LOCK_SHARE,
+										 pass->strategy);
 		memset(dead, 0, sizeof(dead));
 		if (find_dead(pass, buffer, dead, counts))
 		{
@@ -236,8 +238,9 @@ vacuum_rest(VacuumPass *pass, uint32 number, const VkSlot *slot,
 		Page		page;
 
 		VK_VACUUM_DELAY_POINT();
-		buffer = vk_read_chain_page(pass->index, block, VK_PAGE_REST, number,
-									slot->born, position, BUFFER_LOCK_SHARE);
+		buffer = vk_read_chain_page_once(pass->index, block, VK_PAGE_REST, number,
+										 slot->born, position, BUFFER_LOCK_SHARE,
+										 pass->strategy);
 		page = BufferGetPage(buffer);
 		if (find_dead_rest(pass, buffer))
 		{
@@ -354,9 +357,11 @@ write_totals(VacuumPass *pass)
 
 /*
  * pass_over -- show all rows to the callback (NULL: none is dead), and count
+ *
+ * Pages are read by the strategy, so that other ones keep their buffers.
  */
 static void
-pass_over(Relation index, IndexBulkDeleteResult *stats,
+pass_over(Relation index, BufferAccessStrategy strategy, IndexBulkDeleteResult *stats,
 		  IndexBulkDeleteCallback callback, void *state)
 {
 	VacuumPass	pass = {0};
@@ -367,6 +372,7 @@ pass_over(Relation index, IndexBulkDeleteResult *stats,
 	pass.index = index;
 	pass.layout = vk_index_copy(index, CurrentMemoryContext);
 	vk_meta_read(index, &pass.meta);
+	pass.strategy = strategy;
 	pass.callback = callback;
 	pass.callback_state = state;
 	pass.stats = stats;
@@ -392,7 +398,7 @@ vk_bulkdelete(IndexVacuumInfo *info, IndexBulkDeleteResult *stats,
 {
 	if (stats == NULL)
 		stats = palloc0(sizeof(IndexBulkDeleteResult));
-	pass_over(info->index, stats, callback, state);
+	pass_over(info->index, info->strategy, stats, callback, state);
 	return stats;
 }
 
@@ -401,7 +407,7 @@ vk_count_lists(Relation index)
 {
 	IndexBulkDeleteResult unused = {0};
 
-	pass_over(index, &unused, NULL, NULL);
+	pass_over(index, NULL, &unused, NULL, NULL);
 }
 
 /*
@@ -471,7 +477,7 @@ vk_vacuumcleanup(IndexVacuumInfo *info, IndexBulkDeleteResult *stats)
 		stats = palloc0(sizeof(IndexBulkDeleteResult));
 		stats->estimated_count = true;
 		if (counts_are_old(info, heap))
-			pass_over(info->index, stats, NULL, NULL);
+			pass_over(info->index, info->strategy, stats, NULL, NULL);
 	}
 	keep_well(info, heap);
 	table_close(heap, NoLock);
