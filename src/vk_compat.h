@@ -309,7 +309,7 @@
 	heap_form_minimal_tuple(desc, values, nulls)
 #endif
 
-/* from 18 on columns may be computed when they are read: a row with those */
+/* from 18 on columns may be computed when they are read */
 #if PG_VERSION_NUM >= 180000
 #include "rewrite/rewriteHandler.h"
 #define VK_HAS_VIRTUAL(desc) \

@@ -195,7 +195,9 @@ give_demand(PlanState *node, Demand demand)
 
 	check_stack_depth();
 
-	demand.drops |= node->qual != NULL && !IsA(node, IndexScanState);
+	/* by conditions, or because others have locked or changed them */
+	demand.drops |= IsA(node, LockRowsState) ||
+		(node->qual != NULL && !IsA(node, IndexScanState));
 	switch (nodeTag(node))
 	{
 		case T_IndexScanState:
@@ -212,12 +214,8 @@ give_demand(PlanState *node, Demand demand)
 		case T_SubqueryScanState:
 			give_demand(((SubqueryScanState *) node)->subplan, demand);
 			break;
-		case T_LockRowsState:
-			/* those that others have locked or changed */
-			demand.drops = true;
-			give_demand(outerPlanState(node), demand);
-			break;
 		case T_ResultState:
+		case T_LockRowsState:
 		case T_GatherState:
 		case T_GatherMergeState:
 			give_demand(outerPlanState(node), demand);

@@ -602,13 +602,18 @@ vk_round_go_on(IndexScanDesc scan)
 	VkScan	   *so = scan->opaque;
 	bool		empty = is_heap_empty(so) && holds_all(so);
 	bool		redo = !so->strict && many_are_gone(so);
+	bool		boundless = false;
 	int64		next = Max(so->emitted_count, so->round_emitted == 0 && !redo ?
 						   so->wanted * 2 : so->wanted);
 
 	so->gone_near |= redo;
 	if (so->answered)
+	{
 		vk_scan_begin_search(so);
-	if (so->unordered || (!so->support->documents && vk_search_wild(so->search)))
+		/* without bounds there are no rounds */
+		boundless = so->unordered || vk_search_wild(so->search);
+	}
+	if (boundless)
 		vk_sorted_start(scan, true);
 	else if (vk_search_cut(so->search) ||
 		(empty && so->keys.ranged && !redo &&

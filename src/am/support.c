@@ -66,19 +66,17 @@ floats_i8(Datum value, float *buffer)
 	return widen(value, VK_I8, buffer);
 }
 
-#define VECTOR_MISMATCH	"different vector dimensions %d and %d"
-
 static const VkLayout layout_f32 = {
-	VK_ELEMENT_F32, VK_MAX_DIM, vec_dim, floats_f32, VECTOR_MISMATCH
+	VK_ELEMENT_F32, VK_MAX_DIM, vec_dim, floats_f32, VEC_DIMS_MISMATCH
 };
 static const VkLayout layout_f16 = {
-	VK_ELEMENT_F16, VK_MAX_DIM, vec_dim, floats_f16, VECTOR_MISMATCH
+	VK_ELEMENT_F16, VK_MAX_DIM, vec_dim, floats_f16, VEC_DIMS_MISMATCH
 };
 static const VkLayout layout_bf16 = {
-	VK_ELEMENT_BF16, VK_MAX_DIM, vec_dim, floats_bf16, VECTOR_MISMATCH
+	VK_ELEMENT_BF16, VK_MAX_DIM, vec_dim, floats_bf16, VEC_DIMS_MISMATCH
 };
 static const VkLayout layout_i8 = {
-	VK_ELEMENT_I8, VK_MAX_DIM, vec_dim, floats_i8, VECTOR_MISMATCH
+	VK_ELEMENT_I8, VK_MAX_DIM, vec_dim, floats_i8, VEC_DIMS_MISMATCH
 };
 
 /* pgvector's halfvec */

@@ -253,6 +253,8 @@ extern bool vk_batch_walk(VkBatchTarget *target, VkSlotAction action, void *arg)
 extern bool vk_batch_collectable(VkBatchTarget *target);
 /* Candidates of all queries.  False, with nothing collected, where codes do not. */
 extern bool vk_batch_collect(VkBatch *batch);
+/* bytes that it takes to plan which lists a query visits, about; k as below */
+extern double vk_batch_plan_size(const VkBatchTarget *target, int64 k);
 
 /* ---- search.c ---- */
 

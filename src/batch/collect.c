@@ -272,6 +272,28 @@ plan_list(void *arg, uint32 number, const VkSlot *slot, const VkCandidate *entry
 		add_visit(plan, plan->places[number] - 1, later, plan->query);
 }
 
+/* visits that are planned of a query for k rows, about; k of 0: within a radius */
+static double
+planned_visits(const VkBatchTarget *target, int64 k)
+{
+	const VkMeta *meta = &target->meta;
+	double		rows;
+
+	if (vk_batch_strict(target) || k == 0)
+		return Min(FIRST_LISTS, meta->lists);
+	if (vk_probes > 0)
+		return Min(vk_probes, meta->lists);
+	rows = vk_curve_budget(&meta->curve, k, vk_target_recall, target->rows);
+	return Min(rows / Max(target->rows, 1), 1) * meta->lists;
+}
+
+double
+vk_batch_plan_size(const VkBatchTarget *target, int64 k)
+{
+	/* an array that grows is copied into one of twice the size */
+	return planned_visits(target, k) * 3 * sizeof(Visit);
+}
+
 /* Choose each query's lists. */
 static void
 plan_lists(VkBatch *batch, VisitPlan *plan)

@@ -19,9 +19,6 @@
 /* candidates of a query at first, about (nearest.c) */
 #define FEW_CANDIDATES	512
 
-/* bytes of a visit that is planned, in an array that grows (collect.c) */
-#define VISIT_SIZE		48
-
 /* more queries at a time gain nothing */
 #define MOST_QUERIES	16384
 
@@ -33,22 +30,7 @@ memory_budget(void)
 	return (int64) work_mem * 1024;
 }
 
-/* visits that are planned of a query, about; where all lists are visited, a few */
-static double
-planned_visits(const VkBatchTarget *target, int64 k)
-{
-	const VkMeta *meta = &target->meta;
-	double		rows;
-
-	if (vk_batch_strict(target) || k == 0)
-		return 0;
-	if (vk_probes > 0)
-		return Min(vk_probes, meta->lists);
-	rows = vk_curve_budget(&meta->curve, k, vk_target_recall, target->rows);
-	return Min(rows / Max(target->rows, 1), 1) * meta->lists;
-}
-
-/* bytes of one query: its codes, candidates, rows and visits */
+/* bytes of one query: its codes, candidates, rows and planned visits */
 static double
 query_size(const VkBatchTarget *target, int64 k)
 {
@@ -57,7 +39,7 @@ query_size(const VkBatchTarget *target, int64 k)
 	double		size = sizeof(VkBatchQuery) + sizeof(float) * (coder->dim + 1) +
 		vk_scorer_query_size(coder);
 
-	return size + rows * sizeof(VkNeighbor) + planned_visits(target, k) * VISIT_SIZE +
+	return size + rows * sizeof(VkNeighbor) + vk_batch_plan_size(target, k) +
 		(k == 0 ? FEW_CANDIDATES : Min(4 * rows, FEW_CANDIDATES)) *
 		(sizeof(VkBatchCandidate) + sizeof(VkBatchPair));
 }

@@ -53,8 +53,7 @@ vec_check_same_dim(int dim_a, int dim_b)
 	if (dim_a != dim_b)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATA_EXCEPTION),
-				 errmsg("different vector dimensions %d and %d",
-						dim_a, dim_b)));
+				 errmsg(VEC_DIMS_MISMATCH, dim_a, dim_b)));
 }
 
 /*

@@ -36,6 +36,9 @@ typedef struct Vec
 
 StaticAssertDecl(offsetof(Vec, x) == 8, "vectors must match pgvector's");
 
+/* what is said of two vectors that do not go together */
+#define VEC_DIMS_MISMATCH	"different vector dimensions %d and %d"
+
 typedef struct VecType
 {
 	const char *name;			/* in SQL, for messages */
