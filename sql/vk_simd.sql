@@ -88,6 +88,46 @@ BEGIN
 END
 $$;
 SELECT mixed() AS bad;
+DROP INDEX t_idx;
+
+-- a scan that one began and another goes on with
+CREATE FUNCTION switched(method text, options text) RETURNS int
+LANGUAGE plpgsql AS $$
+DECLARE
+	bad int := 0;
+	first text;
+	later text;
+	answer refcursor;
+	found int;
+	ids int[];
+	expected int[];
+BEGIN
+	EXECUTE format('CREATE INDEX t_idx ON t USING %s (v) %s', method, options);
+	SET LOCAL enable_seqscan = off;
+	SET LOCAL enable_sort = off;
+	SET LOCAL vkindex.target_recall = 1;
+	expected := ARRAY(SELECT id FROM t ORDER BY v <-> vec(-1, 129) LIMIT 400);
+	FOR first, later IN SELECT a.name, b.name FROM levels a, levels b WHERE a.name <> b.name LOOP
+		PERFORM set_config('vkindex.simd', first, true);
+		OPEN answer NO SCROLL FOR SELECT id FROM t ORDER BY v <-> vec(-1, 129);
+		ids := '{}';
+		FOR n IN 1..400 LOOP
+			IF n = 5 THEN
+				PERFORM set_config('vkindex.simd', later, true);
+			END IF;
+			FETCH answer INTO found;
+			ids := ids || found;
+		END LOOP;
+		CLOSE answer;
+		bad := bad + (ids <> expected)::int;
+	END LOOP;
+	DROP INDEX t_idx;
+	RETURN bad;
+END
+$$;
+SELECT method, options, switched(method, options) AS bad
+FROM (VALUES ('vkflat', 'WITH (bits = 1)'), ('vkflat', 'WITH (bits = 8)'), ('vkflat', 'WITH (bits = 2, refine = 4)'),
+	('vkivf', 'WITH (lists = 15, bits = 1, refine = 4)'), ('vkivf', 'WITH (lists = 15, bits = 4, refine = 8)')) m(method, options);
 
 SET client_min_messages = warning;
 DROP SCHEMA vk_test CASCADE;

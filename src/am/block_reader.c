@@ -75,7 +75,8 @@ vk_block_dots(const VkCoder *coder, const VkQueryCode *query, const uint8 *code,
 	else if (coder->metric == VK_METRIC_JACCARD)
 		k->scan_common((const uint8 *) query->code, 0, code, coder->lines, dots);
 	else if (coder->format < VK_INT_FORMATS)
-		k->scan[coder->format] (query->packed_scan, 0, code, coder->lines, dots);
+		query->kernels->scan[coder->format] (query->packed_scan, 0, code, coder->lines,
+											 dots);
 	else
 		k->scan_float[coder->format - VK_FORMAT_F16] (query->values, 0, code,
 													   coder->lines, dots);

@@ -380,8 +380,8 @@ score_lines(const VkListScan *scan, int first_line, const uint8 *code, int lines
 		scan->byte_scan((const uint8 *) scan->code->code, first_line, code,
 						lines, dots);
 	else if (format < VK_INT_FORMATS)
-		vk_kernels->scan[format] (scan->code->packed_scan, first_line, code,
-								  lines, dots);
+		scan->code->kernels->scan[format] (scan->code->packed_scan, first_line, code,
+										   lines, dots);
 	else
 		vk_kernels->scan_float[format - VK_FORMAT_F16] (scan->code->values,
 														first_line, code,

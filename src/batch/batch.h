@@ -209,6 +209,7 @@ typedef struct VkBatchGroup
 	VkScreenQuery screens[VK_GROUP_QUERIES];
 	float		thresholds[VK_GROUP_QUERIES];	/* that they are for */
 	void	   *packed;
+	const VkKernels *kernels;	/* that packed, and so must read */
 
 	VkQueryCode *codes;			/* not tiled, or where rows have refine codes */
 	void	   *packed_scan[VK_GROUP_QUERIES];	/* room of codes for it */

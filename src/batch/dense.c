@@ -146,6 +146,7 @@ struct VkDenseGraph
 	DenseRows	kept;			/* in memory */
 	DenseRows	passing;
 	void	   *packed[MOST_PARTS]; /* queries */
+	const VkKernels *kernels;	/* that packed them, and so must read */
 	float	   *dots;			/* of a tile */
 	float	   *floats;			/* of one row */
 	int32		columns[DENSE_ROWS];	/* neighbors of the rows of a tile */
@@ -510,10 +511,12 @@ add_columns(VkDenseGraph *dense, const DenseTile *tile)
 static void
 pack_queries(VkDenseGraph *dense, const DenseRows *queries, int first, int count)
 {
+	const VkKernels *k = dense->kernels = vk_kernels;
+
 	for (int part = 0; part < dense->way->parts; part++)
-		vk_kernels->pack_dense[dense->way->kind] (part_of(dense, queries, part, first),
-												  dense->part_stride, count, dense->dim,
-												  dense->packed[part]);
+		k->pack_dense[dense->way->kind] (part_of(dense, queries, part, first),
+										 dense->part_stride, count, dense->dim,
+										 dense->packed[part]);
 }
 
 static void
@@ -523,12 +526,12 @@ take_tile(VkDenseGraph *dense, const DenseTile *tile)
 
 	CHECK_FOR_INTERRUPTS();
 	for (int i = 0; i < way->products; i++)
-		vk_kernels->tile_dense[way->kind] (dense->packed[way->product[i].query],
-										   tile->query_count, dense->dim,
-										   part_of(dense, tile->rows, way->product[i].row,
-												   tile->row),
-										   dense->part_stride,
-										   tile->row_count, i > 0, dense->dots);
+		dense->kernels->tile_dense[way->kind] (dense->packed[way->product[i].query],
+											   tile->query_count, dense->dim,
+											   part_of(dense, tile->rows,
+													   way->product[i].row, tile->row),
+											   dense->part_stride,
+											   tile->row_count, i > 0, dense->dots);
 	if (dense->graph->counting)
 		memset(dense->columns, 0, sizeof(dense->columns));
 	for (int i = 0; i < tile->query_count; i++)

@@ -261,9 +261,7 @@ move_code(VkBatchScorer *scorer, VkBatchGroup *group, int i, const VkCenter *cen
 	VkBatchQuery *query = group->queries[i];
 
 	memcpy(scorer->query_codes + i * scorer->query_stride, query->mean_code, coder->dim);
-	if (code->packed_row != NULL)
-		vk_kernels->pack_row[coder->refine_bits == 8] (query->mean_code, coder->dim,
-													   code->packed_row);
+	vk_query_code_pack_row(coder, query->mean_code, code);
 	vk_query_code_move(coder, &query->query, &query->quantized, query->mean_code, center,
 					   code);
 	group->center_shares[i] = center->a / code->quantized.scale;
@@ -282,9 +280,7 @@ add_center(VkBatchScorer *scorer, VkBatchGroup *group, const VkCenter *center)
 	code->quantized.sum = 0;
 	for (int d = 0; d < coder->dim; d++)
 		code->quantized.sum += center->code[d];
-	if (code->packed_row != NULL)
-		vk_kernels->pack_row[coder->refine_bits == 8] (center->code, coder->dim,
-													   code->packed_row);
+	vk_query_code_pack_row(coder, center->code, code);
 	memcpy(scorer->query_codes + group->count * scorer->query_stride, center->code,
 		   coder->dim);
 }
@@ -326,8 +322,10 @@ vk_group_set(VkBatchScorer *scorer, VkBatchGroup *group, VkBatchQuery **queries,
 			group->thresholds[i] = queries[i]->threshold;
 		}
 	}
+	group->kernels = vk_kernels;
 	if (group->tiled)
-		vk_kernels->pack_tile[coder->format] (scorer->query_codes, scorer->query_stride,
-											  count + group->by_mean, coder->dim,
-											  group->packed);
+		group->kernels->pack_tile[coder->format] (scorer->query_codes,
+												  scorer->query_stride,
+												  count + group->by_mean, coder->dim,
+												  group->packed);
 }

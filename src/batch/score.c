@@ -225,8 +225,7 @@ refine_code(VkBatchScorer *scorer, const VkBatchGroup *group, int place)
 		scorer->refine_read[place] = true;
 		if (group->by_mean)
 			scorer->refine_center[place] = group->center.quantized.scale *
-				(double) vk_refine_dot(scorer->coder, group->center.packed_row,
-									   group->center.quantized.sum, code);
+				(double) vk_refine_dot(scorer->coder, &group->center, code);
 	}
 	return code;
 }
@@ -392,9 +391,10 @@ vk_scorer_score(VkBatchScorer *scorer, VkBatchGroup *group)
 	if (scorer->count == 0 || (group->after != 0 && scorer->last <= group->after))
 		return;
 	if (group->tiled)
-		vk_kernels->tile[coder->format] (group->packed, group->count + group->by_mean,
-										 coder->dim, scorer->runs, scorer->count, 0,
-										 coder->lines, scorer->dots);
+		group->kernels->tile[coder->format] (group->packed,
+											 group->count + group->by_mean, coder->dim,
+											 scorer->runs, scorer->count, 0,
+											 coder->lines, scorer->dots);
 	if (group->by_mean)
 		subtract_center(scorer, group);
 	for (int i = 0; i < group->count; i++)

@@ -86,7 +86,8 @@ _Static_assert(sizeof(VkKernels) == SLOT_COUNT * sizeof(Slot),
 
 const int	vk_slot_count = SLOT_COUNT;
 
-static VkKernels chosen;		/* the table, once one has been chosen */
+/* a table for each level: what packs and what reads must be of one, so none changes */
+static VkKernels tables[sizeof(vk_isas) / sizeof(vk_isas[0])];
 static int	chosen_isa = 0;
 
 const VkKernels *vk_kernels = &vk_ref_kernels;
@@ -136,10 +137,10 @@ vk_kernels_choose(const char *isa)
 	{
 		if (!automatic && strcmp(isa, vk_isas[level].name) != 0)
 			continue;
-		if (vk_kernels_fill(&chosen, level))
+		if (vk_kernels_fill(&tables[level], level))
 		{
 			chosen_isa = level;
-			vk_kernels = &chosen;
+			vk_kernels = &tables[level];
 			return true;
 		}
 	}

@@ -366,9 +366,10 @@ extern const VkKernels *vk_kernels; /* the table in use; the reference until
 									 * vk_kernels_choose() is called */
 
 /*
- * Fill the table for "auto" or one ISA level by name (that ISA and those
- * before it).  Returns false, leaving the table alone, where the name is
- * unknown or this CPU or build lacks it.
+ * Take the table of "auto" or of one ISA level by name (that ISA and those
+ * before it).  Returns false, leaving vk_kernels alone, where the name is
+ * unknown or this CPU or build lacks it.  The tables themselves stay as they
+ * are: who has packed keeps the pointer, and reads with that table.
  */
 extern bool vk_kernels_choose(const char *isa);
 extern bool vk_isa_available(int isa);	/* index into vk_isas */

@@ -115,6 +115,15 @@ vk_query_code_init(const VkCoder *coder, VkQueryCode *code, void *memory)
 		code->packed_row = next;
 }
 
+void
+vk_query_code_pack_row(const VkCoder *coder, const int8_t *values, VkQueryCode *code)
+{
+	code->kernels = vk_kernels;
+	if (code->packed_row != NULL)
+		code->kernels->pack_row[coder->refine_bits == 8] (values, coder->dim,
+														  code->packed_row);
+}
+
 /* p less the centre (IP: p as it is), its int8 code and the packed forms */
 static void
 quantize_query(const VkCoder *coder, const VkQuery *query,
@@ -128,12 +137,10 @@ quantize_query(const VkCoder *coder, const VkQuery *query,
 	else
 		memcpy(code->values, query->rotated, sizeof(float) * dim);
 	vk_kernels->quantize_i8(code->values, dim, code->code, &code->quantized);
+	vk_query_code_pack_row(coder, code->code, code);
 	if (code->packed_scan != NULL)
-		vk_kernels->pack_query[coder->format] (code->code, dim,
-											   code->packed_scan);
-	if (code->packed_row != NULL)
-		vk_kernels->pack_row[coder->refine_bits == 8] (code->code, dim,
-													   code->packed_row);
+		code->kernels->pack_query[coder->format] (code->code, dim,
+												  code->packed_scan);
 }
 
 /* <p, centre> of the decoded centre */
@@ -302,14 +309,14 @@ vk_query_code_move(const VkCoder *coder, const VkQuery *query,
 }
 
 int64_t
-vk_refine_dot(const VkCoder *coder, const void *packed_row, int32_t sum,
-			  const uint8_t *refine)
+vk_refine_dot(const VkCoder *coder, const VkQueryCode *code, const uint8_t *refine)
 {
 	const bool	bytes = coder->refine_bits == 8;
-	const int64_t dot = vk_kernels->row[bytes] (packed_row, refine + REFINE_HEAD,
-												coder->dim);
+	const int64_t sum = code->quantized.sum;
+	const int64_t dot = code->kernels->row[bytes] (code->packed_row, refine + REFINE_HEAD,
+												   coder->dim);
 
-	return bytes ? dot - 128 * (int64_t) sum : 2 * dot - 15 * (int64_t) sum;
+	return bytes ? dot - 128 * sum : 2 * dot - 15 * sum;
 }
 
 /* a refine code, read */
@@ -330,7 +337,7 @@ read_refine(const VkCoder *coder, const VkQueryCode *code,
 	float		head[2];
 	float		error;
 	uint16_t	half;
-	int64_t		dot = vk_refine_dot(coder, code->packed_row, code->quantized.sum, refine);
+	int64_t		dot = vk_refine_dot(coder, code, refine);
 
 	memcpy(head, refine, sizeof(head));
 	memcpy(&half, refine + 8, sizeof(half));

@@ -253,6 +253,7 @@ typedef struct VkQueryCode
 	void	   *packed_scan;	/* VK_PACKED_QUERY_SIZE, 64-byte aligned; NULL
 								 * skips packing for the scan */
 	void	   *packed_row;		/* same size; NULL where there are no refine codes */
+	const VkKernels *kernels;	/* that packed, and so must read */
 } VkQueryCode;
 
 /* bytes of memory for vk_query_code_init, and its set-up of the pointers */
@@ -280,9 +281,13 @@ extern void vk_query_code_move(const VkCoder *coder, const VkQuery *query,
 							   const int8_t *mean_code, const VkCenter *center,
 							   VkQueryCode *code);
 
-/* the dot of a vector's code with that of a refine code, exact; sum: of the code */
-extern int64_t vk_refine_dot(const VkCoder *coder, const void *packed_row,
-							 int32_t sum, const uint8_t *refine);
+/* pack another int8 code of the query for refine codes, where there are any */
+extern void vk_query_code_pack_row(const VkCoder *coder, const int8_t *values,
+								   VkQueryCode *code);
+
+/* the dot of a query's code with that of a refine code, exact */
+extern int64_t vk_refine_dot(const VkCoder *coder, const VkQueryCode *code,
+							 const uint8_t *refine);
 
 /* bounds of one row from its refine code; proven or statistical (epsilon) */
 extern void vk_refine_bounds(const VkCoder *coder, const VkQueryCode *code,

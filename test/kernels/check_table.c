@@ -48,6 +48,8 @@ check_choice(VkCheckRun *run)
 			vk_check(run, vk_slot_isa(slot) != NULL, "%s has no ISA",
 					 vk_slot_names[slot]);
 	}
+	vk_check(run, memcmp(&before, table, sizeof(before)) == 0,
+			 "a table changed when another one was chosen");
 	vk_check(run, vk_kernels_choose("auto"), "\"auto\" cannot be chosen");
 	vk_kernels = run->kernels;
 }
