@@ -154,3 +154,44 @@ SELECT rows_rewritten FROM vk_tune('versions_cosine');
 ROLLBACK;
 SELECT n, same('versions', 'l2', vec(n + 100, 8), 5), same('versions', 'cosine', vec(n + 100, 8), 5) FROM generate_series(1, 3) n;
 SELECT sound('versions_l2'), sound('versions_cosine');
+
+-- what it does goes by what the index is, not by options set since, nor by the column's dimensions
+CREATE TABLE altered (id int, v f32vec(8)) WITH (autovacuum_enabled = off);
+INSERT INTO altered SELECT n, vec(n, 8) FROM generate_series(1, 6000) n;
+CREATE INDEX altered_l1 ON altered USING vkivf (v f32vec_l1_ops) WITH (lists = 40);
+CREATE INDEX altered_l2 ON altered USING vkivf (v) WITH (lists = 40);
+ALTER INDEX altered_l1 SET (bits = 4);
+ALTER TABLE altered ALTER v TYPE f32vec;
+INSERT INTO altered SELECT n, vec(n, 8) FROM generate_series(6001, 9000) n;
+VACUUM altered;
+SELECT index, lists > 20 AS inverted, curve_age < 0.2 AS measured, sound(index) FROM unnest('{altered_l1,altered_l2}'::text[]) index, vk_stats(index);
+DROP TABLE altered;
+
+-- lists of rows that differ by less than codes can tell are not split, again and again
+CREATE TABLE alike (id int, v f32vec(16)) WITH (autovacuum_enabled = off);
+INSERT INTO alike SELECT n, vec(n, 16) FROM generate_series(1, 8000) n;
+INSERT INTO alike SELECT n, flat_vec(1, 16) + (ARRAY[1 + n % 100 * 1e-6] || array_fill(1, ARRAY[15]))::f32vec FROM generate_series(8001, 10000) n;
+CREATE INDEX alike_v ON alike USING vkivf (v) WITH (lists = 40, calibrate = 0);
+SELECT lists_after > 0 AS tuned FROM vk_tune('alike_v');
+SELECT lists_rewritten, rows_rewritten FROM vk_tune('alike_v');
+SELECT sound('alike_v');
+DROP TABLE alike;
+
+-- a vacuum that has workers leaves rows alone where the index's expression may not run beside them
+CREATE TABLE guarded (id int PRIMARY KEY, txt text) WITH (autovacuum_enabled = off);
+CREATE FUNCTION parse(txt text) RETURNS f32vec LANGUAGE plpgsql IMMUTABLE AS $$
+BEGIN
+	RETURN txt::public.f32vec;
+EXCEPTION WHEN data_exception THEN
+	RETURN NULL;
+END
+$$;
+CREATE INDEX guarded_v ON guarded USING vkivf ((parse(txt)::f32vec(8)));
+INSERT INTO guarded SELECT n, vec(n, 8)::text FROM generate_series(1, 6000) n;
+SET min_parallel_index_scan_size = 0;
+VACUUM (PARALLEL 2) guarded;
+SELECT lists FROM vk_stats('guarded_v');
+VACUUM (PARALLEL 0) guarded;
+SELECT lists > 20 AS inverted, sound('guarded_v') FROM vk_stats('guarded_v');
+RESET min_parallel_index_scan_size;
+DROP TABLE guarded;

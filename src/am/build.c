@@ -74,12 +74,6 @@ write_entries(VkBuild *build, uint32 slot, const Entries *entries, int count)
 	pfree(center);
 }
 
-static void
-group_progress(void *arg, int64_t more, int64_t total)
-{
-	CHECK_FOR_INTERRUPTS();
-}
-
 /*
  * The centre list, in groups where there are many lists.  Groups take the slots
  * before those of the lists.
@@ -91,7 +85,7 @@ write_centers(VkBuild *build)
 	VkGrouping	grouping = {
 		.dim = build->dim, .lists = build->lists, .stride = build->stride,
 		.center_codes = build->center_codes, .center_scales = build->center_scales,
-		.seed = build->seed, .progress = group_progress
+		.seed = build->seed, .pause = vk_pause
 	};
 	Entries		groups;
 	MemoryContext context,
@@ -194,48 +188,61 @@ checked_dimensions(Relation index, const VkSupport *support, const char *method)
 	return dim;
 }
 
-void
-vk_build_init(VkBuild *build, Relation index, bool flat)
+/* the meta page, without rows, of an index that the catalogs describe */
+static void
+define_meta(Relation index, bool flat, VkMeta *meta)
 {
+	const char *method = flat ? "vkflat" : "vkivf";
 	VkOptions	options = vk_options_get(index);
-	VkMeta	   *meta = &build->meta;
+	const VkSupport *support;
+	VkFormat	format;
+	int			refine_bits;
 
-	check_columns(index, flat ? "vkflat" : "vkivf");
-	memset(build, 0, sizeof(VkBuild));
-	build->index = index;
-	build->support = vk_support(index);
-	build->dim = checked_dimensions(index, build->support,
-									flat ? "vkflat" : "vkivf");
-	build->flat = flat || !vk_may_have_lists(build->support->metric, build->dim);
-	if (build->flat && options.lists > 0)
+	check_columns(index, method);
+	support = vk_support(index);
+	memset(meta, 0, sizeof(VkMeta));
+	meta->magic = VK_MAGIC;
+	meta->version = VK_FORMAT_VERSION;
+	meta->dim = checked_dimensions(index, support, method);
+	meta->metric = support->metric;
+	meta->flat = flat || !vk_may_have_lists(support->metric, meta->dim);
+	if (meta->flat && options.lists > 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("value %d of option \"%s\" is not supported for index \"%s\"",
 						options.lists, "lists", RelationGetRelationName(index)),
 				 errdetail("Indexes for Jaccard distance, and those of more than %d dimensions, have no lists.",
 						   VK_MAX_DIM)));
-	build->wanted_lists = options.lists;
-	build->calibrate = build->flat ? 0 : options.calibrate;
-	build->seed = options.seed;
-	build->memory = (Size) maintenance_work_mem * 1024;
-	build->stride = vk_row_stride(build->dim);
-	vk_choose_codes(index, build->flat, build->dim, &build->format,
-					&build->refine_bits);
-
-	meta->magic = VK_MAGIC;
-	meta->version = VK_FORMAT_VERSION;
-	meta->dim = build->dim;
-	meta->metric = build->support->metric;
-	meta->format = build->format;
-	meta->refine_bits = build->refine_bits;
-	meta->flat = build->flat;
-	meta->element = build->support->layout->element;
-	meta->seed = build->seed;
+	vk_choose_codes(index, meta->flat, meta->dim, &format, &refine_bits);
+	meta->format = format;
+	meta->refine_bits = refine_bits;
+	meta->element = support->layout->element;
+	meta->seed = options.seed;
 	meta->epoch = meta->coded = 1;
 	meta->mean_head = InvalidBlockNumber;
 	meta->attributes = vk_attribute_widths(index, meta->attribute_width);
-	if (build->support->metric == VK_METRIC_L1)
-		meta->step = vk_grid_step(NULL, 0, build->dim, NULL);
+	if (support->metric == VK_METRIC_L1)
+		meta->step = vk_grid_step(NULL, 0, meta->dim, NULL);
+}
+
+void
+vk_build_init(VkBuild *build, Relation index, const VkMeta *meta)
+{
+	VkOptions	options = vk_options_get(index);
+
+	memset(build, 0, sizeof(VkBuild));
+	build->index = index;
+	build->support = vk_support(index);
+	build->dim = meta->dim;
+	build->flat = meta->flat;
+	build->wanted_lists = options.lists;
+	build->calibrate = build->flat ? 0 : options.calibrate;
+	build->format = meta->format;
+	build->refine_bits = meta->refine_bits;
+	build->seed = meta->seed;
+	build->memory = (Size) maintenance_work_mem * 1024;
+	build->stride = vk_row_stride(build->dim);
+	build->meta = *meta;
 }
 
 void
@@ -326,6 +333,7 @@ build_index(Relation heap, Relation index, IndexInfo *info, bool flat)
 	MemoryContext context,
 				old;
 	VkScanTotals totals;
+	VkMeta		meta;
 	VkBuild		build;
 
 	if (info->ii_ExclusionOps != NULL)
@@ -341,7 +349,8 @@ build_index(Relation heap, Relation index, IndexInfo *info, bool flat)
 	context = AllocSetContextCreate(CurrentMemoryContext, "vkindex build",
 									ALLOCSET_DEFAULT_SIZES);
 	old = MemoryContextSwitchTo(context);
-	vk_build_init(&build, index, flat);
+	define_meta(index, flat, &meta);
+	vk_build_init(&build, index, &meta);
 	build.heap = heap;
 	build.info = info;
 	vk_build_make_scratch(&build);
@@ -379,10 +388,10 @@ vkivf_build(Relation heap, Relation index, IndexInfo *info)
 static void
 build_empty(Relation index, bool flat)
 {
-	VkBuild		build;
+	VkMeta		meta;
 
-	vk_build_init(&build, index, flat);
-	vk_writer_empty(index, INIT_FORKNUM, &build.meta);
+	define_meta(index, flat, &meta);
+	vk_writer_empty(index, INIT_FORKNUM, &meta);
 }
 
 void

@@ -100,13 +100,16 @@ typedef struct VkBuild
 	float	   *center_scales;
 	pg_atomic_uint64 *list_rows;	/* counted by the heap scan */
 
-	/* the leader's; workers know of meta what does not depend on rows */
+	/* the leader's; workers have meta as it was when they were launched */
 	VkWriter	writer;
 	VkMeta		meta;
 } VkBuild;
 
-/* what the catalogs say about an index, and its meta page without rows */
-extern void vk_build_init(VkBuild *build, Relation index, bool flat);
+/*
+ * By the meta page, of an index that is to be built (then it counts no rows) or that
+ * exists: options that were changed since say what the next one will be.
+ */
+extern void vk_build_init(VkBuild *build, Relation index, const VkMeta *meta);
 /* memory that every process needs */
 extern void vk_build_make_scratch(VkBuild *build);
 

@@ -81,10 +81,8 @@ typedef struct CrewShared
 	/* fixed from the start */
 	Oid			heap;
 	Oid			index;
-	bool		flat;
 	bool		concurrent;
-	bool		has_mean;
-	float		step;			/* L1 */
+	VkMeta		meta;
 
 	/* a stage's, written by the leader while no job is open */
 	bool		sorted;
@@ -151,7 +149,6 @@ init_shared(CrewShared *shared, const VkBuild *build)
 	memset(shared, 0, sizeof(CrewShared));
 	shared->heap = RelationGetRelid(build->heap);
 	shared->index = RelationGetRelid(build->index);
-	shared->flat = build->flat;
 	shared->concurrent = build->info->ii_Concurrent;
 	SpinLockInit(&shared->mutex);
 	ConditionVariableInit(&shared->posted);
@@ -295,8 +292,8 @@ post(VkCrew *crew, VkStage stage, int64 pieces, bool open)
 void *
 vk_stage_begin(VkBuild *build, VkStage stage, bool alone)
 {
-	crew_shared(build)->processes = vk_crew_size(build);
 	build->crew->alone = alone;
+	crew_shared(build)->processes = vk_crew_size(build);
 	enter_stage(build, stage);
 	return build->crew->state;
 }
@@ -360,6 +357,7 @@ vk_stage_end(VkBuild *build)
 {
 	post(build->crew, VK_STAGE_NONE, 0, false);
 	build->crew->stage = VK_STAGE_NONE;
+	build->crew->alone = false;
 	MemoryContextReset(build->crew->context);
 }
 
@@ -479,7 +477,9 @@ vk_crew_size(const VkBuild *build)
 {
 	const VkCrew *crew = build->crew;
 
-	return crew->leader ? crew->workers + 1 : crew->shared->processes;
+	if (!crew->leader)
+		return crew->shared->processes;
+	return crew->alone ? 1 : crew->workers + 1;
 }
 
 bool
@@ -543,9 +543,8 @@ fill_memory(VkBuild *build, ParallelContext *context, const Size *sizes)
 
 	init_shared(shared, build);
 	memcpy(shared->arenas, crew->own->arenas, sizeof(shared->arenas));
-	shared->step = build->meta.step;
-	shared->has_mean = build->meta.mean_head != InvalidBlockNumber;
-	if (shared->has_mean)
+	shared->meta = build->meta;
+	if (BlockNumberIsValid(shared->meta.mean_head))
 		memcpy(shared->mean, build->vk->coder.mean, build->dim * sizeof(float));
 
 	crew->scan = put_chunk(context, CHUNK_SCAN, sizes);
@@ -704,16 +703,17 @@ work_until_exit(VkBuild *build)
 static void
 init_worker(VkBuild *build, Relation heap, Relation index, CrewShared *shared)
 {
-	vk_build_init(build, index, shared->flat);
+	vk_build_init(build, index, &shared->meta);
 	build->heap = heap;
 	build->info = BuildIndexInfo(index);
 	build->info->ii_Concurrent = shared->concurrent;
 	vk_build_make_scratch(build);
-	build->meta.step = shared->step;
 	build->vk = vk_index_make(index, build->dim, build->support->metric,
 							  build->format, build->refine_bits, build->flat,
-							  build->seed, shared->has_mean ? shared->mean : NULL,
-							  shared->step, CurrentMemoryContext);
+							  build->seed,
+							  BlockNumberIsValid(build->meta.mean_head) ?
+							  shared->mean : NULL,
+							  build->meta.step, CurrentMemoryContext);
 	build->crew = make_crew(shared, false);
 }
 

@@ -161,6 +161,14 @@ segment_add(BuildScan *scan, ItemPointer tid)
 
 /* ---- the sort ---- */
 
+/* the sample and the centres, of which each process has a copy to assign rows by */
+static Size
+memory_held(const VkBuild *build, int processes)
+{
+	return vk_sample_size(build) + vk_centers_size(build, build->lists) +
+		processes * vk_batch_size(build->dim, build->lists);
+}
+
 /*
  * What maintenance_work_mem has left for each sort.  An eighth stays free: a
  * sort takes somewhat more than it counts.
@@ -169,9 +177,7 @@ static Size
 sort_memory(const VkBuild *build)
 {
 	int			processes = vk_crew_size(build);
-	Size		held = vk_sample_size(build) +
-		vk_centers_size(build, build->lists) +
-		processes * vk_batch_size(build->dim, build->lists);
+	Size		held = memory_held(build, processes);
 	Size		left = build->memory > held ? (build->memory - held) / 8 * 7 : 0;
 	Size		least = processes > 1 ? MIN_SHARE : MIN_SORT;
 
@@ -392,10 +398,13 @@ vk_build_rows(VkBuild *build)
 	VkScanTotals totals;
 	BuildScan  *scan;
 	SortCoordinate merge;
+	int			processes = vk_crew_size(build);
+	bool		alone = build->memory < memory_held(build, processes) +
+		processes * (Size) MIN_SHARE;
 
 	vk_crew_set_sorted(build, build->lists > 0 || vk_crew_size(build) > 1);
 	vk_build_phase(build, VK_PHASE_ASSIGN, (int64) build->rows);
-	scan = vk_stage_begin(build, VK_STAGE_SCAN, false);
+	scan = vk_stage_begin(build, VK_STAGE_SCAN, alone);
 	if (build->lists == 0)
 		segment_init(scan);
 	vk_stage_run(build, 1);

@@ -531,11 +531,10 @@ vk_recalibrate(Relation index, Relation heap, IndexInfo *info, Size memory,
 	own.ii_Concurrent = true;
 	own.ii_ExpressionsState = NIL;
 	own.ii_PredicateState = NULL;
-	vk_build_init(&build, index, meta->flat != 0);
+	vk_build_init(&build, index, meta);
 	build.heap = heap;
 	build.info = &own;
 	build.memory = memory;
-	build.meta = *meta;
 	/* lists count for the rows that they have now */
 	build.meta.curve_rows = 0;
 	vk_build_make_scratch(&build);

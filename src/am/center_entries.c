@@ -504,7 +504,7 @@ vk_center_tree_read(Relation index, const VkIndex *vk, const VkMeta *meta)
 		read_list(&reader, meta->root);
 		end_reader(&reader);
 		vk_assigner_init(&tree->assigner, dim, tree->count, tree->centers.codes,
-						 tree->centers.stride, tree->centers.scales,
+						 tree->centers.stride, tree->centers.scales, vk_pause,
 						 vk_aligned_alloc(vk_assigner_size(dim, tree->count)));
 	}
 

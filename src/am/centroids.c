@@ -148,16 +148,19 @@ share_centers(VkBuild *build)
 static void
 reserve_center(VkBuild *build, int *capacity)
 {
+	/* with what assigns rows to them */
+	Size		needed = vk_centers_size(build, build->lists) +
+		vk_batch_size(build->dim, build->lists);
+
+	if (needed > build->memory)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("memory required is %zu MB, maintenance_work_mem is %zu MB",
+						needed / (1024 * 1024) + 1, build->memory / (1024 * 1024))));
 	if (build->lists < *capacity)
 		return;
 
 	*capacity *= 2;
-	if (*capacity * (build->stride + sizeof(float)) > build->memory)
-		ereport(ERROR,
-				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-				 errmsg("memory required is %zu MB, maintenance_work_mem is %zu MB",
-						*capacity * (build->stride + sizeof(float)) / (1024 * 1024) + 1,
-						build->memory / (1024 * 1024))));
 	build->center_codes = repalloc_huge(build->center_codes,
 										*capacity * build->stride);
 	build->center_scales = repalloc_huge(build->center_scales,

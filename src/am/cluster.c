@@ -26,6 +26,8 @@
 #define ROWS_A_CENTER	64		/* looked at, if there is memory for them */
 #define WALK_ROWS		256		/* copied from a list at a time */
 #define STREAM			4		/* of random numbers, under the index's seed */
+#define UNIFORM_ROWS	32		/* of a list that are looked at */
+#define UNIFORM_SCALES	0x1p-12 /* nearer ones k-means' floats cannot tell */
 
 /* ---- centres ---- */
 
@@ -172,13 +174,40 @@ vk_sample_lists(VkUpkeep *upkeep, const uint32 *lists, int64 count, int64 wanted
 	return taken;
 }
 
-/* ---- k-means ---- */
-
-static void
-kmeans_progress(void *arg, int64_t more, int64_t total)
+bool
+vk_list_is_uniform(VkUpkeep *upkeep, uint32 list)
 {
-	VK_VACUUM_DELAY_POINT();
+	const VkIndex *vk = upkeep->vk;
+	int			dim = vk->coder.dim;
+	size_t		stride = vk_row_stride(dim);
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext,
+												  "vkindex sample of a list",
+												  ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(context);
+	float	   *rows = palloc(UNIFORM_ROWS * dim * sizeof(float));
+	float	   *rotated = palloc(dim * sizeof(float));
+	int8	   *codes = palloc(2 * stride);
+	void	   *scratch = vk_aligned_alloc(vk_scratch_size(dim));
+	float		scales[2];
+	double		norm2;
+	int64		count = vk_sample_lists(upkeep, &list, 1, UNIFORM_ROWS, rows);
+	bool		uniform = true;
+
+	for (int64 i = 0; i < count && uniform; i++)
+	{
+		int			place = i > 0;
+
+		vk_row_quantize(vk, rows + i * dim, rotated, &norm2, codes + place * stride,
+						&scales[place], scratch);
+		uniform = place == 0 || (memcmp(codes, codes + stride, stride) == 0 &&
+								 fabsf(scales[1] - scales[0]) <= UNIFORM_SCALES * scales[0]);
+	}
+	MemoryContextSwitchTo(old);
+	MemoryContextDelete(context);
+	return uniform;
 }
+
+/* ---- k-means ---- */
 
 static void
 run_kmeans(const VkIndex *vk, int8 *codes, float *scales, int64 rows, int wanted,
@@ -203,7 +232,7 @@ run_kmeans(const VkIndex *vk, int8 *codes, float *scales, int64 rows, int wanted
 												  wanted * sizeof(float));
 	kmeans.shared = vk_aligned_alloc(vk_kmeans_memory(dim, wanted, rows));
 	kmeans.scratch = vk_aligned_alloc(vk_kmeans_scratch(dim, wanted));
-	kmeans.progress = kmeans_progress;
+	kmeans.pause = vk_pause;
 
 	made = vk_kmeans(vk_kmeans_join(&kmeans));
 	for (int i = 0; i < made; i++)

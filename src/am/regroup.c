@@ -65,12 +65,6 @@ note_center(void *arg, uint32 number, const int8 *code, float a)
 }
 
 static void
-group_progress(void *arg, int64_t more, int64_t total)
-{
-	VK_VACUUM_DELAY_POINT();
-}
-
-static void
 read_centers(Regroup *regroup)
 {
 	vk_centers_init(&regroup->centers, regroup->vk->coder.dim);
@@ -93,7 +87,7 @@ make_groups(Regroup *regroup)
 	grouping->center_codes = centers->codes;
 	grouping->center_scales = centers->scales;
 	grouping->seed = regroup->vk->seed;
-	grouping->progress = group_progress;
+	grouping->pause = vk_pause;
 	vk_group_centers(grouping, MemoryContextAllocHuge(CurrentMemoryContext,
 													  vk_grouping_size(dim, grouping->lists, grouping->stride)));
 }

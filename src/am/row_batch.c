@@ -19,6 +19,7 @@
 
 #include "catalog/pg_operator_d.h"
 #include "catalog/pg_type_d.h"
+#include "commands/vacuum.h"
 #include "miscadmin.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
@@ -39,6 +40,12 @@ vk_aligned_alloc(Size size)
 	return (void *) TYPEALIGN(VK_ALIGNMENT,
 							  MemoryContextAllocHuge(CurrentMemoryContext,
 													 size + VK_ALIGNMENT));
+}
+
+void
+vk_pause(void)
+{
+	VK_VACUUM_DELAY_POINT();
 }
 
 /* ---- vectors as int8 rows ---- */
@@ -141,7 +148,7 @@ vk_batch_init(VkRowBatch *batch, const VkIndex *vk, void *scratch, int lists,
 		center->norm = vk_center_norm(center->code, center->a, dim);
 	}
 	vk_assigner_init(&batch->assigner, dim, lists, center_codes, batch->stride,
-					 center_scales,
+					 center_scales, vk_pause,
 					 vk_aligned_alloc(vk_assigner_size(dim, lists)));
 }
 

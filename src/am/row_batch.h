@@ -20,6 +20,8 @@
 
 /* aligned memory of the current context; it cannot be freed by itself */
 extern void *vk_aligned_alloc(Size size);
+/* VkPause: whoever wants this process to end or to go slow is heard */
+extern void vk_pause(void);
 
 /* ---- vectors as int8 rows ---- */
 

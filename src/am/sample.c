@@ -589,6 +589,7 @@ kmeans_begin(VkBuild *build)
 	kmeans.shared = training.kmeans;
 	kmeans.scratch = vk_aligned_alloc(vk_kmeans_scratch(build->dim, kmeans.lists));
 	kmeans.progress = kmeans_progress;
+	kmeans.pause = vk_pause;
 	kmeans.run = kmeans_run;
 	kmeans.arg = build;
 

@@ -36,8 +36,11 @@
 
 #include <math.h>
 
+#include "access/xact.h"
 #include "catalog/index.h"
+#include "catalog/pg_proc_d.h"
 #include "miscadmin.h"
+#include "optimizer/clauses.h"
 #include "postmaster/autovacuum.h"
 
 #include "am/build.h"
@@ -56,7 +59,7 @@
 #define NEIGHBORS		8		/* lists that take part around another */
 #define OPERATION_ROWS	100000	/* of one operation at least */
 #define OPERATION_SHARE 0.25	/* of all rows */
-#define UNIFORM_ROWS	32		/* of a list that are looked at */
+#define LEAST_SHARE		4		/* at least one in so many bytes is left to operations */
 #define ROUNDS			10		/* of looking at all lists, at most */
 #define VAIN_ROUNDS		2		/* of them without less to do than before */
 #define CHANGED_SHARE	0.2		/* of all rows: recall is measured anew */
@@ -208,6 +211,28 @@ note_center(void *arg, uint32 number, const int8 *code, float a)
 	vk_centers_add(&plan->centers, code, a);
 }
 
+static Size
+memory_limit(void)
+{
+	bool		autovacuum = AmAutoVacuumWorkerProcess() && autovacuum_work_mem != -1;
+
+	return (Size) (autovacuum ? autovacuum_work_mem : maintenance_work_mem) * 1024;
+}
+
+/* what lists and centres leave of it, if they leave a fair part */
+static Size
+memory_left(const UpkeepPlan *plan)
+{
+	const VkCenters *centers = &plan->centers;
+	Size		limit = memory_limit();
+	Size		held = plan->count * (sizeof(ListFact) + sizeof(int64)) +
+		centers->count * (centers->stride + sizeof(float)) +
+		vk_assigner_size(plan->upkeep->vk->coder.dim, centers->count);
+
+	return held < limit / LEAST_SHARE * (LEAST_SHARE - 1) ? limit - held :
+		limit / LEAST_SHARE;
+}
+
 /* lists, their centres, and what finds the nearest of these */
 static void
 read_index(UpkeepPlan *plan)
@@ -220,9 +245,10 @@ read_index(UpkeepPlan *plan)
 	vk_centers_init(centers, vk->coder.dim);
 	vk_center_list_read(plan->upkeep->index, vk, &plan->meta, note_center, plan);
 	vk_assigner_init(&plan->assigner, vk->coder.dim, centers->count, centers->codes,
-					 centers->stride, centers->scales,
+					 centers->stride, centers->scales, vk_pause,
 					 vk_aligned_alloc(vk_assigner_size(vk->coder.dim, centers->count)));
 	make_room(plan);
+	plan->upkeep->memory = memory_left(plan);
 }
 
 /* ---- one operation ---- */
@@ -374,25 +400,6 @@ give_up_thin(UpkeepPlan *plan, double lists)
 	pfree(order);
 }
 
-/*
- * Are the rows of a list all the same, as far as a few of them show?  Then
- * there is nothing to split.
- */
-static bool
-is_uniform(UpkeepPlan *plan, const ListFact *list)
-{
-	int			dim = plan->upkeep->vk->coder.dim;
-	float	   *rows = palloc(UNIFORM_ROWS * dim * sizeof(float));
-	int64		count = vk_sample_lists(plan->upkeep, &list->number, 1,
-										UNIFORM_ROWS, rows);
-	bool		uniform = true;
-
-	for (int64 i = 1; i < count && uniform; i++)
-		uniform = memcmp(rows, rows + i * dim, dim * sizeof(float)) == 0;
-	pfree(rows);
-	return uniform;
-}
-
 static void
 decide_fates(UpkeepPlan *plan)
 {
@@ -404,7 +411,8 @@ decide_fates(UpkeepPlan *plan)
 	{
 		ListFact   *list = &plan->lists[plan->center_lists[i]];
 
-		if (list->live >= Max(overfull, 2 * VK_LANES) && !is_uniform(plan, list))
+		if (list->live >= Max(overfull, 2 * VK_LANES) &&
+			!vk_list_is_uniform(plan->upkeep, list->number))
 		{
 			list->fate = FATE_SPLIT;
 			lists += Max(rint(list->live / plan->list_rows), 2) - 1;
@@ -629,14 +637,6 @@ renew_curve(UpkeepPlan *plan)
 
 /* ---- the whole ---- */
 
-static Size
-memory_limit(void)
-{
-	bool		autovacuum = AmAutoVacuumWorkerProcess() && autovacuum_work_mem != -1;
-
-	return (Size) (autovacuum ? autovacuum_work_mem : maintenance_work_mem) * 1024;
-}
-
 /* rows of segments to the lists they belong to */
 static void
 keep_segments_empty(UpkeepPlan *plan)
@@ -679,6 +679,7 @@ keep_lists(UpkeepPlan *plan)
 	}
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(context);
+	plan->upkeep->memory = memory_limit();
 }
 
 /* an index without lists */
@@ -717,6 +718,21 @@ do_upkeep(UpkeepPlan *plan)
 }
 
 /*
+ * A vacuum that has workers is in parallel mode, where functions that are marked
+ * unsafe may fail.  Rows are left to the next upkeep that is not.
+ */
+static bool
+may_read_rows(const IndexInfo *info)
+{
+	Query		expressions = {
+		.type = T_Query, .targetList = info->ii_Expressions,
+		.havingQual = (Node *) info->ii_Predicate
+	};
+
+	return !IsInParallelMode() || max_parallel_hazard(&expressions) != PROPARALLEL_UNSAFE;
+}
+
+/*
  * vk_upkeep_run -- do what there is to do for one index
  */
 void
@@ -742,11 +758,14 @@ vk_upkeep_run(Relation index, Relation heap, VkUpkeepReport *report)
 	plan.wanted_lists = vk_options_get(index).lists;
 	vk_meta_read(index, &plan.meta);
 	report->lists_before = plan.meta.lists;
-	/* which of a document's vectors an entry stands for is not known */
-	if (!upkeep.support->documents)
-		do_upkeep(&plan);
-	plan.regrouped = vk_regroup(&upkeep);
-	renew_curve(&plan);
+	if (may_read_rows(upkeep.info))
+	{
+		/* which of a document's vectors an entry stands for is not known */
+		if (!upkeep.support->documents)
+			do_upkeep(&plan);
+		plan.regrouped = vk_regroup(&upkeep);
+		renew_curve(&plan);
+	}
 	report->lists_after = plan.meta.lists;
 	vk_rows_release(&upkeep);
 	vk_upkeep_unlock(index, ExclusiveLock);

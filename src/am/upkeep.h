@@ -284,6 +284,11 @@ extern void vk_centers_add(VkCenters *centers, const int8 *code, float scale);
 extern int64 vk_sample_lists(VkUpkeep *upkeep, const uint32 *lists, int64 count,
 							 int64 wanted, float *rows);
 /*
+ * Are the rows of a list all the same to k-means, as far as a few of them show?  Then
+ * there is nothing to split.
+ */
+extern bool vk_list_is_uniform(VkUpkeep *upkeep, uint32 list);
+/*
  * Cluster the rows of some lists by k-means and add at most `wanted` centres;
  * returns how many.  At most 64 rows a centre are looked at, fewer where memory
  * asks for it.

@@ -183,11 +183,11 @@ put_blocks(VkAssigner *assigner, const Source *source, const int32_t *members,
 }
 
 static void
-put_groups(VkAssigner *assigner, const Source *source, void *memory)
+put_groups(VkAssigner *assigner, const Source *source, VkPause pause, void *memory)
 {
 	VkGrouping	grouping = {
 		.dim = assigner->dim, .lists = assigner->lists, .stride = source->stride,
-		.center_codes = source->codes, .center_scales = source->scales
+		.center_codes = source->codes, .center_scales = source->scales, .pause = pause
 	};
 
 	vk_group_centers(&grouping, memory);
@@ -200,12 +200,12 @@ put_groups(VkAssigner *assigner, const Source *source, void *memory)
 	}
 	assigner->starts[grouping.groups] = assigner->blocks;
 	vk_assigner_init(assigner->coarse, assigner->dim, grouping.groups, grouping.codes,
-					 grouping.stride, grouping.scales, assigner->coarse_memory);
+					 grouping.stride, grouping.scales, pause, assigner->coarse_memory);
 }
 
 void
 vk_assigner_init(VkAssigner *assigner, int dim, int lists, const int8_t *codes,
-				 size_t stride, const float *scales, void *memory)
+				 size_t stride, const float *scales, VkPause pause, void *memory)
 {
 	Source		source = {codes, stride, scales};
 	void	   *grouping = NULL;
@@ -217,7 +217,7 @@ vk_assigner_init(VkAssigner *assigner, int dim, int lists, const int8_t *codes,
 	assigner->blocks = 0;
 	assigner->groups = 0;
 	if (vk_group_count(lists) > 0)
-		put_groups(assigner, &source, grouping);
+		put_groups(assigner, &source, pause, grouping);
 	else
 		put_blocks(assigner, &source, NULL, 0, lists);
 }

@@ -84,7 +84,7 @@ assign_centers(const VkGrouping *grouping, void *memory, int32_t *list)
 	VkAssigner	assigner;
 
 	vk_assigner_init(&assigner, grouping->dim, grouping->groups, grouping->codes,
-					 grouping->stride, grouping->scales, memory);
+					 grouping->stride, grouping->scales, grouping->pause, memory);
 	for (int first = 0; first < grouping->lists; first += VK_ASSIGN_ROWS)
 	{
 		int			left = grouping->lists - first;
@@ -92,8 +92,8 @@ assign_centers(const VkGrouping *grouping, void *memory, int32_t *list)
 		vk_assign(&assigner, grouping->center_codes + first * grouping->stride,
 				  grouping->stride, grouping->center_scales + first,
 				  left < VK_ASSIGN_ROWS ? left : VK_ASSIGN_ROWS, list + first);
-		if (grouping->progress != NULL)
-			grouping->progress(grouping->arg, 0, 0);
+		if (grouping->pause != NULL)
+			grouping->pause();
 	}
 }
 
@@ -153,8 +153,7 @@ vk_group_centers(VkGrouping *grouping, void *memory)
 	kmeans.seed = grouping->seed;
 	kmeans.center_codes = grouping->codes;
 	kmeans.center_scales = grouping->scales;
-	kmeans.progress = grouping->progress;
-	kmeans.arg = grouping->arg;
+	kmeans.pause = grouping->pause;
 	grouping->groups = vk_kmeans(vk_kmeans_join(&kmeans));
 
 	assign_centers(grouping, kmeans.scratch, list);

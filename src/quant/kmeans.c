@@ -236,6 +236,8 @@ report(VkKmeansWork *work, int64_t pairs)
 {
 	if (work->input.progress != NULL)
 		work->input.progress(work->input.arg, pairs, work->total);
+	if (work->input.pause != NULL)
+		work->input.pause();
 }
 
 /* ---- cells ---- */
@@ -295,7 +297,7 @@ static void
 pack_centroids(VkKmeansWork *work, const Cell *cell)
 {
 	vk_assigner_init(&work->assigner, work->input.dim, cell->lists, cell->codes,
-					 cell->stride, cell->scales, work->memory);
+					 cell->stride, cell->scales, work->input.pause, work->memory);
 }
 
 /*

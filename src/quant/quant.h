@@ -362,6 +362,9 @@ extern const VkBitScore *vk_bit_score(VkMetric metric);
  * one leads.
  */
 
+/* called from time to time by what may take long, and may longjmp; NULL: it is not */
+typedef void (*VkPause) (void);
+
 /* a part of the work, for the processes that take part: plain data */
 typedef struct VkKmeansJob
 {
@@ -386,8 +389,9 @@ typedef struct VkKmeans
 	float	   *center_scales;	/* output: lists */
 	void	   *shared;			/* vk_kmeans_memory bytes of the same memory for all */
 	void	   *scratch;		/* vk_kmeans_scratch bytes of each process's own */
-	/* called all the time with what was done since, of a total; may longjmp */
+	/* called all the time with what was done since, of a total; may be NULL */
 	void		(*progress) (void *arg, int64_t more, int64_t total);
+	VkPause		pause;
 	/* the leader's: have each piece of the job done once, by whatever process;
 	 * NULL: there is no other */
 	void		(*run) (void *arg, const VkKmeansJob *job);
@@ -433,7 +437,7 @@ struct VkAssigner
 extern size_t vk_assigner_size(int dim, int lists);
 extern void vk_assigner_init(VkAssigner *assigner, int dim, int lists,
 							 const int8_t *codes, size_t stride,
-							 const float *scales, void *memory);
+							 const float *scales, VkPause pause, void *memory);
 /*
  * Nearest centroid of each of m <= VK_ASSIGN_ROWS int8 rows (Euclidean); ties go
  * to the lower number.  Same answer on every ISA.  Above VK_GROUPED_LISTS (where
@@ -466,8 +470,7 @@ typedef struct VkGrouping
 	const int8_t *center_codes;
 	const float *center_scales;
 	uint64_t	seed;
-	void		(*progress) (void *arg, int64_t more, int64_t total);
-	void	   *arg;
+	VkPause		pause;
 
 	/* the groups */
 	int			groups;

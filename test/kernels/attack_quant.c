@@ -284,7 +284,7 @@ measure_clusters(VkCheckRun *run, const VkKmeans *kmeans, Clustering *out)
 	VkAssigner	assigner;
 
 	vk_assigner_init(&assigner, kmeans->dim, out->lists, out->codes,
-					 kmeans->stride, out->scales, memory);
+					 kmeans->stride, out->scales, NULL, memory);
 	out->error = 0;
 	out->largest = 0;
 	for (int64_t row = 0; row < kmeans->rows; row++)
