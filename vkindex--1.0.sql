@@ -390,15 +390,18 @@ $definition$;
 
 	cast_definition CONSTANT text := $definition$
 
-CREATE FUNCTION <function>(<source>, integer, boolean) RETURNS <target>
+CREATE FUNCTION <function>(<source><modifier>) RETURNS <target>
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
-COMMENT ON FUNCTION <function>(<source>, integer, boolean) IS 'convert <source> to <target>';
+COMMENT ON FUNCTION <function>(<source><modifier>) IS 'convert <source> to <target>';
 
 CREATE CAST (<source> AS <target>)
-	WITH FUNCTION <function>(<source>, integer, boolean) <context>;
+	WITH FUNCTION <function>(<source><modifier>) <context>;
 COMMENT ON CAST (<source> AS <target>) IS 'elements <change>';
 
 $definition$;
+
+	-- of casts: what type modifier there is; precision and scale are the server's own affair
+	modifier CONSTANT text := ', integer, boolean';
 
 	object record;
 	name text;
@@ -440,19 +443,20 @@ BEGIN
 			FROM types t, metrics m, pg_catalog.unnest('{vkflat,vkivf}'::text[]) method
 		UNION ALL
 		SELECT 4, false, cast_definition, pg_catalog.jsonb_build_object(
-				'function', a.type || '_to_' || b.type, 'source', a.type, 'target', b.type,
+				'function', a.type || '_to_' || b.type, 'source', a.type, 'target', b.type, 'modifier', modifier,
 				'context', 'AS ASSIGNMENT',
 				'change', CASE WHEN b.type = ANY (a.holders) THEN 'as they are' ELSE b.rounded END)
 			FROM types a, types b WHERE a.type <> b.type
 		UNION ALL
 		SELECT 4, false, cast_definition, pg_catalog.jsonb_build_object(
-				'function', 'array_to_' || t.type, 'source', a.type, 'target', t.type,
+				'function', 'array_to_' || t.type, 'source', a.type, 'target', t.type, 'modifier', modifier,
 				'context', 'AS ASSIGNMENT',
 				'change', CASE WHEN a.type = t.as_is THEN 'as they are' ELSE t.rounded END)
 			FROM types t, arrays a
 		UNION ALL
 		SELECT 4, false, cast_definition, pg_catalog.jsonb_build_object(
 				'function', t.type || '_to_' || a.short, 'source', t.type, 'target', a.type,
+				'modifier', CASE WHEN a.type = 'numeric[]' THEN '' ELSE modifier END,
 				'context', CASE WHEN t.type = 'f32vec' AND a.type = 'real[]' THEN 'AS IMPLICIT'
 					WHEN a.type = ANY (t.holders) THEN 'AS ASSIGNMENT' ELSE '' END,
 				'change', CASE WHEN a.type = ANY (t.holders) THEN 'as they are' ELSE a.rounded END)
@@ -518,7 +522,7 @@ $$;
 
 CREATE FUNCTION vk_check(index regclass, heapallindexed boolean DEFAULT false)
 	RETURNS void
-	AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED;
+	AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
 
 COMMENT ON FUNCTION vk_check(regclass, boolean) IS 'verify the structure of an index, and that it holds every row of its table';
 

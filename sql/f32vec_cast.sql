@@ -42,6 +42,8 @@ SELECT array_to_f32vec(array_agg(n), 16001, false) FROM generate_series(1, 16001
 SELECT '[1,2.5,-0.1]'::f32vec::real[];
 SELECT '[1,2.5,-0.1]'::f32vec::double precision[];
 SELECT '[1,2.5,-0.1]'::f32vec::numeric[];
+SELECT '[1.25,-2.75]'::f32vec::numeric(4,1)[];
+SELECT '[1,100]'::f32vec::numeric(2)[];
 SELECT '[1,2.5,3.5,-0.1,-0.6]'::f32vec::integer[];
 SELECT '[2147483520,-2147483648]'::f32vec::integer[];
 SELECT '[2147483648]'::f32vec::integer[];

@@ -54,6 +54,13 @@ SELECT query FROM vk_knn_batch('f_idx', ARRAY['[1,2,3]']::f32vec[], 1);
 DELETE FROM f WHERE id = 77;
 REINDEX INDEX CONCURRENTLY f_idx;
 SELECT indisvalid, sound(indexrelid) FROM pg_index WHERE indexrelid = 'f_idx'::regclass;
+-- nor is one that fails while it is written
+SET vkindex.test_point = 'list-written error';
+CREATE INDEX CONCURRENTLY f_half ON f USING vkflat ((v::f32vec(3)));
+RESET vkindex.test_point;
+SELECT rows FROM vk_stats('f_half');
+SELECT vk_check('f_half');
+DROP INDEX f_half;
 
 -- not in a transaction
 BEGIN;

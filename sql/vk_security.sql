@@ -216,6 +216,27 @@ SET ROLE vk_test_reader;
 SELECT vk_recall('e_flat', 3, 5);
 RESET ROLE;
 SELECT current_user = session_user AS as_before;
+-- and finds none of the caller's functions in it
+SET ROLE vk_test_owner;
+CREATE OR REPLACE FUNCTION own(f32vec) RETURNS f32vec LANGUAGE plpgsql IMMUTABLE AS $$
+BEGIN
+	RETURN CASE WHEN lower('A') = 'a' THEN $1 END;
+END
+$$;
+GRANT SELECT ON e TO vk_test_reader;
+SET ROLE vk_test_reader;
+CREATE FUNCTION vk_test.lower(text) RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+	RAISE 'a function of the caller is run by %', current_user;
+END
+$$;
+SELECT current_setting('search_path') AS path \gset
+SET search_path = vk_test, pg_catalog, public;
+SELECT query, rank FROM vk_knn_batch('e_flat', ARRAY[vec(1, 8)], 2);
+SELECT vk_recall('e_flat', 3, 5);
+RESET ROLE;
+SET search_path = :path;
+SELECT current_setting('search_path') = :'path' AS as_before;
 
 RESET vkindex.target_recall;
 SET client_min_messages = warning;

@@ -153,17 +153,36 @@
 #define VK_VACUUM_DELAY_POINT()	vacuum_delay_point()
 #endif
 
+/* 18 counts searches of a scan for EXPLAIN, too */
+#if PG_VERSION_NUM >= 180000
+#define vk_count_index_scan(scan) \
+	do { \
+		pgstat_count_index_scan((scan)->indexRelation); \
+		if ((scan)->instrument != NULL) \
+			(scan)->instrument->nsearches++; \
+	} while (0)
+#else
+#define vk_count_index_scan(scan)	pgstat_count_index_scan((scan)->indexRelation)
+#endif
+
 /* 17 renamed it and moved it to miscadmin.h */
 #if PG_VERSION_NUM < 170000
 #include "postmaster/autovacuum.h"
 #define AmAutoVacuumWorkerProcess()	IsAutoVacuumWorkerProcess()
 #endif
 
-/* from 17 code run with an owner's rights sees a safe search_path */
+/*
+ * Code run with an owner's rights sees a safe search_path; before 17 the owner himself
+ * keeps his own, as in core's commands
+ */
 #if PG_VERSION_NUM >= 170000
+#define VK_OWNER_KEEPS_PATH	false
 #define vk_restrict_search_path()	RestrictSearchPath()
 #else
-#define vk_restrict_search_path()	((void) 0)
+#define VK_OWNER_KEEPS_PATH	true
+#define vk_restrict_search_path() \
+	((void) set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET, \
+							  PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false))
 #endif
 
 /* 16 may save the error instead of raising it */

@@ -44,6 +44,7 @@
 #include "utils/snapmgr.h"
 
 #include "am/check.h"
+#include "am/test_point.h"
 #include "am/upkeep.h"
 
 /* low bits of a sorted number, below the TID */
@@ -53,6 +54,23 @@ PG_FUNCTION_INFO_V1(vk_check);
 
 /* ---- what check_list.c reports to ---- */
 
+/*
+ * The upkeep of a standby's primary is not held back by the lock of the check: what
+ * contradicts itself may be lists of before and after.
+ */
+static void
+ask_for_changes(VkCheck *check)
+{
+	VkMeta		meta;
+
+	if (!vk_began_in_recovery())
+		return;
+	vk_meta_read(check->index, &meta);
+	if (meta.epoch != check->meta.epoch || meta.recycled != check->meta.recycled)
+		vk_report_recycled(check->index);
+}
+
+/* the caller holds no lock on a page */
 void
 vk_check_fail(VkCheck *check, BlockNumber block, const char *format,...)
 {
@@ -70,6 +88,7 @@ vk_check_fail(VkCheck *check, BlockNumber block, const char *format,...)
 			break;
 		enlargeStringInfo(&message, needed);
 	}
+	ask_for_changes(check);
 	vk_corrupt(check->index, block, message.data);
 }
 
@@ -626,6 +645,7 @@ check_index(VkCheck *check, bool heap_all_indexed)
 												check->meta.slots * sizeof(VkChainLengths),
 												MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
 	check->tids = begin_tids();
+	vk_test_point("check-begun");
 
 	check_directory(check);
 	check_mean(check);

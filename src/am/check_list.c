@@ -69,23 +69,26 @@ check_full(ListWalk *walk, uint32 until)
 	{
 		Buffer		buffer;
 		Page		page;
-		int			last;
+		VkPageHead	head;
+		bool		open;
 
 		CHECK_FOR_INTERRUPTS();
 		buffer = vk_read_chain_page(check->index, block, VK_PAGE_BLOCK,
 									walk->number, walk->slot->born, position,
 									BUFFER_LOCK_SHARE);
 		page = BufferGetPage(buffer);
-		last = vk_page_head(page)->last_head;
-		if ((vk_page_head(page)->flags & VK_PAGE_FULL) == 0)
+		head = *vk_page_head(page);
+		open = head.last_head != 0 &&
+			vk_block_top(page, head.last_head)->head.count < VK_LANES;
+		UnlockReleaseBuffer(buffer);
+		if ((head.flags & VK_PAGE_FULL) == 0)
 			vk_check_fail(check, block,
 						  "Blocks follow on later pages, but the page is not marked full.");
-		if (last != 0 && vk_block_top(page, last)->head.count < VK_LANES)
+		if (open)
 			vk_check_fail(check, block,
 						  "The block at line %d is not full, but others follow it.",
-						  last);
-		block = vk_page_head(page)->next;
-		UnlockReleaseBuffer(buffer);
+						  head.last_head);
+		block = head.next;
 	}
 }
 
@@ -422,7 +425,7 @@ check_retired_chain(VkCheck *check, uint32 number, const VkSlot *slot,
 
 		CHECK_FOR_INTERRUPTS();
 		vk_check_claim(check, block);
-		buffer = vk_read_page(check->index, block, kind, BUFFER_LOCK_SHARE);
+		buffer = vk_read_any_page(check->index, block, BUFFER_LOCK_SHARE);
 		if (block == head && slot->retired <= check->meta.recycled)
 			position = vk_page_head(BufferGetPage(buffer))->position;
 		vk_check_chain_page(check->index, buffer, kind, number, slot->born, position);

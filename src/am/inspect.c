@@ -11,6 +11,7 @@
 #include "postgres.h"
 #include "vk_compat.h"
 
+#include <float.h>
 #include <math.h>
 
 #include "access/genam.h"
@@ -96,8 +97,12 @@ vk_index_open(Oid index_oid, LOCKMODE mode)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("cannot access temporary indexes of other sessions")));
-	/* what a concurrent build left that failed before it wrote anything */
-	if (RelationGetNumberOfBlocks(index) == 0)
+	if (RecoveryInProgress() && index->rd_rel->relpersistence != RELPERSISTENCE_PERMANENT)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("cannot access temporary or unlogged relations during recovery")));
+	/* what a concurrent build writes, or left that failed */
+	if (!index->rd_index->indisready || RelationGetNumberOfBlocks(index) == 0)
 		vk_index_require_valid(index);
 	return index;
 }
@@ -164,7 +169,8 @@ vk_become_owner(Relation relation, VkCaller *caller)
 	SetUserIdAndSecContext(relation->rd_rel->relowner,
 						   caller->security | SECURITY_RESTRICTED_OPERATION);
 	caller->settings = NewGUCNestLevel();
-	vk_restrict_search_path();
+	if (!VK_OWNER_KEEPS_PATH || !vk_owns_relation(RelationGetRelid(relation), caller->user))
+		vk_restrict_search_path();
 }
 
 void
@@ -547,11 +553,16 @@ give_centroid(void *arg, uint32 number, const int8 *code, float a)
 	Datum		value = PointerGetDatum(vec);
 	bool		is_null = false;
 
+	/* scaled last: sums on the way back may be greater than any element */
 	for (int i = 0; i < coder->dim; i++)
-		rows->rotated[i] = a * code[i];
+		rows->rotated[i] = code[i];
 	vk_rotate_back(&coder->rotation, rows->rotated, center);
 	for (int i = 0; i < coder->dim; i++)
-		center[i] += coder->mean[i];
+	{
+		double		value = (double) a * center[i] + coder->mean[i];
+
+		center[i] = (float) Max(Min(value, FLT_MAX), -FLT_MAX);
+	}
 
 	tuplestore_putvalues(rows->result->setResult, rows->result->setDesc,
 						 &value, &is_null);

@@ -327,7 +327,7 @@ start_scan(IndexScanDesc scan)
 						RelationGetRelationName(scan->indexRelation))));
 	if (scan->heapRelation != NULL)
 		vk_heap_reader_open(so->reader, scan->heapRelation, scan->xs_snapshot);
-	pgstat_count_index_scan(scan->indexRelation);
+	vk_count_index_scan(scan);
 	read_index(scan);
 	so->share = vk_share_join(scan, &so->meta, so->query_context);
 	vk_search_share(so->search, so->share);

@@ -19,6 +19,7 @@
 #include "postgres.h"
 
 #include "am/build.h"
+#include "am/test_point.h"
 
 #include "miscadmin.h"
 #include "utils/memutils.h"
@@ -161,6 +162,7 @@ vk_writer_end(VkWriter *writer)
 {
 	vk_list_writer_end(&writer->lists);
 	put_slot(writer, writer->lists.number, &writer->lists.list);
+	vk_test_point("list-written");
 }
 
 /*

@@ -89,6 +89,47 @@ foreach my $case (@reading)
 my ($rc, $stdout, $stderr) = $standby->psql('postgres', 'REINDEX INDEX t_flat');
 like($stderr, qr/cannot execute REINDEX (INDEX )?during recovery/, 'a standby refuses to build');
 
+my $unlogged = 'CREATE UNLOGGED TABLE u (v f32vec(3)); CREATE INDEX u_flat ON u USING vkflat (v)';
+$primary->safe_psql('postgres', $unlogged);
+$primary->wait_for_catchup($standby, 'replay');
+($rc, $stdout, $stderr) = $standby->psql('postgres', q{SELECT * FROM vk_stats('u_flat')});
+like($stderr, qr/cannot access temporary or unlogged relations during recovery/,
+	'nothing is said of an index that a standby has not');
+
+# ---- vk_check there while the primary replaces the lists that it reads
+
+$primary->safe_psql('postgres', 'CREATE TABLE signals (id int)');
+load_vectors($primary, 'moving', rows => 6000, dims => $dims);
+$primary->safe_psql('postgres', 'CREATE INDEX moving_ivf ON moving USING vkivf (embedding)');
+$primary->wait_for_catchup($standby, 'replay');
+my $holder = start_sql($standby, <<'SQL');
+SELECT pg_advisory_lock(8191);
+DO $$ BEGIN
+	WHILE NOT EXISTS (SELECT FROM signals) LOOP PERFORM pg_sleep(0.05); END LOOP;
+END $$;
+SQL
+$standby->poll_query_until('postgres', q{SELECT count(*) = 1 FROM pg_locks WHERE locktype = 'advisory'});
+my $check = start_sql($standby, q{SET vkindex.test_point = 'check-begun wait'; SELECT vk_check('moving_ivf')});
+$standby->poll_query_until('postgres', q{SELECT count(*) = 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted});
+$primary->safe_psql('postgres',
+	"INSERT INTO moving SELECT 10000 + i, random_vector($dims) FROM generate_series(1, 14000) i");
+my $freed = 0;
+for (1 .. 5)
+{
+	$freed += $primary->safe_psql('postgres',
+		q{SELECT txid_current(); SELECT pages_freed FROM vk_tune('moving_ivf')}) =~ s/.*\n//sr;
+}
+cmp_ok($freed, '>', 0, 'lists were replaced, and their pages freed');
+$primary->safe_psql('postgres',
+	"INSERT INTO moving SELECT 30000 + i, random_vector($dims) FROM generate_series(1, 6000) i");
+$primary->safe_psql('postgres', 'INSERT INTO signals VALUES (1)');
+$primary->wait_for_catchup($standby, 'replay');
+is(finish_sql($holder), '', 'the check may go on');
+like(finish_sql($check), qr/ERROR:  40001: canceling statement due to conflict with recovery/,
+	'it says that the index has changed, not that it is damaged');
+is($standby->psql('postgres', q{SELECT vk_check('moving_ivf', true)}), 0, 'a check of what there is now finds nothing');
+$primary->safe_psql('postgres', 'DROP TABLE moving, signals, u');
+
 # ---- queries on the standby while rows arrive, change, go and are vacuumed
 
 $standby->append_conf('postgresql.conf', "hot_standby_feedback = on\n");
