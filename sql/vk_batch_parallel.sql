@@ -125,6 +125,13 @@ SELECT workers($$SELECT count(*) FROM vk_knn_batch('t_turned', queries(100), 3)$
 DROP INDEX t_turned;
 CREATE INDEX t_turned ON t USING vkflat ((turn(v)::f32vec(40)));
 SELECT workers($$SELECT count(*) FROM vk_knn_batch('t_turned', queries(100), 3)$$);
+-- where rows are too dear to hand over
+SET parallel_tuple_cost = 1e9;
+SET parallel_setup_cost = 1;
+SELECT count(*) FROM vk_knn_batch('t_idx', queries(1000), 100);
+SELECT workers FROM vk_last_scan();
+RESET parallel_tuple_cost;
+SET parallel_setup_cost = 0;
 -- in a plan that has workers of its own
 SET min_parallel_table_scan_size = 0;
 SET parallel_tuple_cost = 0;

@@ -25,6 +25,7 @@ SELECT count(*) FROM (SELECT id FROM d WHERE v <-> vec(3, 16) < 2.2) s;
 RESET enable_indexscan;
 RESET enable_bitmapscan;
 SELECT count(*) FROM vk_knn_batch('d_flat', ARRAY[vec(3, 16), vec(5, 16)], 5);
+SELECT count(*) FROM vk_knn_batch('d_flat', ARRAY(SELECT v FROM d WHERE id < 3), 5);
 UPDATE d SET v = vec(id + 1, 16) WHERE id % 3 = 0;
 VACUUM d;
 SELECT lists_after > 0 AS lists FROM vk_tune('d_ivf');

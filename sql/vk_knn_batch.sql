@@ -147,6 +147,7 @@ FROM vk_knn_batch('t_idx', (SELECT array_agg(vec(n % 40, 40) + vec(90000 + n, 40
 		SELECT max(d) AS d FROM (SELECT v <-> vec(n % 40, 40) + vec(90000 + n, 40, 0.4) AS d FROM t ORDER BY 1 LIMIT 10) s) l) l;
 SELECT exhaustive, scanned < 6000 * 200 AS less FROM vk_last_scan();
 SELECT d.* FROM knn_differ('t_idx', (queries(3)), 7000) d;
+SELECT count(*) FROM vk_knn_batch('t_idx', ARRAY[vec(1, 40)], 2147483647);
 SHOW vkindex.target_recall;
 BEGIN;
 SELECT count(*) FROM vk_knn_batch('t_idx', queries(3), 10, 1);

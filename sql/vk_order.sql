@@ -137,6 +137,13 @@ SELECT array_agg(id) FROM (SELECT id FROM two WHERE id BETWEEN 13 AND 24 ORDER B
 SELECT path FROM vk_last_scan();
 RESET vkindex.prefilter;
 DROP INDEX two_brin;
+-- nor does a range lose them below an aggregate that core plans as an order
+SET enable_seqscan = off;
+SET enable_bitmapscan = off;
+EXPLAIN (COSTS OFF) SELECT min(v <-> '[42]') FROM two WHERE v <-> '[42]' < 10.5;
+SELECT min(v <-> '[42]')::numeric(6,2) FROM two WHERE v <-> '[42]' < 10.5;
+RESET enable_seqscan;
+RESET enable_bitmapscan;
 -- they are not before these where that list has too few for the LIMIT
 DELETE FROM two WHERE id <= 5;
 SELECT array_agg(id) FROM (SELECT id FROM two ORDER BY v <-> '[42]' LIMIT 10) s;

@@ -128,6 +128,15 @@ RESET max_parallel_workers;
 -- the leader's own part
 SELECT ordered('l2', :q, 'true', 'LIMIT 10');
 SELECT index, wanted, rounds, exhaustive FROM vk_last_scan();
+-- rows that are gone cost another round, no more
+SET max_parallel_workers = 0;
+BEGIN;
+DELETE FROM t WHERE id IN (SELECT id FROM t ORDER BY v <-> :q LIMIT 20);
+EXPLAIN (COSTS OFF) SELECT id FROM t ORDER BY v <-> :q LIMIT 10;
+SELECT count(*) FROM (SELECT id FROM t ORDER BY v <-> :q LIMIT 10) s;
+SELECT rounds > 1 AS again, fetched < 500 AS few, exhaustive FROM vk_last_scan();
+ROLLBACK;
+RESET max_parallel_workers;
 
 -- the whole plan in a worker
 SET max_parallel_workers_per_gather = 0;

@@ -392,7 +392,7 @@ planner_currency(const ScanShape *shape, const IndexPath *path)
 		vec_detoast_cost(shape->toasted, seq_page_cost) - call.per_tuple;
 	seen = rel->pages * seq_page_cost +
 		rel->tuples * (cpu_tuple_cost + rel->baserestrictcost.per_tuple);
-	return seen / (seen + distances_unseen(path) * Max(unseen, 0.0));
+	return seen <= 0 ? 1.0 : seen / (seen + distances_unseen(path) * Max(unseen, 0.0));
 }
 
 /* vectors of the array that documents are ordered by */

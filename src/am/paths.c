@@ -31,6 +31,7 @@
 #include "vk_compat.h"
 
 #include "access/stratnum.h"
+#include "catalog/pg_proc_d.h"
 #include "nodes/makefuncs.h"
 #include "optimizer/clauses.h"
 #include "optimizer/cost.h"
@@ -91,10 +92,22 @@ find_order(PathMaker *maker)
 	}
 }
 
+/* min(distance), which core plans as ORDER BY distance LIMIT 1 (planagg.c) */
+static bool
+is_minimum(const Query *query)
+{
+	const TargetEntry *entry = query->limitCount == NULL || query->targetList == NIL ?
+		NULL : linitial_node(TargetEntry, query->targetList);
+
+	return entry != NULL && entry->resname != NULL &&
+		strcmp(entry->resname, "agg_target") == 0;
+}
+
 /*
  * is_asked_for -- is the order that of ORDER BY?
  *
- * Others serve DISTINCT, groups, or set operations, which nobody expects to miss rows.
+ * Others serve DISTINCT, groups, set operations or min(), which nobody expects to miss
+ * rows.
  */
 static bool
 is_asked_for(const PathMaker *maker)
@@ -102,7 +115,8 @@ is_asked_for(const PathMaker *maker)
 	const Query *query = maker->root->parse;
 
 	return query->distinctClause == NIL && query->groupClause == NIL &&
-		query->setOperations == NULL && maker->root->sort_pathkeys != NIL &&
+		query->setOperations == NULL && !is_minimum(query) &&
+		maker->root->sort_pathkeys != NIL &&
 		linitial(maker->root->sort_pathkeys) == maker->order;
 }
 
@@ -414,6 +428,17 @@ any_beyond_core(List *clauses)
 	return false;
 }
 
+/* workers compute the distance that they order by */
+static bool
+may_order_in_workers(const PathMaker *maker)
+{
+	const VkDistance *distance = &maker->distance;
+
+	return func_parallel(get_opcode(distance->operator)) == PROPARALLEL_SAFE &&
+		is_parallel_safe(maker->root, (Node *) distance->operand) &&
+		is_parallel_safe(maker->root, (Node *) distance->center);
+}
+
 static void
 add_base_paths(PathMaker *maker)
 {
@@ -433,8 +458,7 @@ add_base_paths(PathMaker *maker)
 		add_path(maker->rel, (Path *) make_path(maker, clauses, true, outer,
 												loops));
 	add_prefiltered(maker, clauses);
-	if (maker->parallel &&
-		is_parallel_safe(maker->root, (Node *) maker->distance.center))
+	if (maker->parallel && may_order_in_workers(maker))
 		add_partial(maker, clauses, true);
 }
 

@@ -207,8 +207,8 @@ add_suspects(Refusal *state, Oid table_oid)
 	ListCell   *cell;
 
 	/* the indexes of a partitioned table are those of its partitions */
-	if (table->rd_rel->relkind == RELKIND_RELATION ||
-		table->rd_rel->relkind == RELKIND_MATVIEW)
+	if ((table->rd_rel->relkind == RELKIND_RELATION ||
+		 table->rd_rel->relkind == RELKIND_MATVIEW) && !RELATION_IS_OTHER_TEMP(table))
 		indexes = RelationGetIndexList(table);
 
 	foreach(cell, indexes)

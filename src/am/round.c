@@ -490,6 +490,7 @@ take_nearest(IndexScanDesc scan)
 		VkEntry    *top = (VkEntry *) DatumGetPointer(binaryheap_first(so->heap));
 		double		distance;
 
+		CHECK_FOR_INTERRUPTS();
 		if (top->exact)
 		{
 			if (so->watermark < top->lower ||
@@ -500,7 +501,6 @@ take_nearest(IndexScanDesc scan)
 				return top;
 			continue;
 		}
-		CHECK_FOR_INTERRUPTS();
 		ask_ahead(so, top);
 		if (vk_scan_distance(scan, top->tid, top->checked, &distance))
 		{
@@ -602,7 +602,6 @@ vk_round_go_on(IndexScanDesc scan)
 	VkScan	   *so = scan->opaque;
 	bool		empty = is_heap_empty(so) && holds_all(so);
 	bool		redo = !so->strict && many_are_gone(so);
-	bool		boundless = false;
 	int64		next = Max(so->emitted_count, so->round_emitted == 0 && !redo ?
 						   so->wanted * 2 : so->wanted);
 
@@ -611,11 +610,13 @@ vk_round_go_on(IndexScanDesc scan)
 	{
 		vk_scan_begin_search(so);
 		/* without bounds there are no rounds */
-		boundless = so->unordered || vk_search_wild(so->search);
+		if (so->unordered || vk_search_wild(so->search))
+		{
+			vk_sorted_start(scan, true);
+			return;
+		}
 	}
-	if (boundless)
-		vk_sorted_start(scan, true);
-	else if (vk_search_cut(so->search) ||
+	if (vk_search_cut(so->search) ||
 		(empty && so->keys.ranged && !redo &&
 		 (so->exhaustive || so->round_emitted < so->wanted)))
 		so->phase = VK_PHASE_DONE;

@@ -103,7 +103,7 @@ vk_search_share(VkSearch *search, VkShare *share)
 double
 vk_search_rows(const VkSearch *search)
 {
-	return search->rows;
+	return search->tally.seen - search->seen_before;
 }
 
 bool
@@ -262,7 +262,8 @@ vk_search_open_list(VkSearch *search, uint32 number, const VkSlot *slot,
 	{
 		search->stats->skipped++;
 		search->tally.seen += slot->live;
-		search->rows += vk_work_list(search, slot, 0);
+		if (entry != NULL)
+			search->rows += vk_work_list(search, slot, 0);
 		return false;
 	}
 	search->centered = entry != NULL;
@@ -504,6 +505,7 @@ begin(VkSearch *search, const VkRound *round, float epsilon)
 	search->probed = 0;
 	search->ahead.entry = NULL;
 	search->rows = search->taken = 0;
+	search->seen_before = search->tally.seen;
 	search->visit_count = 0;
 	search->cut = false;
 	search->open = false;

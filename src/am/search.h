@@ -329,7 +329,9 @@ struct VkSearch
 	int64		probed;			/* lists visited by rank */
 	VkRankedList ahead;			/* the next by rank, if it is known */
 	double		work;			/* rows to see */
-	double		rows;			/* of the lists begun so far, see vk_work_list */
+	double		rows;			/* of the lists ranked and begun so far, see
+								 * vk_work_list */
+	double		seen_before;	/* tally.seen when the round began */
 	double		rows_estimated; /* as of the last estimate of the work */
 	double		taken;			/* candidates that the caller has taken */
 	bool		cut;			/* by vkindex.max_scan_rows */

@@ -163,8 +163,9 @@ vk_sorted_start(IndexScanDesc scan, bool listed)
 	old = MemoryContextSwitchTo(so->query_context);
 	desc = sort_descriptor();
 	so->sort_slot = MakeSingleTupleTableSlot(desc, &TTSOpsVirtual);
+	/* the other half is what the candidates of rounds may take */
 	so->sort = tuplesort_begin_heap(desc, SORT_COLUMNS, columns, operators,
-									collations, nulls_first, work_mem, NULL,
+									collations, nulls_first, work_mem / 2, NULL,
 									TUPLESORT_NONE);
 	if (listed && so->keys.other_rows)
 		sort_lists(scan);

@@ -134,7 +134,8 @@ struct VkBatch
 	bool		once;			/* of rows as queries, each pair once */
 	uint64		after;			/* rows at or before this one are not wanted; 0: all are */
 	bool		own_radii;		/* each query has its radius */
-	int64		sharpen_at;		/* rows scored when distances are looked at again */
+	int64		rows_before;	/* that the call had scored when the batch began */
+	int64		sharpen_at;		/* rows scored since when distances are looked at again */
 	int64		memory;			/* bytes that candidates take */
 	int64		memory_limit;
 	float	   *scratch;		/* to select from */

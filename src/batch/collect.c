@@ -160,6 +160,7 @@ visit_segment(VkBatch *batch, VkBatchScorer *scorer, VkBatchGroup **groups,
 {
 	VkBlockReader reader = block_reader(batch->target);
 	VkBlocks   *blocks = vk_scorer_blocks(scorer, number, slot->born);
+	int64		scored;
 
 	vk_block_reader_begin(&reader, number, slot);
 	while (vk_block_reader_next(&reader, blocks))
@@ -168,10 +169,11 @@ visit_segment(VkBatch *batch, VkBatchScorer *scorer, VkBatchGroup **groups,
 		for (int i = 0; i < group_count; i++)
 			vk_scorer_score(scorer, groups[i]);
 		limit_memory(batch);
-		if (batch->found == NULL && batch->target->stats.rows >= batch->sharpen_at)
+		scored = batch->target->stats.rows - batch->rows_before;
+		if (batch->found == NULL && scored >= batch->sharpen_at)
 		{
 			vk_batch_sharpen(batch);
-			batch->sharpen_at = SHARPEN_AGAIN * batch->target->stats.rows;
+			batch->sharpen_at = SHARPEN_AGAIN * scored;
 		}
 	}
 	batch->target->stats.lists++;
@@ -308,6 +310,8 @@ plan_lists(VkBatch *batch, VisitPlan *plan)
 											  target->meta.slots * sizeof(int32),
 											  MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
 	round.radius = get_float8_infinity();
+	/* nothing is collected */
+	round.wanted = 1;
 	round.proven = batch->strict;
 	round.rows = target->rows;
 	for (int i = 0; i < batch->count; i++)
@@ -319,7 +323,7 @@ plan_lists(VkBatch *batch, VisitPlan *plan)
 		/* where all lists are visited one query tells which there are */
 		round.exhaustive = batch->strict && plan->list_count == 0;
 		round.probes = !batch->strict ? vk_probes : round.exhaustive ? 0 : FIRST_LISTS;
-		round.wanted = round.total = batch->strict ? 1 : query->wanted;
+		round.total = batch->strict ? 1 : query->wanted;
 		round.last = &query->last;
 		vk_search_reset_unscored(search, &target->meta, &target->stats);
 		search->scored = true;

@@ -68,7 +68,7 @@ read_vector(const VkBatchTarget *target, Datum value)
 static int
 read_queries(const VkBatchTarget *target, ArrayType *array, Datum **values, bool **nulls)
 {
-	Oid			type = ARR_ELEMTYPE(array);
+	Oid			type = getBaseType(ARR_ELEMTYPE(array));
 	Oid			wanted = target->index->rd_opcintype[0];
 	int16		length;
 	bool		by_value;
@@ -96,14 +96,12 @@ read_queries(const VkBatchTarget *target, ArrayType *array, Datum **values, bool
 static void
 prepare_computed(Queries *queries, Relation heap)
 {
-	TupleDesc	desc = RelationGetDescr(heap);
-
-	if (!VK_HAS_VIRTUAL(desc))
+	if (!VK_HAS_VIRTUAL(RelationGetDescr(heap)))
 		return;
 	queries->estate = CreateExecutorState();
-	queries->computed = palloc0(desc->natts * sizeof(ExprState *));
-	for (int i = 0; i < desc->natts; i++)
-		if (VK_IS_VIRTUAL(TupleDescAttr(desc, i)))
+	queries->computed = palloc0(RelationGetNumberOfAttributes(heap) * sizeof(ExprState *));
+	for (int i = 0; i < RelationGetNumberOfAttributes(heap); i++)
+		if (VK_IS_VIRTUAL(TupleDescAttr(RelationGetDescr(heap), i)))
 			queries->computed[i] =
 				ExecPrepareExpr((Expr *) vk_virtual_expression(heap, i + 1),
 								queries->estate);

@@ -183,7 +183,7 @@ vk_batch_plan_workers(const VkBatchWork *work)
 	/* each process is to have work that is worth its start */
 	if (parallel_setup_cost > 0)
 		processes = Min(processes, cost_to_share(work) / parallel_setup_cost);
-	return Max(0, (int) Min(processes, most + 1) - 1);
+	return (int) Max(Min(processes, most + 1), 1) - 1;
 }
 
 /* ---- chunks ---- */

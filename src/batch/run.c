@@ -79,6 +79,7 @@ vk_batch_begin(VkBatch *batch, VkBatchTarget *target, VkBatchQuery *queries, int
 
 	memset(batch, 0, sizeof(VkBatch));
 	batch->target = target;
+	batch->rows_before = target->stats.rows;
 	batch->context = CurrentMemoryContext;
 	batch->queries = queries;
 	batch->count = count;
