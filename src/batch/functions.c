@@ -68,14 +68,14 @@ read_vector(const VkBatchTarget *target, Datum value)
 static int
 read_queries(const VkBatchTarget *target, ArrayType *array, Datum **values, bool **nulls)
 {
-	Oid			type = getBaseType(ARR_ELEMTYPE(array));
+	Oid			type = ARR_ELEMTYPE(array);
 	Oid			wanted = target->index->rd_opcintype[0];
 	int16		length;
 	bool		by_value;
 	char		align;
 	int			count;
 
-	if (type != wanted)
+	if (getBaseType(type) != wanted)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATATYPE_MISMATCH),
 				 errmsg("queries of type %s do not fit index \"%s\"",
