@@ -167,6 +167,12 @@ SET parallel_leader_participation = off;
 SELECT n, (SELECT p.v <-> o.v FROM parts p WHERE p.id % 2 = 0 ORDER BY p.v <-> o.v LIMIT 1) FROM (SELECT n, array[n, n]::f32vec AS v FROM generate_series(1, 3) n OFFSET 0) o;
 RESET parallel_leader_participation;
 
+-- nor does it run an expression that only the leader may
+CREATE FUNCTION led(v f32vec) RETURNS f32vec LANGUAGE plpgsql IMMUTABLE PARALLEL RESTRICTED AS 'BEGIN RETURN v; END';
+CREATE INDEX t_led ON t USING vkflat ((led(v)::f32vec(6)));
+EXPLAIN (COSTS OFF) SELECT id FROM t ORDER BY led(v)::f32vec(6) <-> :q LIMIT 10;
+DROP INDEX t_led;
+
 -- an inverted file is searched by one process
 DROP INDEX t_idx;
 CREATE INDEX t_idx ON t USING vkivf (v, tag) WITH (lists = 20);

@@ -475,6 +475,8 @@ extern void vk_endscan(IndexScanDesc scan);
 extern Size vk_estimateparallelscan(VK_ESTIMATE_PARALLEL_PARAMETERS);
 extern void vk_initparallelscan(void *target);
 extern void vk_parallelrescan(IndexScanDesc scan);
+/* how parallel safe an index's expressions and predicate are: PROPARALLEL_SAFE and so on */
+extern char vk_parallel_hazard(List *expressions, List *predicate);
 extern char *vk_buildphasename(int64 phase);
 
 /* build phases (progress) */

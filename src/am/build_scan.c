@@ -402,7 +402,7 @@ vk_build_rows(VkBuild *build)
 	bool		alone = build->memory < memory_held(build, processes) +
 		processes * (Size) MIN_SHARE;
 
-	vk_crew_set_sorted(build, build->lists > 0 || vk_crew_size(build) > 1);
+	vk_crew_set_sorted(build, build->lists > 0 || processes > 1);
 	vk_build_phase(build, VK_PHASE_ASSIGN, (int64) build->rows);
 	scan = vk_stage_begin(build, VK_STAGE_SCAN, alone);
 	if (build->lists == 0)

@@ -22,6 +22,7 @@
 #include "vk_compat.h"
 
 #include "access/relscan.h"
+#include "optimizer/clauses.h"
 #include "port/atomics.h"
 #include "utils/memutils.h"
 
@@ -45,6 +46,16 @@ struct VkShare
 	int64		next;			/* of them, in this search */
 	bool		ended;			/* there are no more to take */
 };
+
+char
+vk_parallel_hazard(List *expressions, List *predicate)
+{
+	Query		query = {
+		.type = T_Query, .targetList = expressions, .havingQual = (Node *) predicate
+	};
+
+	return max_parallel_hazard(&query);
+}
 
 /* ---- the access method's entry points ---- */
 

@@ -31,7 +31,6 @@
 #include "vk_compat.h"
 
 #include "access/stratnum.h"
-#include "catalog/pg_proc_d.h"
 #include "nodes/makefuncs.h"
 #include "optimizer/clauses.h"
 #include "optimizer/cost.h"
@@ -246,6 +245,13 @@ add_unordered(PathMaker *maker, List *clauses, Relids outer, double loops)
 	}
 }
 
+/* can workers compute the distance that a path orders by, if it does? */
+static bool
+orders_in_workers(const PathMaker *maker, const IndexPath *path)
+{
+	return is_parallel_safe(maker->root, (Node *) path->indexorderbys);
+}
+
 /*
  * add_partial -- a path whose rows the workers of a Gather share
  *
@@ -274,7 +280,8 @@ add_partial(PathMaker *maker, List *clauses, bool ordered)
 		processes += leader;
 	index_path = make_path(maker, clauses, ordered, NULL, 1.0);
 	path = &index_path->path;
-	if (!vk_cost_saved(maker->root, index_path, processes, NIL, &startup, &total))
+	if (!orders_in_workers(maker, index_path) ||
+		!vk_cost_saved(maker->root, index_path, processes, NIL, &startup, &total))
 		return;
 	path->parallel_aware = true;
 	path->parallel_workers = workers;
@@ -341,7 +348,7 @@ keep_from_workers(const PathMaker *maker)
 		IndexPath  *path = lfirst(cell);
 
 		if (IsA(path, IndexPath) && path->indexinfo == maker->index &&
-			!is_parallel_safe(maker->root, (Node *) path->indexorderbys))
+			!orders_in_workers(maker, path))
 			path->path.parallel_safe = false;
 	}
 }
@@ -428,17 +435,6 @@ any_beyond_core(List *clauses)
 	return false;
 }
 
-/* workers compute the distance that they order by */
-static bool
-may_order_in_workers(const PathMaker *maker)
-{
-	const VkDistance *distance = &maker->distance;
-
-	return func_parallel(get_opcode(distance->operator)) == PROPARALLEL_SAFE &&
-		is_parallel_safe(maker->root, (Node *) distance->operand) &&
-		is_parallel_safe(maker->root, (Node *) distance->center);
-}
-
 static void
 add_base_paths(PathMaker *maker)
 {
@@ -458,7 +454,7 @@ add_base_paths(PathMaker *maker)
 		add_path(maker->rel, (Path *) make_path(maker, clauses, true, outer,
 												loops));
 	add_prefiltered(maker, clauses);
-	if (maker->parallel && may_order_in_workers(maker))
+	if (maker->parallel)
 		add_partial(maker, clauses, true);
 }
 

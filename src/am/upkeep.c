@@ -40,7 +40,6 @@
 #include "catalog/index.h"
 #include "catalog/pg_proc_d.h"
 #include "miscadmin.h"
-#include "optimizer/clauses.h"
 #include "postmaster/autovacuum.h"
 
 #include "am/build.h"
@@ -724,12 +723,8 @@ do_upkeep(UpkeepPlan *plan)
 static bool
 may_read_rows(const IndexInfo *info)
 {
-	Query		expressions = {
-		.type = T_Query, .targetList = info->ii_Expressions,
-		.havingQual = (Node *) info->ii_Predicate
-	};
-
-	return !IsInParallelMode() || max_parallel_hazard(&expressions) != PROPARALLEL_UNSAFE;
+	return !IsInParallelMode() ||
+		vk_parallel_hazard(info->ii_Expressions, info->ii_Predicate) != PROPARALLEL_UNSAFE;
 }
 
 /*

@@ -34,7 +34,6 @@
 #include "catalog/pg_proc.h"
 #include "executor/instrument.h"
 #include "miscadmin.h"
-#include "optimizer/clauses.h"
 #include "optimizer/cost.h"
 #include "optimizer/optimizer.h"
 #include "pgstat.h"
@@ -121,12 +120,8 @@ typedef struct Stream
 static bool
 is_parallel_work(const VkBatchTarget *target)
 {
-	PlannerInfo *root = makeNode(PlannerInfo);
-
-	root->glob = makeNode(PlannerGlobal);
-	root->glob->maxParallelHazard = PROPARALLEL_UNSAFE;
 	return func_parallel(target->operator.fn_oid) == PROPARALLEL_SAFE &&
-		is_parallel_safe(root, (Node *) RelationGetIndexExpressions(target->index));
+		vk_parallel_hazard(RelationGetIndexExpressions(target->index), NIL) == PROPARALLEL_SAFE;
 }
 
 /* workers that the settings allow for a table */
