@@ -23,6 +23,7 @@ RANGE_TIMES = {"vkflat": 40, "vkivf": 500}
 RANGE_RECALL = 0.95
 PLAN_TIMES = 2
 INSERT_TIMES = 3
+INSERT_ENGINES = ("vkflat", "vkivf")
 COPY_RATE = 10_000				# rows a second, at 128 dimensions
 BUFFER_WAITS = 0.05				# of the samples of eight writers
 
@@ -163,19 +164,21 @@ def summarize_inserts(records):
 
 def insert_bars(records):
     lines, wal = summarize_inserts(records)
-    rates = {(line["data"], line["way"], line["engine"]): line["rate"] for line in lines}
+    others = {(line["data"], line["way"], line["engine"]): line for line in lines}
     for line in lines:
         name = f"{line['data']}: {line['way']}: {line['engine']}"
-        peer = rates.get((line["data"], line["way"], "hnsw"))
-        if line["engine"] == "hnsw":
+        peer = others.get((line["data"], line["way"], "hnsw"))
+        table = others.get((line["data"], line["way"], "no index"))
+        if line["engine"] not in INSERT_ENGINES:
             continue
         if peer:
-            yield times_bar(f"{name} against hnsw", line["rate"], peer, INSERT_TIMES)
+            yield times_bar(f"{name} against hnsw", line["rate"], peer["rate"], INSERT_TIMES)
         if line["way"] == "COPY" and line["data"].startswith("sift"):
             yield bar(f"{name}, rows a second", f"{line['rate']:.0f}", COPY_RATE,
                       line["rate"] >= COPY_RATE)
         if line["way"] == "8 writers":
-            yield bar(f"{name}, waits for buffer contents", f"{line['buffer_content']:.1%}",
+            without = f" ({table['buffer_content']:.1%} without an index)" if table else ""
+            yield bar(f"{name}, waits for buffer contents", f"{line['buffer_content']:.1%}{without}",
                       f"{BUFFER_WAITS:.0%}", line["buffer_content"] <= BUFFER_WAITS)
     for line in wal:
         if line["code"] is not None:
