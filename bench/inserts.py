@@ -185,17 +185,18 @@ def measure(server, data, copy, found, options, log):
     ways = [("COPY", measure_copy, (path,))] + \
         [(f"{count} writer{'s' * (count > 1)}", measure_writers, (count, options.seconds))
          for count in WRITERS]
+    timed = [*found, TABLE_ONLY]
     for round_number in range(options.rounds):
         log.say(f"{data.name}: round {round_number + 1} of {options.rounds}")
         make_new_rows(data, path, COPY_ROWS, round_number + 1)
-        turn = round_number % len(found)
-        for engine in found[turn:] + found[:turn]:
+        turn = round_number % len(timed)
+        for engine in timed[turn:] + timed[:turn]:
             for way, function, arguments in ways:
                 checkpoint(server)
                 log.add({"kind": "insert", "suite": "inserts", "data": data.name, "way": way,
                          "engine": engine.name, "round": round_number, "load": os.getloadavg()[0],
                          **function(server, copy, engine, *arguments)})
-    for engine in [engine for engine in found if engine.index]:
+    for engine in found:
         log.add({"kind": "insert wal", "suite": "inserts", "data": data.name,
                  "engine": engine.name, **measure_wal(server, copy, engine)})
     path.unlink()
@@ -213,5 +214,5 @@ def run_inserts(server, data, options, log):
             server.load_vectors(copy, table, engine.type, path)
             server.make_btrees(copy.name, table, ["id"])
         server.load_vectors(copy, TABLE_ONLY.table, TABLE_ONLY.type, data.base)
-        measure(server, data, copy, [*found, TABLE_ONLY], options, log)
+        measure(server, data, copy, found, options, log)
     path.unlink()

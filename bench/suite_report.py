@@ -164,11 +164,11 @@ def summarize_inserts(records):
 
 def insert_bars(records):
     lines, wal = summarize_inserts(records)
-    others = {(line["data"], line["way"], line["engine"]): line for line in lines}
+    by_engine = {(line["data"], line["way"], line["engine"]): line for line in lines}
     for line in lines:
         name = f"{line['data']}: {line['way']}: {line['engine']}"
-        peer = others.get((line["data"], line["way"], "hnsw"))
-        table = others.get((line["data"], line["way"], "no index"))
+        peer = by_engine.get((line["data"], line["way"], "hnsw"))
+        table = by_engine.get((line["data"], line["way"], "no index"))
         if line["engine"] not in INSERT_ENGINES:
             continue
         if peer:
