@@ -200,17 +200,24 @@ VkOldList *
 vk_operation_add_old(VkOperation *op, uint32 number)
 {
 	VkOldList  *old;
+	VkSlot	   *slot;
+	Buffer		buffer;
+	BlockNumber block;
 
 	op->old = vk_array_grow(op->context, op->old, op->old_count,
 							&op->old_capacity, sizeof(VkOldList));
 	old = &op->old[op->old_count];
 	old->number = number;
 	old->closed = false;
-	vk_slot_read(op->index, NULL, number, &old->slot);
+	buffer = vk_slot_lock(op->index, NULL, number, BUFFER_LOCK_SHARE, &slot);
+	block = BufferGetBlockNumber(buffer);
+	old->slot = *slot;
+	UnlockReleaseBuffer(buffer);
+	/* nobody else retires lists */
 	if ((number < VK_SLOT_FIRST_LIST && number != op->meta.root) ||
 		!vk_slot_visible(&old->slot, op->meta.epoch) || old->slot.retired != 0)
-		elog(ERROR, "slot %u of index \"%s\" is not a list's that can be rewritten",
-			 number, RelationGetRelationName(op->index));
+		vk_corrupt(op->index, block,
+				   psprintf("Slot %u is not that of a list that can be rewritten.", number));
 	op->old_count++;
 	return old;
 }

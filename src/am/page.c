@@ -37,6 +37,12 @@
 #define PAGES_A_WAITER	8
 #define MAX_PAGES_ADDED	64
 
+/* pages that the free space map names, looked at for one that is free */
+#define FREE_PAGES_TRIED	32
+
+/* more than a table of 2^32 pages has */
+#define ROWS_LIMIT		1e13
+
 /*
  * vk_page_init -- format a page and its head; the caller logs it
  *
@@ -263,7 +269,9 @@ vk_pin_page(Relation index, BlockNumber block)
 	RecentPage *recent = recent_page(index, block);
 	Buffer		buffer;
 
+	/* a temporary index may have the number of another's file */
 	if (recent->file == VK_FILE_NUMBER(index) && recent->block == block &&
+		BufferIsLocal(recent->buffer) == RelationUsesLocalBuffers(index) &&
 		ReadRecentBuffer(VK_FILE_LOCATOR(index), MAIN_FORKNUM, block,
 						 recent->buffer))
 	{
@@ -365,15 +373,21 @@ vk_read_chain_page_once(Relation index, BlockNumber block, uint16 kind, uint32 s
 	return buffer;
 }
 
-/* a page that the free space map names, exclusively locked, or InvalidBuffer */
+/*
+ * A page that the free space map names, exclusively locked, or InvalidBuffer.  After
+ * a crash the map may name many pages that have been taken since: the caller holds
+ * locks, so it gives up soon, and who comes next goes on.
+ */
 static Buffer
 take_free_page(Relation index)
 {
-	BlockNumber block;
-
-	while ((block = GetFreeIndexPage(index)) != InvalidBlockNumber)
+	for (int tried = 0; tried < FREE_PAGES_TRIED; tried++)
 	{
+		BlockNumber block = GetFreeIndexPage(index);
 		Buffer		buffer;
+
+		if (block == InvalidBlockNumber)
+			break;
 
 		/* the map of a standby may tell of pages that were never written there */
 		if (!vk_block_exists(index, block))
@@ -534,9 +548,16 @@ vk_meta_damage(const VkMeta *meta)
 	if (meta->flat > 1 || meta->element < VK_ELEMENT_F32 ||
 		meta->element > VK_ELEMENT_LAST || meta->attributes > VK_MAX_ATTRIBUTES)
 		return "The layout of blocks is unknown.";
+	/* who adds rows waits for the list that they belong to to be of today's mean */
+	if (meta->coded < 1 || meta->coded > meta->epoch)
+		return "The epochs do not fit together.";
+	if (!(meta->live_rows >= 0 && meta->live_rows < ROWS_LIMIT) ||
+		!(meta->dead_rows >= 0 && meta->dead_rows < ROWS_LIMIT))
+		return "The number of rows is out of range.";
 	if (meta->maps < 1 || meta->maps > VK_META_MAPS ||
 		meta->slots < VK_SLOT_FIRST_LIST || meta->slots > VK_MAX_SLOTS ||
 		meta->lists > meta->slots - VK_SLOT_FIRST_LIST ||
+		meta->centers > meta->slots - VK_SLOT_FIRST_LIST ||
 		meta->groups > meta->slots - VK_SLOT_FIRST_LIST ||
 		meta->root >= meta->slots ||
 		!open_slots_valid(meta))
