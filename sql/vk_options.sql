@@ -110,5 +110,17 @@ CREATE INDEX many_v ON many USING vkivf (v);
 RESET vkindex.max_scan_rows;
 SELECT budget_rows < rows / 2 AS calibrated FROM vk_stats('many_v');
 
+-- nor is it reached where nothing is left to look at: rows without a distance come too
+CREATE TABLE few (v f32vec(4));
+INSERT INTO few SELECT array[n % 7, n % 8, n % 9, n]::f32vec FROM generate_series(1, 300) n;
+INSERT INTO few SELECT NULL FROM generate_series(1, 5);
+CREATE INDEX few_v ON few USING vkflat (v);
+SET enable_seqscan = off;
+SET vkindex.max_scan_rows = 300;
+SELECT count(*) FROM (SELECT FROM few ORDER BY v <-> '[1,2,3,4]' LIMIT 304) s;
+SELECT emitted, exhaustive FROM vk_last_scan();
+RESET vkindex.max_scan_rows;
+RESET enable_seqscan;
+
 SET client_min_messages = warning;
 DROP SCHEMA vk_test CASCADE;

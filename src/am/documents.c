@@ -342,7 +342,7 @@ is_settled(const DocumentSearch *search)
 {
 	Excess		excess;
 
-	if (vk_search_cut(search->so->search) || vk_probes > 0)
+	if (vk_probes > 0)
 		return true;
 	if (search->vain || search->near_count < search->wanted)
 		return false;
@@ -375,7 +375,8 @@ find_documents(DocumentSearch *search)
 		if (!vk_documents_search(&search->found, depth, search->wanted))
 			return false;
 		fetch_documents(search);
-		if (is_proven(search) || (!strict && is_settled(search)))
+		if (vk_search_cut(search->so->search) || is_proven(search) ||
+			(!strict && is_settled(search)))
 			return true;
 		if (is_deepest(search))
 			return !strict;

@@ -249,6 +249,15 @@ list_may_match(VkSearch *search, uint32 number, const VkSlot *slot)
 	return false;
 }
 
+/* has the round looked at as many rows as the user allows? */
+static inline bool
+is_at_limit(const VkSearch *search)
+{
+	int64		max_rows = search->round->max_rows;
+
+	return max_rows > 0 && search->stats->rows >= max_rows;
+}
+
 bool
 vk_search_open_list(VkSearch *search, uint32 number, const VkSlot *slot,
 					const VkCandidate *entry, BlockNumber after)
@@ -264,6 +273,11 @@ vk_search_open_list(VkSearch *search, uint32 number, const VkSlot *slot,
 		search->tally.seen += slot->live;
 		if (entry != NULL)
 			search->rows += vk_work_list(search, slot, 0);
+		return false;
+	}
+	if (is_at_limit(search))
+	{
+		search->cut = true;
 		return false;
 	}
 	search->centered = entry != NULL;
@@ -329,7 +343,7 @@ open_by_slot(VkSearch *search)
 	const VkMeta *meta = search->meta;
 	uint32		number;
 
-	while (next_slot(search, &number))
+	while (!search->cut && next_slot(search, &number))
 	{
 		uint32		first = number / VK_PAGE_LINES * VK_PAGE_LINES;
 		const VkSlot *slot = &search->slots[number - first];
@@ -435,7 +449,7 @@ open_by_rank(VkSearch *search)
 		const VkCandidate *entry;
 		VkRankedList list;
 
-		if (search->probed >= search->meta->lists || !vk_work_left(search))
+		if (search->cut || search->probed >= search->meta->lists || !vk_work_left(search))
 			return false;
 		CHECK_FOR_INTERRUPTS();
 		entry = vk_rank_next(search, &search->center_coder, search->rank_refined);
@@ -455,13 +469,6 @@ open_by_rank(VkSearch *search)
 static bool
 open_next(VkSearch *search)
 {
-	const VkRound *round = search->round;
-
-	if (round->max_rows > 0 && search->stats->rows >= round->max_rows)
-	{
-		search->cut = true;
-		return false;
-	}
 	return open_by_slot(search) || open_by_rank(search);
 }
 
