@@ -28,6 +28,7 @@
 #include "commands/progress.h"
 #include "miscadmin.h"
 #include "pgstat.h"
+#include "storage/lmgr.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 
@@ -326,6 +327,22 @@ log_index(Relation index)
 	}
 }
 
+/*
+ * keep_toast -- let nobody vacuum the vectors of the rows that a build reads
+ *
+ * It reads rows too that were deleted and that somebody might still have seen when it
+ * began.  Once nobody does, vacuum may take their values out of the TOAST table, which
+ * the lock of the table itself does not prevent.  A concurrent build has a snapshot.
+ */
+static void
+keep_toast(Relation heap, const IndexInfo *info)
+{
+	Oid			toast = heap->rd_rel->reltoastrelid;
+
+	if (!info->ii_Concurrent && OidIsValid(toast))
+		LockRelationOid(toast, ShareLock);
+}
+
 static IndexBuildResult *
 build_index(Relation heap, Relation index, IndexInfo *info, bool flat)
 {
@@ -354,6 +371,7 @@ build_index(Relation heap, Relation index, IndexInfo *info, bool flat)
 	build.heap = heap;
 	build.info = info;
 	vk_build_make_scratch(&build);
+	keep_toast(heap, info);
 	vk_crew_plan(&build, false);
 
 	totals = build_lists(&build);

@@ -24,6 +24,7 @@
 #include "postgres.h"
 
 #include "am/build.h"
+#include "am/test_point.h"
 #include "am/toast_reader.h"
 
 #include "access/tableam.h"
@@ -286,6 +287,7 @@ build_row(Relation index, ItemPointer tid, Datum *values, bool *isnull,
 {
 	BuildScan  *scan = state;
 
+	vk_test_point("build-row");
 	scan->place++;
 	if (scan->block != ItemPointerGetBlockNumber(tid))
 	{
