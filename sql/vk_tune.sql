@@ -195,3 +195,19 @@ VACUUM (PARALLEL 0) guarded;
 SELECT lists > 20 AS inverted, sound('guarded_v') FROM vk_stats('guarded_v');
 RESET min_parallel_index_scan_size;
 DROP TABLE guarded;
+
+-- an expression over deleted rows that have no TOAST any more
+CREATE TEMP TABLE plain (id int, v f32vec);
+ALTER TABLE plain ALTER v SET STORAGE EXTERNAL;
+CREATE INDEX plain_v ON plain USING vkivf ((v::f32vec(600)));
+INSERT INTO plain SELECT n, vec(n, 600) FROM generate_series(1, 6000) n;
+DELETE FROM plain WHERE id % 6 = 0;
+\set ECHO none
+SELECT format('VACUUM %s', reltoastrelid::regclass) FROM pg_class WHERE relname = 'plain'
+\gexec
+\set ECHO all
+SELECT lists_after > 0 AS tuned FROM vk_tune('plain_v');
+SELECT sound('plain_v');
+VACUUM plain;
+SELECT sound('plain_v');
+DROP TABLE plain;

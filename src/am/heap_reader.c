@@ -17,6 +17,7 @@
  */
 #include "postgres.h"
 
+#include "access/heapam.h"
 #include "access/htup_details.h"
 #include "access/tableam.h"
 #include "access/transam.h"
@@ -265,8 +266,24 @@ newest_version(Page page, OffsetNumber offset)
 	return newest;
 }
 
+/* has whoever deleted a version committed, or whoever made it not? */
+static bool
+is_deleted(HeapTuple version, Buffer buffer)
+{
+	TransactionId dead_after;
+	HTSV_Result state = HeapTupleSatisfiesVacuumHorizon(version, buffer, &dead_after);
+
+	return state == HEAPTUPLE_DEAD || state == HEAPTUPLE_RECENTLY_DEAD;
+}
+
 bool
-vk_heap_reader_newest(VkHeapReader *reader, const ItemPointerData *tid)
+vk_heap_reader_computes(const VkHeapReader *reader)
+{
+	return reader->attribute == 0;
+}
+
+bool
+vk_heap_reader_newest(VkHeapReader *reader, const ItemPointerData *tid, bool *deleted)
 {
 	ItemPointerData place = *tid;
 	BufferHeapTupleTableSlot *slot = (BufferHeapTupleTableSlot *) reader->slot;
@@ -274,6 +291,7 @@ vk_heap_reader_newest(VkHeapReader *reader, const ItemPointerData *tid)
 	OffsetNumber newest;
 	Buffer		buffer;
 
+	*deleted = false;
 	/* another table access method's */
 	if (!TTS_IS_BUFFERTUPLE(reader->slot))
 		return vk_heap_reader_fetch(reader, tid, SnapshotAny);
@@ -292,6 +310,7 @@ vk_heap_reader_newest(VkHeapReader *reader, const ItemPointerData *tid)
 		tuple->t_tableOid = RelationGetRelid(reader->heap);
 		tuple->t_data = (HeapTupleHeader) PageGetItem(BufferGetPage(buffer), item);
 		tuple->t_len = ItemIdGetLength(item);
+		*deleted = is_deleted(tuple, buffer);
 		ExecStoreBufferHeapTuple(tuple, reader->slot, buffer);
 	}
 	UnlockReleaseBuffer(buffer);

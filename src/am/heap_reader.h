@@ -65,8 +65,12 @@ extern bool vk_heap_reader_fetch(VkHeapReader *reader,
 /*
  * The same of the newest version that there is, seen by anybody or not, but for those
  * that were taken back: whatever older ones have, its vector is that of the index.
+ * *deleted: vacuum may take it away.
  */
-extern bool vk_heap_reader_newest(VkHeapReader *reader, const ItemPointerData *tid);
+extern bool vk_heap_reader_newest(VkHeapReader *reader, const ItemPointerData *tid,
+								  bool *deleted);
+/* is the vector that of an expression? */
+extern bool vk_heap_reader_computes(const VkHeapReader *reader);
 extern const float *vk_heap_reader_vector(VkHeapReader *reader);
 /* raise an error where the table cannot have the row; the reader's is open */
 extern void vk_heap_reader_check(VkHeapReader *reader, ItemPointer tid);

@@ -17,8 +17,7 @@
  *	  be older than the index, and have other vectors: of an update, say, that was over
  *	  when the index was made, and not pruned yet.  VACUUM has no snapshot that keeps
  *	  anything, so the TOAST of a dead row may be gone at any time; then there is no
- *	  vector.  (An expression detoasts by itself, and fails there.  The next
- *	  vacuum will have another try.)
+ *	  vector.
  *
  * IDENTIFICATION
  *	  src/am/upkeep_rows.c
@@ -194,11 +193,15 @@ VkRowState
 vk_row_vector(VkUpkeep *upkeep, ItemPointer tid, const float **vector, bool *wild)
 {
 	struct VkRowReader *reader = open_reader(upkeep);
+	bool		deleted = false;
 
 	*wild = false;
 	if (!vk_heap_reader_fetch(reader->heap, tid, SnapshotSelf) &&
-		!vk_heap_reader_newest(reader->heap, tid))
+		!vk_heap_reader_newest(reader->heap, tid, &deleted))
 		return VK_ROW_GONE;
+	/* an expression would detoast by itself what may not be there any more */
+	if (deleted && vk_heap_reader_computes(reader->heap))
+		return VK_ROW_DEAD;
 	*vector = vk_heap_reader_vector(reader->heap);
 	if (*vector == NULL)
 		return VK_ROW_DEAD;
