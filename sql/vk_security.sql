@@ -129,6 +129,25 @@ ALTER TABLE t NO FORCE ROW LEVEL SECURITY;
 RESET ROLE;
 ALTER TABLE t DISABLE ROW LEVEL SECURITY;
 
+-- a policy that is a range in the index: other conditions see no row beyond it
+CREATE TABLE ring (id int, v f32vec(8), inside int);
+INSERT INTO ring SELECT n, vec(n, 8), (vec(n, 8) <-> vec(5, 8) < 2)::int FROM generate_series(1, 4000) n;
+CREATE INDEX ring_flat ON ring USING vkflat (v) WITH (bits = 4);
+ANALYZE ring;
+GRANT SELECT ON ring TO vk_test_reader;
+CREATE POLICY near ON ring USING (v <-> vec(5, 8) < 2);
+ALTER TABLE ring ENABLE ROW LEVEL SECURITY;
+SET ROLE vk_test_reader;
+SET enable_seqscan = off;
+SET enable_bitmapscan = off;
+EXPLAIN (COSTS OFF) SELECT FROM ring WHERE 1 / inside = 1;
+SELECT count(*) > 100 AS some FROM ring WHERE 1 / inside = 1;
+SELECT count(*) FROM (SELECT FROM ring WHERE 1 / inside = 1 ORDER BY v <-> vec(5, 8) LIMIT 5) s;
+RESET enable_bitmapscan;
+RESET enable_seqscan;
+RESET ROLE;
+DROP TABLE ring;
+
 -- views with a security barrier
 CREATE VIEW behind WITH (security_barrier) AS SELECT * FROM t WHERE tenant = 2 AND kind < 8;
 GRANT SELECT ON behind TO vk_test_reader;

@@ -503,6 +503,7 @@ extern bool vk_hint_ordered(const VkScanHint *hint);
 extern bool vk_hint_strict(const VkScanHint *hint, bool dropped);
 extern bool vk_hint_conditions(const VkScanHint *hint);
 extern IndexScanState *vk_hint_filter(const VkScanHint *hint);
+extern bool vk_hint_leaks(const VkScanHint *hint);
 
 /* a row, by the version that the snapshot sees, and its exact distance */
 typedef struct VkNeighbor

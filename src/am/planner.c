@@ -35,6 +35,7 @@
 #include "vk_compat.h"
 
 #include "access/parallel.h"
+#include "catalog/pg_class.h"
 #include "common/int.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
@@ -42,6 +43,7 @@
 #include "optimizer/clauses.h"
 #include "optimizer/cost.h"
 #include "optimizer/optimizer.h"
+#include "utils/syscache.h"
 
 #include "am/am.h"
 
@@ -67,7 +69,8 @@ struct VkScanHint
 	Demand		demand;
 	bool		ordered;		/* a node relies on the order */
 	IndexScanState *node;
-	bool		cheap_filter;	/* the node has conditions, fit for the scan */
+	bool		cheap_filter;	/* the node has conditions, fit for the scan, */
+	bool		leaks;			/* but none that may see rows hidden by a policy */
 	VkAnswerSource *source;		/* NULL: none */
 	const VkRowMask *mask;		/* NULL: none */
 	bool		mask_complete;	/* it stands for all conditions of the node */
@@ -104,6 +107,39 @@ has_cheap_filter(IndexScanState *scan)
 	return cost.per_tuple <= CHEAP_OPERATORS * cpu_operator_cost;
 }
 
+/* may policies hide rows of a table of the statement?  A plan does not tell of which */
+static bool
+has_policies(const EState *estate)
+{
+	ListCell   *cell;
+
+	foreach(cell, estate->es_range_table)
+	{
+		const RangeTblEntry *entry = lfirst_node(RangeTblEntry, cell);
+		HeapTuple	tuple = entry->rtekind != RTE_RELATION ? NULL :
+			SearchSysCache1(RELOID, ObjectIdGetDatum(entry->relid));
+		bool		found = HeapTupleIsValid(tuple) &&
+			((Form_pg_class) GETSTRUCT(tuple))->relrowsecurity;
+
+		if (HeapTupleIsValid(tuple))
+			ReleaseSysCache(tuple);
+		if (found)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * may_leak -- may the conditions tell of rows that a policy hides, as an index
+ * condition beside them?
+ */
+static bool
+may_leak(IndexScanState *scan)
+{
+	return contain_leaked_vars((Node *) scan->ss.ps.plan->qual) &&
+		has_policies(scan->ss.ps.state);
+}
+
 /*
  * make_hint -- the hint that a key carries, made where there is none; NULL where
  * the scan is not ours or has no key to carry it
@@ -137,6 +173,7 @@ get_hint(IndexScanState *scan)
 	{
 		hint->node = scan;
 		hint->cheap_filter = has_cheap_filter(scan);
+		hint->leaks = hint->cheap_filter && may_leak(scan);
 	}
 	return hint;
 }
@@ -421,6 +458,16 @@ IndexScanState *
 vk_hint_filter(const VkScanHint *hint)
 {
 	return vk_hint_conditions(hint) && hint->cheap_filter ? hint->node : NULL;
+}
+
+/*
+ * vk_hint_leaks -- must those conditions see no row that another one, of a policy,
+ * may hide?
+ */
+bool
+vk_hint_leaks(const VkScanHint *hint)
+{
+	return hint != NULL && hint->leaks;
 }
 
 void

@@ -198,7 +198,8 @@ take_filter(IndexScanDesc scan)
 	IndexScanState *node = vk_hint_filter(so->hint);
 
 	so->filtered = scan->heapRelation != NULL && node != NULL &&
-		!so->keys.recheck_sphere && !(so->keys.recheck && so->keys.ranged);
+		!so->keys.recheck_sphere &&
+		!(so->keys.ranged && (so->keys.recheck || vk_hint_leaks(so->hint)));
 	vk_heap_reader_filter(so->reader, so->filtered ? node : NULL, so->keys.recheck);
 }
 
