@@ -32,6 +32,7 @@
 
 #include "access/stratnum.h"
 #include "nodes/makefuncs.h"
+#include "nodes/nodeFuncs.h"
 #include "optimizer/clauses.h"
 #include "optimizer/cost.h"
 #include "optimizer/optimizer.h"
@@ -291,6 +292,17 @@ add_partial(PathMaker *maker, List *clauses, bool ordered)
 	add_partial_path(maker->rel, path);
 }
 
+/* that of a subquery may be another for each row of the query above */
+static bool
+has_exec_param(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	if (IsA(node, Param) && ((Param *) node)->paramkind == PARAM_EXEC)
+		return true;
+	return expression_tree_walker(node, has_exec_param, context);
+}
+
 /*
  * limits_are_fixed -- is every LIMIT the same however often its plan runs?
  *
@@ -302,9 +314,15 @@ static bool
 limits_are_fixed(PlannerInfo *root)
 {
 	for (; root != NULL; root = root->parent_root)
-		if (!is_parallel_safe(root, root->parse->limitCount) ||
-			!is_parallel_safe(root, root->parse->limitOffset))
+	{
+		const Query *query = root->parse;
+
+		if (!is_parallel_safe(root, query->limitCount) ||
+			!is_parallel_safe(root, query->limitOffset) ||
+			(root->parent_root != NULL && (has_exec_param(query->limitCount, NULL) ||
+										   has_exec_param(query->limitOffset, NULL))))
 			return false;
+	}
 	return true;
 }
 

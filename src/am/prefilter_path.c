@@ -82,6 +82,7 @@ vk_prefilter_bitmap(PlannerInfo *root, RelOptInfo *rel)
 	copy->indexlist = indexes;
 	copy->pathlist = copy->partial_pathlist = NIL;
 	copy->joininfo = NIL;
+	copy->ppilist = list_copy(rel->ppilist);
 	copy->consider_parallel = false;
 	create_index_paths(root, copy);
 	foreach(cell, copy->pathlist)
