@@ -233,7 +233,18 @@ SELECT count(*) FROM numbers n LEFT JOIN questions q ON q.id = n.id LEFT JOIN it
 SET vkindex.enable_batch = off;
 SELECT count(*) FROM numbers n LEFT JOIN questions q ON q.id = n.id LEFT JOIN items i ON i.v <-> q.v < 12;
 RESET vkindex.enable_batch;
+-- and with what is not NULL there
+SELECT count(*) FROM numbers n LEFT JOIN (SELECT id, coalesce(v, '[5,4,9,3,7,1,12,8]') AS v FROM questions) q ON q.id = n.id
+	LEFT JOIN items i ON i.v <-> q.v < 12;
+SET vkindex.enable_batch = off;
+SELECT count(*) FROM numbers n LEFT JOIN (SELECT id, coalesce(v, '[5,4,9,3,7,1,12,8]') AS v FROM questions) q ON q.id = n.id
+	LEFT JOIN items i ON i.v <-> q.v < 12;
+RESET vkindex.enable_batch;
 DROP TABLE numbers;
+
+-- a radius that there is none of where a condition on the outer row alone fails
+SELECT count(*), count(*) FILTER (WHERE s.n > 0) > 0 AS found FROM questions q, LATERAL (SELECT count(*) AS n FROM items i
+	WHERE q.id <> 5 AND i.v <-> q.v < 12.0 / (q.id - 5)) s;
 
 DROP FUNCTION compare, nodes, counts, run_lines, plan_lines;
 DROP TABLE items, questions, centred, wrong, cases, results, before;

@@ -345,9 +345,9 @@
 /* from 16 on a Var says below which outer joins it is NULL */
 #include "nodes/primnodes.h"
 #if PG_VERSION_NUM >= 160000
-#define VK_COPY_NULLING(to, from)	((to)->varnullingrels = bms_copy((from)->varnullingrels))
+#define VK_COPY_NULLING(to, from, field)	((to)->field = bms_copy((from)->field))
 #else
-#define VK_COPY_NULLING(to, from)	((void) 0)
+#define VK_COPY_NULLING(to, from, field)	((void) 0)
 #endif
 
 /* 16 renamed what is known of a session by its place */

@@ -156,6 +156,13 @@ below_reader(Path *path)
 	}
 }
 
+/* may conditions on the outer row alone keep a subquery from being run for it? */
+static bool
+may_not_run(const RelOptInfo *subquery)
+{
+	return subquery->subroot->hasPseudoConstantQuals;
+}
+
 /* below a subquery: all rows within a radius */
 static bool
 find_within(Path *path, VkInnerSearch *search)
@@ -163,7 +170,11 @@ find_within(Path *path, VkInnerSearch *search)
 	Path	   *below;
 
 	while ((below = below_reader(path)) != NULL)
+	{
+		if (IsA(path, SubqueryScanPath) && may_not_run(path->parent))
+			return false;
 		path = below;
+	}
 	search->scan = vk_range_scan(path);
 	search->wanted = 0;
 	/* conditions in the index spare a scan what a batch does not know of */
@@ -198,7 +209,7 @@ find_search(PlannerInfo *root, RelOptInfo *outer, Path *inner, VkInnerSearch *se
 {
 	Path	   *path;
 
-	if (!IsA(inner, SubqueryScanPath))
+	if (!IsA(inner, SubqueryScanPath) || may_not_run(inner->parent))
 		return false;
 	path = ((SubqueryScanPath *) inner)->subpath;
 	if ((!find_limited(path, search) && !find_within(path, search)) ||
@@ -209,6 +220,20 @@ find_search(PlannerInfo *root, RelOptInfo *outer, Path *inner, VkInnerSearch *se
 }
 
 /* ---- the path ---- */
+
+static void
+take_var(Var *var, const Var *output)
+{
+	if (output->varno == var->varno && output->varattno == var->varattno)
+		VK_COPY_NULLING(var, output, varnullingrels);
+}
+
+static void
+take_placeholder(PlaceHolderVar *holder, const PlaceHolderVar *output)
+{
+	if (output->phid == holder->phid)
+		VK_COPY_NULLING(holder, output, phnullingrels);
+}
 
 /*
  * Give the query's variables what the child's have: a join clause may be that of a
@@ -221,16 +246,16 @@ take_nulling(Node *node, void *context)
 
 	if (node == NULL)
 		return false;
-	if (!IsA(node, Var))
+	if (!IsA(node, Var) && !IsA(node, PlaceHolderVar))
 		return expression_tree_walker(node, take_nulling, context);
 	foreach(cell, (List *) context)
 	{
-		const Var  *output = (const Var *) lfirst_node(TargetEntry, cell)->expr;
-		Var		   *var = (Var *) node;
+		const Node *output = (const Node *) lfirst_node(TargetEntry, cell)->expr;
 
-		if (IsA(output, Var) && output->varno == var->varno &&
-			output->varattno == var->varattno)
-			VK_COPY_NULLING(var, output);
+		if (IsA(node, Var) && IsA(output, Var))
+			take_var((Var *) node, (const Var *) output);
+		else if (IsA(node, PlaceHolderVar) && IsA(output, PlaceHolderVar))
+			take_placeholder((PlaceHolderVar *) node, (const PlaceHolderVar *) output);
 	}
 	return false;
 }
