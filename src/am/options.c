@@ -5,7 +5,7 @@
  *
  * NOTES
  *	  All of them are read when an index is built; ALTER INDEX ... SET takes
- *	  effect with the next REINDEX.
+ *	  effect with the next REINDEX.  Upkeep reads lists and calibrate too.
  *
  * IDENTIFICATION
  *	  src/am/options.c
