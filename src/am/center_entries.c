@@ -563,8 +563,8 @@ vk_center_list_put(VkCenterTree *tree, uint32 number, const int8 *code, float a)
 	vk_slot_read(index, NULL, list, &slot);
 	if (!replace_dead(index, &centers, list, &slot, &row, &tree->free[part]) &&
 		!vk_list_append(index, &centers, list, &row))
-		elog(ERROR, "centre list of index \"%s\" takes no entries",
-			 RelationGetRelationName(index));
+		vk_corrupt(index, slot.head,
+				   psprintf("The centre list of slot %u takes no entries.", list));
 
 	pfree(row.code.refine);
 	pfree(row.code.lane);

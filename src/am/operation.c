@@ -240,8 +240,8 @@ vk_operation_close(VkOperation *op, VkOldList *old)
 	vk_slot_read(op->index, NULL, old->number, &slot);
 	home = vk_chain_home(op->index, &chain, &slot);
 	if (!BufferIsValid(home))
-		elog(ERROR, "list of slot %u of index \"%s\" cannot be closed",
-			 old->number, RelationGetRelationName(op->index));
+		vk_corrupt(op->index, slot.head,
+				   psprintf("The list of slot %u is closed already.", old->number));
 	directory = vk_slot_lock(op->index, NULL, old->number, BUFFER_LOCK_EXCLUSIVE,
 							 &stored);
 
