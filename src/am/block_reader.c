@@ -22,16 +22,33 @@
 #include "postgres.h"
 #include "vk_compat.h"
 
+#include <unistd.h>
+
 #include "miscadmin.h"
 #include "port/pg_bitutils.h"
 
 #include "am/block_reader.h"
 
-/* blocks at most, and bytes of their codes; whole groups of those that a tile's
- * kernel takes at a time */
+/* blocks at most; whole groups of those that a tile's kernel takes at a time */
 #define BLOCKS			48
 #define BLOCKS_AT_A_TIME 3
-#define CODE_BYTES		(256 * 1024)
+
+/*
+ * code_bytes -- of the blocks' codes at most: half of a core's second-level cache
+ *
+ * All queries of a batch come by for each copy of blocks, mostly from the caches
+ * behind that one, so the copy should be as large as stays in it.
+ */
+static Size
+code_bytes(void)
+{
+	long		cache = 0;
+
+#ifdef _SC_LEVEL2_CACHE_SIZE
+	cache = sysconf(_SC_LEVEL2_CACHE_SIZE); /* 0 or -1: not known */
+#endif
+	return Max(Min(cache / 2, 1024 * 1024), 256 * 1024);
+}
 
 VkBlocks *
 vk_blocks_create(const VkIndex *vk)
@@ -39,7 +56,7 @@ vk_blocks_create(const VkIndex *vk)
 	VkBlocks   *blocks = palloc0(sizeof(VkBlocks));
 
 	blocks->code_size = (size_t) vk->coder.lines * VK_LINE_SIZE;
-	blocks->capacity = (int) Max(Min(CODE_BYTES / blocks->code_size, BLOCKS), 1);
+	blocks->capacity = (int) Max(Min(code_bytes() / blocks->code_size, BLOCKS), 1);
 	if (blocks->capacity > BLOCKS_AT_A_TIME)
 		blocks->capacity -= blocks->capacity % BLOCKS_AT_A_TIME;
 	blocks->tops = palloc(blocks->capacity * sizeof(VkBlockTop));
