@@ -40,7 +40,9 @@ EXPLAIN (COSTS OFF) SELECT id FROM t ORDER BY v <-> somewhere() LIMIT 10;
 EXPLAIN (COSTS OFF) SELECT (SELECT id FROM t ORDER BY v <-> o.v LIMIT 1) FROM (VALUES (vec(1, 6)), (vec(2, 6))) o(v);
 -- where they would not be told of a LIMIT that grows
 EXPLAIN (COSTS OFF) SELECT n, id FROM generate_series(1, 3) n, LATERAL (SELECT id FROM t ORDER BY v <-> :q LIMIT n) s;
-EXPLAIN (COSTS OFF) SELECT n, id FROM generate_series(1, 3) n, LATERAL (SELECT id FROM t ORDER BY v <-> :q LIMIT (SELECT n)) s;
+SET parallel_leader_participation = off;
+SELECT n, count(*) FROM generate_series(1, 5) n, LATERAL (SELECT id FROM t ORDER BY v <-> :q LIMIT (SELECT n)) s GROUP BY n ORDER BY n;
+RESET parallel_leader_participation;
 
 -- The distances and the rows of a statement, by the index and so many workers
 -- or, workers NULL, by the sequential plan.
