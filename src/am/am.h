@@ -613,15 +613,6 @@ extern VkSearch *vk_search_create(Relation index, const VkIndex *vk);
 extern bool vk_search_reset(VkSearch *search, const VkMeta *meta,
 							const float *vector, VkScanStats *stats);
 /*
- * For calibration, after vk_search_reset: the k nearest rows by the finest
- * stored code, the row `self` left out, among the nearest lists that hold
- * budget rows (0: all lists).  work[i] = live rows in lists begun before the
- * one that holds neighbour i, plus 1.  Returns how many were found (<= k),
- * nearest first.  scores (quant.h) may be NULL.
- */
-extern int	vk_search_calibrate(VkSearch *search, int k, double budget,
-								ItemPointer self, float *work, float *scores);
-/*
  * For inserts: slot of the nth nearest list (0 = nearest) of a row; center is
  * its centre (code valid until the next call).  vector is normalised already
  * for cosine.  Returns 0 where there are no more lists.  nth must count up

@@ -23,7 +23,9 @@
  *	  it is known which work the curve asks for.
  *
  *	  Queries are drawn and their results pooled by the leader, in one order; in
- *	  between all processes measure what was drawn, a round of them at a time.
+ *	  between all processes measure what was drawn, a round of them at a time.  A
+ *	  process takes many queries at once, as a batch: each list is read and scored for
+ *	  all that visit it (batch/measure.c).
  *
  *	  Distances and the length of that difference are Euclidean, for L1 and bits
  *	  those of L1.  The inner product has no distance to a nearest neighbour.  There
@@ -46,7 +48,7 @@
 #include <math.h>
 
 #include "am/build.h"
-#include "am/search.h"
+#include "am/calibrate.h"
 #include "am/toast_reader.h"
 
 #include "miscadmin.h"
@@ -60,7 +62,11 @@
 #define NEAREST_PART	0.03	/* of all rows: where to look for d */
 #define NEAREST_ROWS	10000	/* but in so many at least */
 #define PILOT_QUERIES	32		/* these visit all lists */
-#define ROUND_QUERIES	64		/* measured between drawing and pooling */
+#define ROUND_QUERIES	256		/* measured between drawing and pooling, at most */
+#define ROUND_MEMORY	32		/* their results take this part of the memory */
+#define PIECE_QUERIES	64		/* measured together by a process, at most */
+#define PIECE_MEMORY	8		/* which takes this part of the memory */
+#define PILOT_PIECE		8		/* of the pilot ones */
 #define PILOT_PART		0.998	/* of their neighbours set the budget */
 #define BUDGET_MARGIN	1.25	/* times that */
 #define BUDGET_MAX		0.8		/* of all rows: for more, all are visited */
@@ -111,7 +117,9 @@ typedef struct Round
 	VkMeta		meta;
 	double		near_budget;	/* live rows that a query scans; 0: all */
 	double		far_budget;
-	CalibrationQuery		queries[ROUND_QUERIES];
+	int			count;
+	int			piece;			/* queries that are measured together */
+	CalibrationQuery queries[ROUND_QUERIES];
 } Round;
 
 /* what a process measures with */
@@ -119,10 +127,9 @@ typedef struct Calibration
 {
 	VkBuild    *build;
 	Round	   *round;
-	VkSearch   *search;
-	VkScanStats stats;
-	float	   *query;
-	float	   *scores;
+	MemoryContext context;		/* emptied after each piece */
+	VkMeasuredIndex index;
+	double		points[FRINGE_POINTS];
 } Calibration;
 
 #define MOST_NEIGHBORS	(vk_curve_anchors[VK_CURVE_ANCHORS - 1])
@@ -171,99 +178,145 @@ nearest_sampled(VkBuild *build, int64 row)
 	return isfinite(nearest) ? nearest : 0;
 }
 
-/* the same to its nearest neighbour in the table */
-static double
-nearest_distance(Calibration *cal, int64 row)
+/* ---- the vectors of queries ---- */
+
+/* what is asked of some queries: nothing yet but the rows that they are made from */
+static VkMeasuredQuery *
+begin_queries(Calibration *cal, const CalibrationQuery *queries, int count)
+{
+	VkMeasuredQuery *asked = palloc0(count * sizeof(VkMeasuredQuery));
+
+	for (int i = 0; i < count; i++)
+	{
+		asked[i].vector = sample_row(cal->build, queries[i].row);
+		asked[i].self = vk_tid_encode(&cal->build->sample.tids[queries[i].row]);
+	}
+	return asked;
+}
+
+/* distances from their rows to the nearest neighbours in the table; 0: not found */
+static double *
+nearest_distances(Calibration *cal, const CalibrationQuery *queries, int count)
 {
 	VkBuild    *build = cal->build;
-	double		rows = Max(NEAREST_PART * cal->round->meta.live_rows, NEAREST_ROWS);
-	float		work,
-				score;
+	VkMeasuredQuery *asked = begin_queries(cal, queries, count);
+	double	   *distances = palloc(count * sizeof(double));
 
-	if (build->support->metric == VK_METRIC_IP)
-		return nearest_sampled(build, row);
-	if (!vk_search_reset(cal->search, &cal->round->meta, sample_row(build, row),
-						 &cal->stats) ||
-		vk_search_calibrate(cal->search, 1, rows, &build->sample.tids[row], &work, &score) == 0)
-		return 0;
-	score = Max(score, 0);
-	return is_sum(build) ? score : sqrt(score);
+	for (int i = 0; i < count; i++)
+	{
+		asked[i].wanted = 1;
+		asked[i].budget = Max(NEAREST_PART * cal->round->meta.live_rows, NEAREST_ROWS);
+		asked[i].work = palloc(sizeof(float));
+		asked[i].scores = palloc(sizeof(float));
+	}
+	vk_measure(&cal->index, asked, count);
+	for (int i = 0; i < count; i++)
+	{
+		double		score = asked[i].found > 0 ? Max(asked[i].scores[0], 0) : 0;
+
+		distances[i] = is_sum(build) ? score : sqrt(score);
+	}
+	return distances;
 }
 
 /* turn a share of a row's bits where two others differ */
 static void
-turn_bits(Calibration *cal, const CalibrationQuery *query, double share)
+turn_bits(VkBuild *build, const CalibrationQuery *query, double share, float *vector)
 {
-	VkBuild    *build = cal->build;
 	const float *row = sample_row(build, query->row);
 	const float *from = sample_row(build, query->from);
 	const float *to = sample_row(build, query->to);
 	VkRandom	random = {build->seed + query->row};
 
 	for (int i = 0; i < build->dim; i++)
-		cal->query[i] = from[i] != to[i] &&
+		vector[i] = from[i] != to[i] &&
 			vk_seeded_below(&random, RANDOM_SHARES) < share * RANDOM_SHARES ?
 			1 - row[i] : row[i];
 }
 
-/* the vector of a query: row + d u */
-static void
-make_vector(Calibration *cal, const CalibrationQuery *query)
+/* the vector of a query, row + d u, from its row's nearest neighbour's distance */
+static float *
+make_vector(VkBuild *build, const CalibrationQuery *query, double distance)
 {
-	VkBuild    *build = cal->build;
 	const float *row = sample_row(build, query->row);
 	const float *from = sample_row(build, query->from);
 	const float *to = sample_row(build, query->to);
+	float	   *vector = palloc(build->dim * sizeof(float));
 	double		length = row_distance(build, from, to);
-	double		step = length > 0 ? nearest_distance(cal, query->row) / length : 0;
+	double		step = length > 0 ? distance / length : 0;
 
 	if (vk_metric_of_bits(build->support->metric))
-		turn_bits(cal, query, TURNED_PART * step);
+		turn_bits(build, query, TURNED_PART * step, vector);
 	else
 		for (int i = 0; i < build->dim; i++)
-			cal->query[i] = (float) (row[i] +
-									 step * ((double) to[i] - from[i]));
-}
-
-static double
-point_work(double total, int point)
-{
-	return total * exp2((double) (point - (FRINGE_POINTS - 1)) / POINTS_A_HALF);
+			vector[i] = (float) (row[i] + step * ((double) to[i] - from[i]));
+	return vector;
 }
 
 static void
-measure_profile(Calibration *cal, CalibrationQuery *query)
+make_vectors(Calibration *cal, const CalibrationQuery *queries, int count,
+			 VkMeasuredQuery *asked)
 {
-	double		total = cal->round->meta.live_rows;
-	int			found = vk_reach_known(cal->search) ? query->found : 0;
+	VkBuild    *build = cal->build;
+	double	   *distances = NULL;
+
+	if (build->support->metric != VK_METRIC_IP)
+		distances = nearest_distances(cal, queries, count);
+	for (int i = 0; i < count; i++)
+		asked[i].vector = make_vector(build, &queries[i], distances != NULL ? distances[i] :
+									  nearest_sampled(build, queries[i].row));
+}
+
+/* ---- measuring ---- */
+
+static void
+set_points(double *points, double total)
+{
+	for (int i = 0; i < FRINGE_POINTS; i++)
+		points[i] = total * exp2((double) (i - (FRINGE_POINTS - 1)) / POINTS_A_HALF);
+}
+
+static void
+take_profile(Calibration *cal, const VkMeasuredQuery *asked, Profile *profile)
+{
+	int			found = vk_reach_known(cal->index.search) ? asked->found : 0;
 
 	for (int anchor = 0; anchor < VK_CURVE_ANCHORS; anchor++)
 	{
 		int			k = vk_curve_anchors[anchor];
 
 		for (int point = 0; point < FRINGE_POINTS; point++)
-			query->profile.deviations[anchor][point] = k > found ? NAN :
-				vk_reach_deviations(cal->search, point_work(total, point),
-									cal->scores[k - 1]);
+			profile->deviations[anchor][point] = k > found ? NAN :
+				vk_reach_deviations(cal->index.search, asked->norm2,
+									asked->centers[point], asked->scores[k - 1]);
 	}
 }
 
+/* measure some queries of the round, from the first on */
 static void
-measure_query(Calibration *cal, int i)
+measure_queries(Calibration *cal, int first, int count)
 {
-	VkBuild    *build = cal->build;
-	CalibrationQuery	   *query = &cal->round->queries[i];
-	double		live_rows = cal->round->meta.live_rows;
-	int			most = query->far ? MOST_NEIGHBORS : NEAR_NEIGHBORS;
-	double		budget = query->far ? cal->round->far_budget : cal->round->near_budget;
+	Round	   *round = cal->round;
+	CalibrationQuery *queries = &round->queries[first];
+	VkMeasuredQuery *asked = begin_queries(cal, queries, count);
 
-	make_vector(cal, query);
-	query->found = 0;
-	if (vk_search_reset(cal->search, &cal->round->meta, cal->query, &cal->stats))
-		query->found = vk_search_calibrate(cal->search, (int) Min(most, live_rows),
-										   budget, &build->sample.tids[query->row],
-										   query_work(cal->round, i), cal->scores);
-	measure_profile(cal, query);
+	make_vectors(cal, queries, count, asked);
+	for (int i = 0; i < count; i++)
+	{
+		int			most = queries[i].far ? MOST_NEIGHBORS : NEAR_NEIGHBORS;
+
+		asked[i].wanted = (int) Min(most, Max(round->meta.live_rows, 1));
+		asked[i].budget = queries[i].far ? round->far_budget : round->near_budget;
+		asked[i].work = query_work(round, first + i);
+		asked[i].scores = palloc(asked[i].wanted * sizeof(float));
+		asked[i].centers = palloc(FRINGE_POINTS * sizeof(float));
+	}
+	vk_measure(&cal->index, asked, count);
+	for (int i = 0; i < count; i++)
+	{
+		queries[i].found = asked[i].found;
+		take_profile(cal, &asked[i], &queries[i].profile);
+	}
 }
 
 static void *
@@ -275,21 +328,36 @@ calibrate_begin(VkBuild *build)
 	vk_centers_attach(build);
 	cal->build = build;
 	cal->round = vk_arena(build, VK_ARENA_QUERIES);
-	cal->search = vk_search_create(build->index, build->vk);
-	cal->query = palloc(build->dim * sizeof(float));
-	cal->scores = palloc(MOST_NEIGHBORS * sizeof(float));
+	cal->context = AllocSetContextCreate(CurrentMemoryContext, "vkindex calibration piece",
+										 ALLOCSET_DEFAULT_SIZES);
+	set_points(cal->points, cal->round->meta.live_rows);
+	cal->index.index = build->index;
+	cal->index.vk = build->vk;
+	cal->index.meta = &cal->round->meta;
+	cal->index.support = build->support;
+	cal->index.search = vk_search_create(build->index, build->vk);
+	cal->index.points = cal->points;
+	cal->index.point_count = FRINGE_POINTS;
 	return cal;
 }
 
 static void
 calibrate_work(VkBuild *build, void *state)
 {
+	Calibration *cal = state;
+	const Round *round = cal->round;
 	int64		piece;
 
 	while ((piece = vk_stage_piece(build)) >= 0)
 	{
-		measure_query(state, (int) piece);
-		vk_build_progress(build, 1);
+		MemoryContext old = MemoryContextSwitchTo(cal->context);
+		int			first = (int) piece * round->piece;
+		int			count = Min(round->piece, round->count - first);
+
+		measure_queries(cal, first, count);
+		MemoryContextSwitchTo(old);
+		MemoryContextReset(cal->context);
+		vk_build_progress(build, count);
 	}
 }
 
@@ -428,14 +496,27 @@ choose_queries(VkBuild *build)
 	return Min(queries, Max(affordable, QUERIES_MIN));
 }
 
+/* queries that are measured together, once budgets are known */
+static int
+choose_piece(const VkBuild *build, const Round *round)
+{
+	double		lists = round->meta.lists / round->meta.live_rows;
+	double		near_lists = round->near_budget > 0 ? round->near_budget * lists : round->meta.lists;
+	double		far_lists = round->far_budget > 0 ? round->far_budget * lists : round->meta.lists;
+	double		size = vk_measure_query_size(build->vk, NEAR_NEIGHBORS, near_lists) +
+		vk_measure_query_size(build->vk, MOST_NEIGHBORS, far_lists) / FAR_EVERY;
+
+	return (int) Max(Min(build->memory / PIECE_MEMORY / size, PIECE_QUERIES), 1);
+}
+
 /* measure the queries drawn */
 static void
-run_round(VkBuild *build, Pool *pools, Profiles *profiles, int queries)
+run_round(VkBuild *build, Pool *pools, Profiles *profiles)
 {
 	Round	   *round = vk_arena(build, VK_ARENA_QUERIES);
 
-	vk_stage_run(build, queries);
-	for (int i = 0; i < queries; i++)
+	vk_stage_run(build, (round->count + round->piece - 1) / round->piece);
+	for (int i = 0; i < round->count; i++)
 	{
 		pool_work(pools, query_work(round, i), round->queries[i].found);
 		if (profiles->count < profiles->capacity)
@@ -461,9 +542,11 @@ vk_calibrate(VkBuild *build)
 	int64	   *order = palloc(count * sizeof(int64));
 	Pool		pools[VK_CURVE_ANCHORS];
 	Profiles	profiles;
+	Size		work_size = MOST_NEIGHBORS * sizeof(float);
+	int64		most = Max(Min(build->memory / ROUND_MEMORY / work_size, ROUND_QUERIES),
+						   PILOT_QUERIES);
 	Round	   *round = vk_arena_make(build, VK_ARENA_QUERIES,
-									  MAXALIGN(sizeof(Round)) + ROUND_QUERIES *
-									  MOST_NEIGHBORS * sizeof(float), true);
+									  MAXALIGN(sizeof(Round)) + most * work_size, true);
 
 	vk_build_phase(build, VK_PHASE_CALIBRATE, queries);
 	init_pools(build, pools, queries);
@@ -473,11 +556,11 @@ vk_calibrate(VkBuild *build)
 
 	round->meta = build->meta;
 	round->near_budget = round->far_budget = 0;
+	round->piece = PILOT_PIECE;
 	vk_stage_begin(build, VK_STAGE_CALIBRATE, false);
 	for (int64 i = 0; i < queries;)
 	{
-		int64		end = i == 0 ? PILOT_QUERIES : i + ROUND_QUERIES;
-		int			drawn = 0;
+		int64		end = i == 0 ? PILOT_QUERIES : i + most;
 
 		if (i == PILOT_QUERIES)
 		{
@@ -485,10 +568,11 @@ vk_calibrate(VkBuild *build)
 											   build->meta.live_rows);
 			round->far_budget = choose_budget(pools, MOST_NEIGHBORS,
 											  build->meta.live_rows);
+			round->piece = choose_piece(build, round);
 		}
-		for (; i < Min(end, queries); i++)
-			round->queries[drawn++] = draw_query(&random, order, count, i);
-		run_round(build, pools, &profiles, drawn);
+		for (round->count = 0; i < Min(end, queries); i++)
+			round->queries[round->count++] = draw_query(&random, order, count, i);
+		run_round(build, pools, &profiles);
 	}
 	vk_stage_end(build);
 	vk_arena_drop(build, VK_ARENA_QUERIES);

@@ -254,11 +254,10 @@ zones_to_come(Reach *reach)
  * divided by the root of the dimensions.
  */
 static double
-deviations(const VkSearch *search, const VkQuery *query, double r, double limit,
-		   double center)
+deviations(const VkSearch *search, double norm2, double r, double limit, double center)
 {
 	if (search->vk->coder.metric == VK_METRIC_IP)
-		return (limit - center) / (sqrt(query->norm2) * r);
+		return (limit - center) / (sqrt(norm2) * r);
 	if (search->vk->coder.metric == VK_METRIC_COSINE)
 	{
 		center *= 2;
@@ -335,7 +334,7 @@ reach_now(const VkSearch *search, double *gain)
 	zones_to_come(&reach);
 
 	for (int i = 0; i < reach.all; i++)
-		deviation[i] = deviations(search, &search->query, search->meta->residual,
+		deviation[i] = deviations(search, search->query.norm2, search->meta->residual,
 								  reach.limit, reach.zones[i].center);
 	for (size_t i = 0; i < DIMENSIONS; i++)
 	{
@@ -428,13 +427,16 @@ vk_reach_last_center(const VkSearch *search)
 }
 
 double
-vk_reach_deviations(const VkSearch *search, double rows, double limit)
+vk_reach_center(const VkSearch *search, double rows)
 {
-	double		center = center_before(search, rows);
+	return search->rows < rows ? get_float8_infinity() : center_before(search, rows);
+}
 
-	if (search->rows < rows || isinf(center))
-		return get_float8_nan();
-	return deviations(search, &search->query, search->meta->residual, limit, center);
+double
+vk_reach_deviations(const VkSearch *search, double norm2, double center, double limit)
+{
+	return isinf(center) ? get_float8_nan() :
+		deviations(search, norm2, search->meta->residual, limit, center);
 }
 
 bool
@@ -448,7 +450,7 @@ vk_reach_usual(const VkSearch *search, const VkQuery *query, double k, double ce
 		return true;
 	most = vk_fringe_deviations(fringe, k, vk_target_recall);
 	return isinf(most) || isinf(center) || isinf(limit) ||
-		!(deviations(search, query, fringe->residual, limit, center) > most);
+		!(deviations(search, query->norm2, fringe->residual, limit, center) > most);
 }
 
 bool

@@ -34,9 +34,6 @@
 /* the mean as a centre */
 static const VkCenter mean_center = {0};
 
-/* statistical bounds that are the estimate itself */
-#define NO_SPREAD		0.0f
-
 /* dimensions of bit vectors up to which centres are ranked by their 8-bit codes */
 #define REFINED_RANKING	256
 
@@ -194,7 +191,7 @@ vk_search_list_scan(VkSearch *search, const VkCoder *coder, bool proven)
 /* ---- one list ---- */
 
 static uint32
-add_visit(VkSearch *search, const VkCandidate *entry)
+add_visit(VkSearch *search, uint32 number, const VkCandidate *entry)
 {
 	VkVisit    *visit;
 
@@ -208,6 +205,7 @@ add_visit(VkSearch *search, const VkCandidate *entry)
 	visit->center = entry != NULL ? entry->lower : get_float4_infinity();
 	visit->found = vk_work_found(search);
 	visit->probed = search->probed;
+	visit->number = number;
 	return (uint32) search->visit_count++;
 }
 
@@ -225,7 +223,6 @@ prepare_list(VkListScan *scan)
 						  &search->code);
 	search->code_current = true;
 	search->code_of_mean = !search->centered;
-	search->code.bound.epsilon = search->epsilon;
 }
 
 /*
@@ -283,7 +280,7 @@ vk_search_open_list(VkSearch *search, uint32 number, const VkSlot *slot,
 	search->centered = entry != NULL;
 	if (search->centered)
 		search->center = vk_rank_center(search, entry);
-	list->visit = add_visit(search, entry);
+	list->visit = add_visit(search, number, entry);
 	search->begun = *slot;
 	list->slot = number;
 	list->born = slot->born;
@@ -487,8 +484,8 @@ outer_radius(const VkSearch *search, const VkRound *round)
 		SCORE_ROUNDING * (fabs(round->radius) + search->query.norm2);
 }
 
-static void
-begin(VkSearch *search, const VkRound *round, float epsilon)
+void
+vk_search_begin(VkSearch *search, const VkRound *round)
 {
 	VkCandidates *candidates = &search->candidates;
 	const VkMeta *meta = search->meta;
@@ -503,7 +500,6 @@ begin(VkSearch *search, const VkRound *round, float epsilon)
 	candidates->threshold = vk_round_up(outer_radius(search, round));
 
 	search->round = round;
-	search->epsilon = epsilon;
 	search->next_slot = !search->scored || meta->lists == 0 || meta->segments != 0 ?
 		VK_SLOT_FIRST_LIST : meta->slots;
 	search->slots_first = PG_UINT32_MAX;
@@ -535,12 +531,13 @@ vk_search_plan(VkSearch *search, const VkRound *round, VkPlannedList planned,
 {
 	const VkMeta *meta = search->meta;
 
-	begin(search, round, VK_EPSILON);
+	vk_search_begin(search, round);
 	if (meta->lists > 0)
 		begin_ranking(search);
 	while (search->probed < meta->lists && vk_work_left(search))
 	{
-		const VkCandidate *entry = vk_rank_next(search, &search->center_coder, false);
+		const VkCandidate *entry = vk_rank_next(search, &search->center_coder,
+												search->rank_refined);
 		VkRankedList list;
 
 		CHECK_FOR_INTERRUPTS();
@@ -550,7 +547,7 @@ vk_search_plan(VkSearch *search, const VkRound *round, VkPlannedList planned,
 		if (!vk_slot_visible(&list.slot, meta->epoch))
 			continue;
 		search->probed++;
-		(void) add_visit(search, entry);
+		(void) add_visit(search, list.number, entry);
 		search->rows += vk_work_list(search, &list.slot, list.slot.live);
 		if (BlockNumberIsValid(list.slot.head))
 			planned(arg, list.number, &list.slot, entry,
@@ -559,16 +556,15 @@ vk_search_plan(VkSearch *search, const VkRound *round, VkPlannedList planned,
 	vk_work_note(search);
 }
 
-/* Visit lists to the end; returns whether none is left. */
-static bool
-collect(VkSearch *search, const VkRound *round, float epsilon)
+VkCandidates *
+vk_search_collect(VkSearch *search, const VkRound *round, bool *exhaustive)
 {
 	instr_time	start;
 	instr_time	end;
 	double		rank_us = search->stats->rank_us;
 
 	INSTR_TIME_SET_CURRENT(start);
-	begin(search, round, epsilon);
+	vk_search_begin(search, round);
 	while (open_next(search))
 	{
 		while (vk_list_step(&search->list))
@@ -583,20 +579,8 @@ collect(VkSearch *search, const VkRound *round, float epsilon)
 	search->stats->scan_us += INSTR_TIME_GET_DOUBLE(end) * 1e6 -
 		(search->stats->rank_us - rank_us);
 	vk_work_note(search);
-	return !search->cut && search->probed >= search->meta->lists;
-}
-
-VkCandidates *
-vk_search_collect(VkSearch *search, const VkRound *round, bool *exhaustive)
-{
-	*exhaustive = collect(search, round, VK_EPSILON);
+	*exhaustive = !search->cut && search->probed >= search->meta->lists;
 	return &search->candidates;
-}
-
-void
-vk_search_begin(VkSearch *search, const VkRound *round)
-{
-	begin(search, round, VK_EPSILON);
 }
 
 bool
@@ -621,64 +605,4 @@ vk_search_step(VkSearch *search, VkCandidates **candidates)
 	(void) vk_candidates_prune(found);
 	*candidates = found;
 	return true;
-}
-
-/* ---- calibration ---- */
-
-static bool
-skip_self(void *arg, uint64 tid)
-{
-	return tid == *(uint64 *) arg;
-}
-
-/* twice the score, about; nothing is known of rows coded about another mean */
-static inline double
-double_estimate(const VkCandidate *entry)
-{
-	return isinf(entry->upper) ? get_float8_infinity() :
-		(double) entry->lower + entry->upper;
-}
-
-static int
-compare_estimates(const void *a, const void *b)
-{
-	const VkCandidate *x = a;
-	const VkCandidate *y = b;
-	double		p = double_estimate(x);
-	double		q = double_estimate(y);
-
-	if (p != q)
-		return p < q ? -1 : 1;
-	return x->tid < y->tid ? -1 : x->tid > y->tid;
-}
-
-int
-vk_search_calibrate(VkSearch *search, int k, double budget, ItemPointer self,
-					float *work, float *scores)
-{
-	VkRound		round = {0};
-	uint64		tid = vk_tid_encode(self);
-	VkCandidates *found = &search->candidates;
-	int			count;
-
-	round.wanted = k;
-	round.radius = get_float8_infinity();
-	round.budget = budget;
-	round.exhaustive = budget == 0;
-	round.skip = skip_self;
-	round.arg = &tid;
-	/* without refine codes the scan code's estimate is the finest there is */
-	(void) collect(search, &round,
-				   search->vk->coder.refine_size > 0 ? VK_EPSILON : NO_SPREAD);
-	qsort(found->entries, found->count, sizeof(VkCandidate), compare_estimates);
-	count = (int) Min(found->count, k);
-	for (int i = 0; i < count; i++)
-	{
-		const VkCandidate *entry = &found->entries[i];
-
-		work[i] = search->visits[VK_VISIT(entry->slot)].rows + 1;
-		if (scores != NULL)
-			scores[i] = double_estimate(entry) / 2;
-	}
-	return count;
 }

@@ -273,6 +273,7 @@ typedef struct VkVisit
 	double		found;			/* candidates, those taken included */
 	int64		probed;			/* this list included */
 	float		center;			/* its centre's score; infinite if it has none */
+	uint32		number;			/* its slot */
 } VkVisit;
 
 struct VkSearch
@@ -322,7 +323,6 @@ struct VkSearch
 
 	/* the round */
 	const VkRound *round;
-	float		epsilon;
 	uint32		next_slot;		/* of segments, or of all lists */
 	uint32		slots_first;	/* of the directory page at hand */
 	VkSlot		slots[VK_PAGE_LINES];	/* on it */
@@ -407,10 +407,16 @@ extern bool vk_reach_usual(const VkSearch *search, const VkQuery *query, double 
 						   double center, double limit);
 
 /*
- * Standard deviations from the mean row of the last list begun before that much work
- * to a score; NaN: not so much was done, or that list has no centre.
+ * The score of the centre of the last list begun before that much work; infinite: not
+ * so much is done, or it has none.
  */
-extern double vk_reach_deviations(const VkSearch *search, double rows, double limit);
+extern double vk_reach_center(const VkSearch *search, double rows);
+/*
+ * Standard deviations from the mean row of a list with that centre to a score, for a
+ * query of that squared norm; NaN where the centre is infinite.
+ */
+extern double vk_reach_deviations(const VkSearch *search, double norm2, double center,
+								  double limit);
 
 /* lists that may be wanted before ranking looks at more groups than at least */
 #define VK_FEW_RANKED	64

@@ -93,6 +93,7 @@ typedef struct VkBatchQuery
 	int8	   *mean_code;		/* of it against the mean; NULL: not made yet */
 	VkQuantized quantized;		/* that code */
 	int64		wanted;			/* rows */
+	double		budget;			/* live rows to see; 0: as the recall curve has it */
 	double		radius;			/* see own_radii */
 	float		threshold;		/* scores above it do not matter */
 	float		dropped;		/* smallest lower bound of what was dropped */
@@ -112,11 +113,15 @@ typedef void (*VkBatchFound) (void *arg, const VkBatchQuery *query, uint64 tid,
 							  double distance);
 
 /*
- * A row may be within the radius, and this is what its code tells of its score.
- * True: that is enough, its distance is not wanted.
+ * A row of the list in a slot may be within the threshold, and this is what its code
+ * tells of its score.  True: that is enough, its distance is not wanted.
  */
-typedef bool (*VkBatchSettle) (void *arg, const VkBatchQuery *query, uint64 tid,
+typedef bool (*VkBatchSettle) (void *arg, VkBatchQuery *query, uint32 slot, uint64 tid,
 							   float lower, float upper);
+
+/* the lists that a query visits are search->visits */
+typedef void (*VkBatchPlanned) (void *arg, const VkBatchQuery *query,
+								const VkSearch *search);
 
 /* queries that are answered together */
 struct VkBatch
@@ -129,7 +134,8 @@ struct VkBatch
 	VkBatchFound found;			/* wanted are rows within a radius; NULL: the
 								 * nearest */
 	VkBatchSettle settle;		/* NULL: distances are always wanted */
-	void	   *arg;			/* for both */
+	VkBatchPlanned planned;		/* NULL: nobody asks */
+	void	   *arg;			/* for all three */
 	double		radius;
 	bool		once;			/* of rows as queries, each pair once */
 	uint64		after;			/* rows at or before this one are not wanted; 0: all are */
@@ -215,7 +221,7 @@ typedef struct VkBatchGroup
 	VkQueryCode *codes;			/* not tiled, or where rows have refine codes */
 	void	   *packed_scan[VK_GROUP_QUERIES];	/* room of codes for it */
 
-	/* codes are those against the mean; the centre is packed behind the queries */
+	/* codes are those against the mean; tiled: the centre is packed behind the queries */
 	bool		by_mean;
 	VkQueryCode center;
 	float		center_shares[VK_GROUP_QUERIES];	/* scale of its code in the
@@ -255,6 +261,8 @@ extern bool vk_batch_walk(VkBatchTarget *target, VkSlotAction action, void *arg)
 extern bool vk_batch_collectable(VkBatchTarget *target);
 /* Candidates of all queries.  False, with nothing collected, where codes do not. */
 extern bool vk_batch_collect(VkBatch *batch);
+/* the same, but for rows that codes tell nothing of */
+extern void vk_batch_collect_coded(VkBatch *batch);
 /* bytes that it takes to plan which lists a query visits, about; k as below */
 extern double vk_batch_plan_size(const VkBatchTarget *target, int64 k);
 
@@ -277,6 +285,11 @@ extern int	vk_batch_capacity(const VkBatchTarget *target, int64 k, Size more);
 /* a batch of queries with their numbers, values and, if they are rows, selves */
 extern void vk_batch_begin(VkBatch *batch, VkBatchTarget *target,
 						   VkBatchQuery *queries, int count);
+/* the same, before they have vectors; and a query's vector */
+extern void vk_batch_prepare(VkBatch *batch, VkBatchTarget *target,
+						  VkBatchQuery *queries, int count);
+extern void vk_batch_set_query(VkBatchTarget *target, VkBatchQuery *query,
+							   const float *vector);
 
 /* what is done with a batch that has begun */
 typedef void (*VkBatchAnswer) (void *arg, VkBatch *batch);

@@ -170,7 +170,7 @@ visit_segment(VkBatch *batch, VkBatchScorer *scorer, VkBatchGroup **groups,
 			vk_scorer_score(scorer, groups[i]);
 		limit_memory(batch);
 		scored = batch->target->stats.rows - batch->rows_before;
-		if (batch->found == NULL && scored >= batch->sharpen_at)
+		if (batch->found == NULL && batch->settle == NULL && scored >= batch->sharpen_at)
 		{
 			vk_batch_sharpen(batch);
 			batch->sharpen_at = SHARPEN_AGAIN * scored;
@@ -222,7 +222,9 @@ take_segment(void *arg, uint32 number, const VkSlot *slot)
 {
 	SegmentWalk *walk = arg;
 
-	if (!is_segment(&walk->batch->target->meta, slot))
+	const VkMeta *meta = &walk->batch->target->meta;
+
+	if (!is_segment(meta, slot) || slot->born < meta->coded)
 		return true;
 	if (walk->groups == NULL)
 		walk->groups = group_queries(walk->batch, walk->scorer, &walk->group_count);
@@ -322,7 +324,11 @@ plan_lists(VkBatch *batch, VisitPlan *plan)
 			continue;
 		/* where all lists are visited one query tells which there are */
 		round.exhaustive = batch->strict && plan->list_count == 0;
-		round.probes = !batch->strict ? vk_probes : round.exhaustive ? 0 : FIRST_LISTS;
+		round.budget = query->budget;
+		if (batch->strict)
+			round.probes = round.exhaustive ? 0 : FIRST_LISTS;
+		else
+			round.probes = query->budget > 0 ? 0 : vk_probes;
 		round.total = batch->strict ? 1 : query->wanted;
 		round.last = &query->last;
 		vk_search_reset_unscored(search, &target->meta, &target->stats);
@@ -331,6 +337,8 @@ plan_lists(VkBatch *batch, VisitPlan *plan)
 		plan->query = i;
 		plan->rank = 0;
 		vk_search_plan(search, &round, plan_list, plan);
+		if (batch->planned != NULL)
+			batch->planned(batch->arg, query, search);
 		query->center = vk_reach_last_center(search);
 		query->exhaustive = batch->strict || search->probed >= target->meta.lists;
 	}
@@ -389,6 +397,8 @@ visit_list(VkBatch *batch, VkBatchScorer *scorer, VkBatchGroup *group,
 	VkBlockReader reader = block_reader(batch->target);
 	VkBlocks   *blocks = vk_scorer_blocks(scorer, list->number, list->slot.born);
 
+	if (list->slot.born < batch->target->meta.coded)
+		return;
 	for (int first = 0; first < count; first += VK_GROUP_QUERIES)
 	{
 		int			members = Min(count - first, VK_GROUP_QUERIES);
@@ -445,18 +455,14 @@ vk_batch_collectable(VkBatchTarget *target)
 	return vk_max_scan_rows == 0 && vk_batch_walk(target, is_current, &target->meta);
 }
 
-bool
-vk_batch_collect(VkBatch *batch)
+void
+vk_batch_collect_coded(VkBatch *batch)
 {
 	VkBatchTarget *target = batch->target;
-	VkBatchScorer *scorer;
-	SegmentWalk walk = {.batch = batch};
+	VkBatchScorer *scorer = vk_scorer_create(batch);
+	SegmentWalk walk = {.batch = batch, .scorer = scorer};
 	VisitPlan	plan = {0};
 
-	if (!vk_batch_collectable(target))
-		return false;
-	scorer = vk_scorer_create(batch);
-	walk.scorer = scorer;
 	if (target->meta.lists == 0 || target->meta.segments > 0)
 		(void) vk_batch_walk(target, take_segment, &walk);
 	if (target->meta.lists > 0)
@@ -465,5 +471,13 @@ vk_batch_collect(VkBatch *batch)
 		visit_lists(batch, scorer, &plan);
 	}
 	vk_scorer_path(scorer, batch->count, target->stats.path);
+}
+
+bool
+vk_batch_collect(VkBatch *batch)
+{
+	if (!vk_batch_collectable(batch->target))
+		return false;
+	vk_batch_collect_coded(batch);
 	return true;
 }

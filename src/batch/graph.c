@@ -263,7 +263,8 @@ put_found(void *arg, const VkBatchQuery *query, uint64 place, double distance)
  * or it is dead: then it is fetched as any candidate.
  */
 static bool
-settle_pair(void *arg, const VkBatchQuery *query, uint64 tid, float lower, float upper)
+settle_pair(void *arg, VkBatchQuery *query, uint32 slot, uint64 tid, float lower,
+			float upper)
 {
 	VkGraph    *graph = arg;
 	int64		row = graph->visible != NULL ? vk_row_set_find(graph->visible, tid) : -1;

@@ -49,7 +49,8 @@ typedef struct Sample
 
 /* VkBatchSettle: all pairs are, so that no row is fetched */
 static bool
-sample_pair(void *arg, const VkBatchQuery *query, uint64 tid, float lower, float upper)
+sample_pair(void *arg, VkBatchQuery *query, uint32 slot, uint64 tid, float lower,
+			float upper)
 {
 	Sample	   *sample = arg;
 	double		least = lower;

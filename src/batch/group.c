@@ -261,7 +261,7 @@ move_code(VkBatchScorer *scorer, VkBatchGroup *group, int i, const VkCenter *cen
 	VkBatchQuery *query = group->queries[i];
 
 	memcpy(scorer->query_codes + i * scorer->query_stride, query->mean_code, coder->dim);
-	vk_query_code_pack_row(coder, query->mean_code, code);
+	vk_query_code_pack(coder, query->mean_code, code);
 	vk_query_code_move(coder, &query->query, &query->quantized, query->mean_code, center,
 					   code);
 	group->center_shares[i] = center->a / code->quantized.scale;
@@ -280,7 +280,7 @@ add_center(VkBatchScorer *scorer, VkBatchGroup *group, const VkCenter *center)
 	code->quantized.sum = 0;
 	for (int d = 0; d < coder->dim; d++)
 		code->quantized.sum += center->code[d];
-	vk_query_code_pack_row(coder, center->code, code);
+	vk_query_code_pack(coder, center->code, code);
 	memcpy(scorer->query_codes + group->count * scorer->query_stride, center->code,
 		   coder->dim);
 }
@@ -294,7 +294,7 @@ vk_group_set(VkBatchScorer *scorer, VkBatchGroup *group, VkBatchQuery **queries,
 	group->count = count;
 	group->tiled = count >= scorer->tile_pays;
 	group->after = scorer->batch->once ? PG_UINT64_MAX : 0;
-	group->by_mean = group->tiled && count >= BY_MEAN_PAYS && !scorer->proven &&
+	group->by_mean = has_tile(coder) && count >= BY_MEAN_PAYS && !scorer->proven &&
 		center->code != NULL && vk_metric_centered(coder->metric) &&
 		codes_reach(scorer, queries, count, center);
 	if (group->by_mean)

@@ -58,37 +58,41 @@ vk_batch_capacity(const VkBatchTarget *target, int64 k, Size more)
 /* ---- one batch ---- */
 
 /* What codes are compared with: the vector, rotated. */
-static void
-read_query(VkBatchTarget *target, VkBatchQuery *query, float *floats)
+void
+vk_batch_set_query(VkBatchTarget *target, VkBatchQuery *query, const float *vector)
 {
-	const VkLayout *layout = target->support->layout;
 	VkSearch   *search = target->search;
 
 	search->query.rotated = palloc(sizeof(float) * (target->vk->coder.dim + 1));
-	query->single = !vk_search_reset(search, &target->meta,
-									 layout->floats(query->value, floats),
-									 &target->stats) ||
+	query->single = !vk_search_reset(search, &target->meta, vector, &target->stats) ||
 		vk_search_wild(search);
 	query->query = search->query;
 }
 
 void
-vk_batch_begin(VkBatch *batch, VkBatchTarget *target, VkBatchQuery *queries, int count)
+vk_batch_prepare(VkBatch *batch, VkBatchTarget *target, VkBatchQuery *queries, int count)
 {
-	float	   *floats = palloc(sizeof(float) * target->vk->coder.dim);
-
 	memset(batch, 0, sizeof(VkBatch));
 	batch->target = target;
 	batch->rows_before = target->stats.rows;
 	batch->context = CurrentMemoryContext;
 	batch->queries = queries;
 	batch->count = count;
-	batch->strict = vk_batch_strict(target);
 	batch->memory_limit = memory_budget() / 2;
+}
+
+void
+vk_batch_begin(VkBatch *batch, VkBatchTarget *target, VkBatchQuery *queries, int count)
+{
+	const VkLayout *layout = target->support->layout;
+	float	   *floats = palloc(sizeof(float) * target->vk->coder.dim);
+
+	vk_batch_prepare(batch, target, queries, count);
+	batch->strict = vk_batch_strict(target);
 	for (int i = 0; i < count; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
-		read_query(target, &queries[i], floats);
+		vk_batch_set_query(target, &queries[i], layout->floats(queries[i].value, floats));
 	}
 	pfree(floats);
 }

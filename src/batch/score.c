@@ -131,9 +131,13 @@ lanes_left(const VkBatchScorer *scorer, VkBatchQuery *query, const VkBlockTop *t
 
 /* a row becomes a candidate, unless its bounds are enough */
 static inline void
-add_candidate(VkBatch *batch, VkBatchQuery *query, float lower, float upper, uint64 tid)
+add_candidate(const VkBatchScorer *scorer, VkBatchQuery *query, float lower, float upper,
+			  uint64 tid)
 {
-	if (batch->settle != NULL && batch->settle(batch->arg, query, tid, lower, upper))
+	VkBatch    *batch = scorer->batch;
+
+	if (batch->settle != NULL &&
+		batch->settle(batch->arg, query, scorer->slot, tid, lower, upper))
 		return;
 	vk_nearest_make_room(batch, query);
 	vk_nearest_candidate(query, lower, upper, tid);
@@ -157,7 +161,7 @@ take_block(VkBatchScorer *scorer, VkBatchGroup *group, int i, int block,
 		int			lane = pg_rightmost_one_pos32(left);
 
 		if (scorer->fresh == NULL)
-			add_candidate(scorer->batch, query, scores.lower[lane], scores.upper[lane],
+			add_candidate(scorer, query, scores.lower[lane], scores.upper[lane],
 						  vk_tid_encode(&top->tids[lane]));
 		else
 			scorer->fresh[scorer->fresh_count++] =
@@ -194,15 +198,15 @@ take_bits(VkBatchScorer *scorer, VkBatchGroup *group, int i, int block,
 
 		if (unknown & (1U << lane))
 		{
-			add_candidate(batch, query, -get_float4_infinity(), get_float4_infinity(), tid);
+			add_candidate(scorer, query, -get_float4_infinity(), get_float4_infinity(), tid);
 			continue;
 		}
 		score = bits->score(&group->codes[i], annotation, dots, lane);
 		if (score > query->threshold ||
-			(score == query->threshold && batch->found == NULL))
+			(score == query->threshold && batch->found == NULL && batch->settle == NULL))
 			query->dropped = Min(query->dropped, vk_round_down(score));
 		else
-			add_candidate(batch, query, vk_round_down(score), vk_round_up(score), tid);
+			add_candidate(scorer, query, vk_round_down(score), vk_round_up(score), tid);
 	}
 }
 
@@ -245,7 +249,7 @@ refine_lane(VkBatchScorer *scorer, VkBatchGroup *group, int i, const FreshLane *
 					 &upper);
 	scorer->batch->target->stats.refined++;
 	if (vk_round_down(lower) <= query->threshold)
-		add_candidate(scorer->batch, query, vk_round_down(lower), vk_round_up(upper),
+		add_candidate(scorer, query, vk_round_down(lower), vk_round_up(upper),
 					  vk_tid_encode(&top->tids[fresh->place % VK_LANES]));
 	else
 		query->dropped = Min(query->dropped, vk_round_down(lower));
@@ -336,6 +340,16 @@ score_tiled(VkBatchScorer *scorer, VkBatchGroup *group, int i)
 	}
 }
 
+/* pointers that may be the same would keep the loop from being vectorised */
+static void
+subtract_share(int32 *pg_restrict dots, const float *pg_restrict center, float share,
+			   int blocks)
+{
+	for (; blocks > 0; blocks--, dots += VK_LANES, center += VK_LANES)
+		for (int lane = 0; lane < VK_LANES; lane++)
+			dots[lane] -= (int32) (share * center[lane]);
+}
+
 /* one query by itself */
 static void
 score_alone(VkBatchScorer *scorer, VkBatchGroup *group, int i)
@@ -348,36 +362,57 @@ score_alone(VkBatchScorer *scorer, VkBatchGroup *group, int i)
 		VkDots		dots = {0};
 
 		vk_block_dots(coder, &group->codes[i], scorer->runs[j].code, &dots);
+		if (group->by_mean)
+			subtract_share(dots.i, scorer->center_dots + j * VK_LANES,
+						   group->center_shares[i], 1);
 		(bits ? take_bits : take_block) (scorer, group, i, scorer->places[j],
 										 scorer->live[j], &dots);
 	}
 }
 
-/* pointers that may be the same would keep the loop from being vectorised */
+/* the dots of all rows with the centre of a group's queries: into center_dots */
 static void
-subtract_share(int32 *pg_restrict dots, const float *pg_restrict center, float share,
-			   int blocks)
+set_center_dots(VkBatchScorer *scorer, const VkBatchGroup *group)
 {
-	for (; blocks > 0; blocks--, dots += VK_LANES, center += VK_LANES)
+	int			lanes = scorer->count * VK_LANES;
+	const int32 *tiled = scorer->dots + (Size) group->count * lanes;
+	float		offset = (float) group->center.quantized.sum *
+		vk_batch_zero_code(scorer->coder);
+
+	for (int i = 0; i < scorer->count; i++)
+	{
+		VkDots		dots = {0};
+		const int32 *center = group->tiled ? tiled + i * VK_LANES : dots.i;
+
+		if (!group->tiled)
+			vk_block_dots(scorer->coder, &group->center, scorer->runs[i].code, &dots);
 		for (int lane = 0; lane < VK_LANES; lane++)
-			dots[lane] -= (int32) (share * center[lane]);
+			scorer->center_dots[i * VK_LANES + lane] = (float) center[lane] - offset;
+	}
+}
+
+/* dots of all queries of a group with all rows, and with those of its centre */
+static void
+make_tile(VkBatchScorer *scorer, VkBatchGroup *group)
+{
+	const VkCoder *coder = scorer->coder;
+
+	group->kernels->tile[coder->format] (group->packed, group->count + group->by_mean,
+										 coder->dim, scorer->runs, scorer->count, 0,
+										 coder->lines, scorer->dots);
 }
 
 /*
- * Take the dots with the centre, those behind the queries', off theirs: rounded,
- * which is nothing beside what the queries' codes have lost.
+ * Codes against the mean become those against the centre: dots with it are taken off
+ * theirs, rounded, which is nothing beside what the queries' codes have lost.
  */
 static void
 subtract_center(VkBatchScorer *scorer, const VkBatchGroup *group)
 {
 	int			lanes = scorer->count * VK_LANES;
-	const int32 *center = scorer->dots + (Size) group->count * lanes;
-	float		offset = (float) group->center.quantized.sum *
-		vk_batch_zero_code(scorer->coder);
 
-	for (int i = 0; i < lanes; i++)
-		scorer->center_dots[i] = (float) center[i] - offset;
-	for (int i = 0; i < group->count; i++)
+	set_center_dots(scorer, group);
+	for (int i = 0; i < group->count && group->tiled; i++)
 		subtract_share(scorer->dots + (Size) i * lanes, scorer->center_dots,
 					   group->center_shares[i], scorer->count);
 }
@@ -385,16 +420,11 @@ subtract_center(VkBatchScorer *scorer, const VkBatchGroup *group)
 void
 vk_scorer_score(VkBatchScorer *scorer, VkBatchGroup *group)
 {
-	const VkCoder *coder = scorer->coder;
-
 	CHECK_FOR_INTERRUPTS();
 	if (scorer->count == 0 || (group->after != 0 && scorer->last <= group->after))
 		return;
 	if (group->tiled)
-		group->kernels->tile[coder->format] (group->packed,
-											 group->count + group->by_mean, coder->dim,
-											 scorer->runs, scorer->count, 0,
-											 coder->lines, scorer->dots);
+		make_tile(scorer, group);
 	if (group->by_mean)
 		subtract_center(scorer, group);
 	for (int i = 0; i < group->count; i++)

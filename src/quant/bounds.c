@@ -116,12 +116,14 @@ vk_query_code_init(const VkCoder *coder, VkQueryCode *code, void *memory)
 }
 
 void
-vk_query_code_pack_row(const VkCoder *coder, const int8_t *values, VkQueryCode *code)
+vk_query_code_pack(const VkCoder *coder, const int8_t *values, VkQueryCode *code)
 {
 	code->kernels = vk_kernels;
 	if (code->packed_row != NULL)
 		code->kernels->pack_row[coder->refine_bits == 8] (values, coder->dim,
 														  code->packed_row);
+	if (code->packed_scan != NULL)
+		code->kernels->pack_query[coder->format] (values, coder->dim, code->packed_scan);
 }
 
 /* p less the centre (IP: p as it is), its int8 code and the packed forms */
@@ -137,10 +139,7 @@ quantize_query(const VkCoder *coder, const VkQuery *query,
 	else
 		memcpy(code->values, query->rotated, sizeof(float) * dim);
 	vk_kernels->quantize_i8(code->values, dim, code->code, &code->quantized);
-	vk_query_code_pack_row(coder, code->code, code);
-	if (code->packed_scan != NULL)
-		code->kernels->pack_query[coder->format] (code->code, dim,
-												  code->packed_scan);
+	vk_query_code_pack(coder, code->code, code);
 }
 
 /* <p, centre> of the decoded centre */

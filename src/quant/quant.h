@@ -281,9 +281,9 @@ extern void vk_query_code_move(const VkCoder *coder, const VkQuery *query,
 							   const int8_t *mean_code, const VkCenter *center,
 							   VkQueryCode *code);
 
-/* pack another int8 code of the query for refine codes, where there are any */
-extern void vk_query_code_pack_row(const VkCoder *coder, const int8_t *values,
-								   VkQueryCode *code);
+/* pack another int8 code of the query, in the forms that there is room for */
+extern void vk_query_code_pack(const VkCoder *coder, const int8_t *values,
+							   VkQueryCode *code);
 
 /* the dot of a query's code with that of a refine code, exact */
 extern int64_t vk_refine_dot(const VkCoder *coder, const VkQueryCode *code,
