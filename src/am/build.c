@@ -86,14 +86,14 @@ write_centers(VkBuild *build)
 	VkGrouping	grouping = {
 		.dim = build->dim, .lists = build->lists, .stride = build->stride,
 		.center_codes = build->center_codes, .center_scales = build->center_scales,
-		.seed = build->seed, .pause = vk_pause
+		.seed = build->seed, .pause = vk_pause, .groups = vk_group_count(build->lists)
 	};
 	Entries		groups;
 	MemoryContext context,
 				old;
 
 	build->first_list = entries.first_slot = VK_SLOT_FIRST_LIST;
-	if (vk_group_count(build->lists) == 0)
+	if (grouping.groups == 0)
 	{
 		write_entries(build, VK_SLOT_CENTERS, &entries, build->lists);
 		return;
@@ -102,8 +102,11 @@ write_centers(VkBuild *build)
 	context = AllocSetContextCreate(CurrentMemoryContext, "vkindex groups",
 									ALLOCSET_DEFAULT_SIZES);
 	old = MemoryContextSwitchTo(context);
-	vk_group_centers(&grouping, MemoryContextAllocHuge(context,
-													   vk_grouping_size(build->dim, build->lists, build->stride)));
+	vk_group_centers(&grouping,
+					 MemoryContextAllocHuge(context,
+											vk_grouping_size(build->dim, build->lists,
+															 grouping.groups,
+															 build->stride)));
 	build->meta.groups = grouping.groups;
 	build->meta.grouped = build->lists;
 	build->first_list += grouping.groups;

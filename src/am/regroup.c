@@ -88,8 +88,12 @@ make_groups(Regroup *regroup)
 	grouping->center_scales = centers->scales;
 	grouping->seed = regroup->vk->seed;
 	grouping->pause = vk_pause;
-	vk_group_centers(grouping, MemoryContextAllocHuge(CurrentMemoryContext,
-													  vk_grouping_size(dim, grouping->lists, grouping->stride)));
+	grouping->groups = vk_group_count(grouping->lists);
+	vk_group_centers(grouping,
+					 MemoryContextAllocHuge(CurrentMemoryContext,
+											vk_grouping_size(dim, grouping->lists,
+															 grouping->groups,
+															 grouping->stride)));
 }
 
 /*

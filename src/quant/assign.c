@@ -9,9 +9,10 @@
  *	  once a call, and centroids are taken a few blocks at a time: dots then
  *	  stay in the second-level cache.
  *
- *	  Above VK_GROUPED_LISTS centroids lie group after group (groups.c), and a row
+ *	  Above VK_ASSIGN_GROUPED centroids lie group after group (groups.c), and a row
  *	  is compared with those of the nearest NEAR_GROUPS groups alone: for a few
- *	  rows in a thousand another centroid is a little nearer.
+ *	  rows in a thousand another centroid is a little nearer.  Rows of a call that
+ *	  have a group in common are one tile.
  *
  * IDENTIFICATION
  *	  src/quant/assign.c
@@ -32,11 +33,22 @@ aligned(size_t size)
 	return (size + 63) / 64 * 64;
 }
 
+/* groups of so many centroids: it takes as long to find the near ones as to look in one */
+static int
+group_count(int lists)
+{
+	int			groups = (int) ceil(sqrt(lists));
+
+	if (lists <= VK_ASSIGN_GROUPED)
+		return 0;
+	return groups > vk_group_count(lists) ? groups : vk_group_count(lists);
+}
+
 /* blocks at most: each group ends with one that may be part empty */
 static int
-block_count(int lists)
+block_count(int lists, int groups)
 {
-	return (lists + VK_LANES - 1) / VK_LANES + vk_group_count(lists);
+	return (lists + VK_LANES - 1) / VK_LANES + groups;
 }
 
 static size_t
@@ -76,11 +88,12 @@ carve(char *base, size_t *used, size_t size)
 
 /* the pieces of an assigner's memory; grouping: where groups are made */
 static size_t
-carve_assigner(VkAssigner *assigner, char *base, int dim, int lists, void **grouping)
+carve_assigner(VkAssigner *assigner, char *base, int dim, int lists, int groups,
+			   void **grouping)
 {
-	const int	groups = vk_group_count(lists);
-	const int	blocks = block_count(lists);
+	const int	blocks = block_count(lists, groups);
 	size_t		used = 0;
+	VkAssigner	coarse;
 
 	assigner->lines = carve(base, &used, lines_size(dim, blocks));
 	assigner->scales = carve(base, &used, sizeof(float) * VK_LANES * blocks);
@@ -92,10 +105,17 @@ carve_assigner(VkAssigner *assigner, char *base, int dim, int lists, void **grou
 	{
 		assigner->numbers = carve(base, &used, sizeof(int32_t) * VK_LANES * blocks);
 		assigner->starts = carve(base, &used, sizeof(int32_t) * (groups + 1));
-		assigner->group_scores = carve(base, &used, sizeof(float) * groups);
 		assigner->coarse = carve(base, &used, sizeof(VkAssigner));
-		assigner->coarse_memory = carve(base, &used, vk_assigner_size(dim, groups));
-		*grouping = carve(base, &used, vk_grouping_size(dim, lists, own_stride(dim)));
+		assigner->coarse_memory = carve(base, &used,
+										64 + carve_assigner(&coarse, NULL, dim, groups, 0,
+															NULL));
+		assigner->group_scores = carve(base, &used, sizeof(float) * VK_ASSIGN_ROWS * groups);
+		assigner->near = carve(base, &used, sizeof(int32_t) * VK_ASSIGN_ROWS * NEAR_GROUPS);
+		assigner->pairs = carve(base, &used, VK_ASSIGN_ROWS * NEAR_GROUPS);
+		assigner->pair_starts = carve(base, &used, sizeof(int32_t) * (groups + 1));
+		assigner->gathered = carve(base, &used, VK_ASSIGN_ROWS * own_stride(dim));
+		*grouping = carve(base, &used,
+						  vk_grouping_size(dim, lists, groups, own_stride(dim)));
 	}
 	return used;
 }
@@ -106,7 +126,7 @@ vk_assigner_size(int dim, int lists)
 	VkAssigner	assigner;
 	void	   *grouping;
 
-	return 64 + carve_assigner(&assigner, NULL, dim, lists, &grouping);
+	return 64 + carve_assigner(&assigner, NULL, dim, lists, group_count(lists), &grouping);
 }
 
 static int64_t
@@ -183,12 +203,26 @@ put_blocks(VkAssigner *assigner, const Source *source, const int32_t *members,
 }
 
 static void
+init_assigner(VkAssigner *assigner, int dim, int lists, int groups, void *memory,
+			  void **grouping)
+{
+	carve_assigner(assigner, (char *) aligned((size_t) (uintptr_t) memory), dim, lists,
+				   groups, grouping);
+	assigner->dim = dim;
+	assigner->lists = lists;
+	assigner->blocks = 0;
+	assigner->groups = groups;
+}
+
+static void
 put_groups(VkAssigner *assigner, const Source *source, VkPause pause, void *memory)
 {
 	VkGrouping	grouping = {
 		.dim = assigner->dim, .lists = assigner->lists, .stride = source->stride,
-		.center_codes = source->codes, .center_scales = source->scales, .pause = pause
+		.center_codes = source->codes, .center_scales = source->scales, .pause = pause,
+		.groups = assigner->groups
 	};
+	Source		centers;
 
 	vk_group_centers(&grouping, memory);
 	assigner->groups = grouping.groups;
@@ -199,8 +233,10 @@ put_groups(VkAssigner *assigner, const Source *source, VkPause pause, void *memo
 				   grouping.starts[group + 1]);
 	}
 	assigner->starts[grouping.groups] = assigner->blocks;
-	vk_assigner_init(assigner->coarse, assigner->dim, grouping.groups, grouping.codes,
-					 grouping.stride, grouping.scales, pause, assigner->coarse_memory);
+	centers = (Source) {grouping.codes, grouping.stride, grouping.scales};
+	init_assigner(assigner->coarse, assigner->dim, grouping.groups, 0,
+				  assigner->coarse_memory, NULL);
+	put_blocks(assigner->coarse, &centers, NULL, 0, grouping.groups);
 }
 
 void
@@ -210,13 +246,8 @@ vk_assigner_init(VkAssigner *assigner, int dim, int lists, const int8_t *codes,
 	Source		source = {codes, stride, scales};
 	void	   *grouping = NULL;
 
-	carve_assigner(assigner, (char *) aligned((size_t) (uintptr_t) memory), dim,
-				   lists, &grouping);
-	assigner->dim = dim;
-	assigner->lists = lists;
-	assigner->blocks = 0;
-	assigner->groups = 0;
-	if (vk_group_count(lists) > 0)
+	init_assigner(assigner, dim, lists, group_count(lists), memory, &grouping);
+	if (assigner->groups > 0)
 		put_groups(assigner, &source, pause, grouping);
 	else
 		put_blocks(assigner, &source, NULL, 0, lists);
@@ -239,77 +270,110 @@ code_sum(const int8_t *code, int dim)
 	return sum;
 }
 
-/* the nearest to m packed rows, as far as they are in some blocks */
-static void
-nearest_in_blocks(VkAssigner *assigner, int block, int end, int m,
-				  const int32_t *corrections, const float *scales, Nearest *nearest)
+/* the rows of a call */
+typedef struct Rows
 {
-	const int	dim = assigner->dim;
+	const int8_t *codes;
+	size_t		stride;
+	const float *scales;
+	int			count;
+	int32_t		corrections[VK_ASSIGN_ROWS];
+} Rows;
 
+static void
+init_rows(Rows *rows, const VkAssigner *assigner, const int8_t *codes, size_t stride,
+		  const float *scales, int count)
+{
+	rows->codes = codes;
+	rows->stride = stride;
+	rows->scales = scales;
+	rows->count = count;
+	for (int i = 0; i < count; i++)
+		rows->corrections[i] = 128 * code_sum(codes + i * stride, assigner->dim);
+}
+
+static void
+pack_rows(VkAssigner *assigner, const Rows *rows)
+{
+	vk_kernels->pack_tile[VK_FORMAT_B8] (rows->codes, rows->stride, rows->count,
+										 assigner->dim, assigner->packed);
+}
+
+/* dots of packed rows with some blocks, CHUNK_BLOCKS at most */
+static void
+make_dots(VkAssigner *assigner, int rows, int block, int blocks)
+{
+	vk_kernels->tile[VK_FORMAT_B8] (assigner->packed, rows, assigner->dim,
+									assigner->runs + block, blocks, 0,
+									vk_format_lines(VK_FORMAT_B8, assigner->dim),
+									assigner->dots);
+}
+
+static int
+chunk_blocks(int block, int end)
+{
+	return end - block < CHUNK_BLOCKS ? end - block : CHUNK_BLOCKS;
+}
+
+/* the nearest to packed rows, as far as they are in some blocks */
+static void
+nearest_in_blocks(VkAssigner *assigner, int block, int end, const Rows *rows,
+				  Nearest *nearest)
+{
 	for (; block < end; block += CHUNK_BLOCKS)
 	{
 		int			first = block * VK_LANES;
-		int			blocks = end - block < CHUNK_BLOCKS ? end - block : CHUNK_BLOCKS;
+		int			lanes = chunk_blocks(block, end) * VK_LANES;
 
-		vk_kernels->tile[VK_FORMAT_B8] (assigner->packed, m, dim,
-										assigner->runs + block, blocks, 0,
-										vk_format_lines(VK_FORMAT_B8, dim),
-										assigner->dots);
-		for (int i = 0; i < m; i++)
-			vk_kernels->nearest(assigner->dots + (size_t) i * blocks * VK_LANES,
-								assigner->scales + first,
-								assigner->norms2 + first, blocks * VK_LANES,
-								corrections[i], 2 * scales[i], first,
+		make_dots(assigner, rows->count, block, chunk_blocks(block, end));
+		for (int i = 0; i < rows->count; i++)
+			vk_kernels->nearest(assigner->dots + (size_t) i * lanes,
+								assigner->scales + first, assigner->norms2 + first, lanes,
+								rows->corrections[i], 2 * rows->scales[i], first,
 								&nearest[i].distance, &nearest[i].list);
 	}
 }
 
-/* |c|^2 - 2 <x,c> of a packed row x and the centroids of a chunk of blocks */
+/* |c|^2 - 2 <x,c> of row i of the dots at hand and count centroids, from first on */
 static void
-score_chunk(VkAssigner *assigner, float scale, int32_t correction, int block,
-			int blocks, float *scores)
+score_dots(const VkAssigner *assigner, const Rows *rows, int i, int first, int lanes,
+		   int count, float *scores)
 {
-	const int	dim = assigner->dim;
-	const int	first = block * VK_LANES;
+	const int32_t *dots = assigner->dots + (size_t) i * lanes;
 
-	vk_kernels->tile[VK_FORMAT_B8] (assigner->packed, 1, dim, assigner->runs + block,
-									blocks, 0, vk_format_lines(VK_FORMAT_B8, dim),
-									assigner->dots);
-	for (int i = 0; i < blocks * VK_LANES; i++)
-		scores[i] = assigner->norms2[first + i] -
-			2 * scale * assigner->scales[first + i] * (assigner->dots[i] - correction);
+	for (int j = 0; j < count; j++)
+		scores[j] = assigner->norms2[first + j] -
+			2 * rows->scales[i] * assigner->scales[first + j] *
+			(dots[j] - rows->corrections[i]);
 }
 
-/* all centroids, which are in no groups, by number */
+/* all rows with the centres of all groups */
 static void
-score_all(VkAssigner *assigner, const int8_t *code, float scale, float *scores)
+score_groups(VkAssigner *assigner, const Rows *rows)
 {
-	const int32_t correction = 128 * code_sum(code, assigner->dim);
+	VkAssigner *coarse = assigner->coarse;
 
-	vk_kernels->pack_tile[VK_FORMAT_B8] (code, assigner->dim, 1, assigner->dim,
-										 assigner->packed);
-	for (int block = 0; block < assigner->blocks; block += CHUNK_BLOCKS)
+	pack_rows(coarse, rows);
+	for (int block = 0; block < coarse->blocks; block += CHUNK_BLOCKS)
 	{
-		int			left = assigner->blocks - block;
-		int			blocks = left < CHUNK_BLOCKS ? left : CHUNK_BLOCKS;
-		float		chunk[CHUNK_BLOCKS * VK_LANES];
 		int			first = block * VK_LANES;
+		int			lanes = chunk_blocks(block, coarse->blocks) * VK_LANES;
+		int			left = assigner->groups - first;
 
-		score_chunk(assigner, scale, correction, block, blocks, chunk);
-		for (int i = 0; i < blocks * VK_LANES && first + i < assigner->lists; i++)
-			scores[first + i] = chunk[i];
+		make_dots(coarse, rows->count, block, lanes / VK_LANES);
+		for (int i = 0; i < rows->count; i++)
+			score_dots(coarse, rows, i, first, lanes, lanes < left ? lanes : left,
+					   assigner->group_scores + i * assigner->groups + first);
 	}
 }
 
-/* the groups nearest to a row, in order; returns how many */
+/* the groups of the lowest scores, in order; returns how many */
 static int
-near_groups(VkAssigner *assigner, const int8_t *code, float scale, int *near)
+near_groups(const float *scores, int groups, int32_t *near)
 {
-	float	   *scores = assigner->group_scores;
 	int			count = 0;
 
-	score_all(assigner->coarse, code, scale, scores);
-	for (int group = 0; group < assigner->groups; group++)
+	for (int group = 0; group < groups; group++)
 	{
 		int			at = count;
 
@@ -326,44 +390,93 @@ near_groups(VkAssigner *assigner, const int8_t *code, float scale, int *near)
 	return count;
 }
 
-/* one row, which is packed: the nearest groups first */
-static void
-nearest_in_groups(VkAssigner *assigner, const int8_t *code, const int32_t *correction,
-				  const float *scale, Nearest *nearest)
+/* The groups that each row is compared with; returns how many, the same for all. */
+static int
+choose_groups(VkAssigner *assigner, const Rows *rows)
 {
-	int			near[NEAR_GROUPS];
-	int			count = near_groups(assigner, code, *scale, near);
+	int			count = 0;
 
-	for (int i = 0; i < count; i++)
-		nearest_in_blocks(assigner, assigner->starts[near[i]],
-						  assigner->starts[near[i] + 1], 1, correction, scale, nearest);
+	score_groups(assigner, rows);
+	for (int i = 0; i < rows->count; i++)
+		count = near_groups(assigner->group_scores + i * assigner->groups,
+							assigner->groups, assigner->near + i * NEAR_GROUPS);
+	return count;
+}
+
+/* The rows of each group, where each row has so many: pairs, and where they start. */
+static void
+sort_pairs(VkAssigner *assigner, int rows, int near)
+{
+	int32_t    *starts = assigner->pair_starts;
+	int32_t		sum = 0;
+
+	memset(starts, 0, sizeof(int32_t) * (assigner->groups + 1));
+	for (int i = 0; i < rows; i++)
+		for (int j = 0; j < near; j++)
+			starts[assigner->near[i * NEAR_GROUPS + j]]++;
+	for (int group = 0; group <= assigner->groups; group++)
+	{
+		sum += starts[group];
+		starts[group] = sum;
+	}
+	/* filling from the end moves each end to its start */
+	for (int i = rows - 1; i >= 0; i--)
+		for (int j = 0; j < near; j++)
+			assigner->pairs[--starts[assigner->near[i * NEAR_GROUPS + j]]] = (uint8_t) i;
+}
+
+/* the rows that are compared with a group, gathered */
+static void
+nearest_in_group(VkAssigner *assigner, const Rows *rows, int group, Nearest *nearest)
+{
+	const uint8_t *pairs = assigner->pairs + assigner->pair_starts[group];
+	const size_t stride = own_stride(assigner->dim);
+	float		scales[VK_ASSIGN_ROWS];
+	Nearest		members[VK_ASSIGN_ROWS];
+	Rows		part = {assigner->gathered, stride, scales};
+
+	part.count = assigner->pair_starts[group + 1] - assigner->pair_starts[group];
+	for (int i = 0; i < part.count; i++)
+	{
+		memcpy(assigner->gathered + i * stride, rows->codes + pairs[i] * rows->stride,
+			   assigner->dim);
+		scales[i] = rows->scales[pairs[i]];
+		part.corrections[i] = rows->corrections[pairs[i]];
+		members[i] = nearest[pairs[i]];
+	}
+	pack_rows(assigner, &part);
+	nearest_in_blocks(assigner, assigner->starts[group], assigner->starts[group + 1], &part,
+					  members);
+	for (int i = 0; i < part.count; i++)
+		nearest[pairs[i]] = members[i];
+}
+
+static void
+nearest_in_groups(VkAssigner *assigner, const Rows *rows, Nearest *nearest)
+{
+	sort_pairs(assigner, rows->count, choose_groups(assigner, rows));
+	for (int group = 0; group < assigner->groups; group++)
+		if (assigner->pair_starts[group] < assigner->pair_starts[group + 1])
+			nearest_in_group(assigner, rows, group, nearest);
 }
 
 void
 vk_assign(VkAssigner *assigner, const int8_t *codes, size_t stride,
 		  const float *scales, int m, int32_t *list)
 {
-	const int	dim = assigner->dim;
 	Nearest		nearest[VK_ASSIGN_ROWS];
-	int32_t		corrections[VK_ASSIGN_ROWS];
+	Rows		rows;
 
+	init_rows(&rows, assigner, codes, stride, scales, m);
 	for (int i = 0; i < m; i++)
-	{
 		nearest[i] = (Nearest) {INFINITY, 0};
-		corrections[i] = 128 * code_sum(codes + i * stride, dim);
-	}
 	if (assigner->groups == 0)
 	{
-		vk_kernels->pack_tile[VK_FORMAT_B8] (codes, stride, m, dim, assigner->packed);
-		nearest_in_blocks(assigner, 0, assigner->blocks, m, corrections, scales, nearest);
+		pack_rows(assigner, &rows);
+		nearest_in_blocks(assigner, 0, assigner->blocks, &rows, nearest);
 	}
-	for (int i = 0; i < m && assigner->groups > 0; i++)
-	{
-		vk_kernels->pack_tile[VK_FORMAT_B8] (codes + i * stride, stride, 1, dim,
-											 assigner->packed);
-		nearest_in_groups(assigner, codes + i * stride, &corrections[i], &scales[i],
-						  &nearest[i]);
-	}
+	else
+		nearest_in_groups(assigner, &rows, nearest);
 	for (int i = 0; i < m; i++)
 		list[i] = assigner->groups > 0 ? assigner->numbers[nearest[i].list] :
 			nearest[i].list;
@@ -379,16 +492,16 @@ typedef struct Several
 } Several;
 
 static void
-take_blocks(VkAssigner *assigner, float scale, int32_t correction, int block, int end,
-			Several *best)
+take_blocks(VkAssigner *assigner, const Rows *row, int block, int end, Several *best)
 {
 	for (; block < end; block += CHUNK_BLOCKS)
 	{
-		int			blocks = end - block < CHUNK_BLOCKS ? end - block : CHUNK_BLOCKS;
+		int			lanes = chunk_blocks(block, end) * VK_LANES;
 		float		scores[CHUNK_BLOCKS * VK_LANES];
 
-		score_chunk(assigner, scale, correction, block, blocks, scores);
-		for (int i = 0; i < blocks * VK_LANES; i++)
+		make_dots(assigner, 1, block, lanes / VK_LANES);
+		score_dots(assigner, row, 0, block * VK_LANES, lanes, lanes, scores);
+		for (int i = 0; i < lanes; i++)
 		{
 			int			place = block * VK_LANES + i;
 			int			at = best->count;
@@ -415,21 +528,20 @@ int
 vk_assign_several(VkAssigner *assigner, const int8_t *code, float scale, int wanted,
 				  int32_t *list)
 {
-	const int	dim = assigner->dim;
-	const int32_t correction = 128 * code_sum(code, dim);
 	Several		best = {wanted, 0, list, {0}};
-	int			near[NEAR_GROUPS];
+	Rows		row;
 	int			count;
 
-	vk_kernels->pack_tile[VK_FORMAT_B8] (code, dim, 1, dim, assigner->packed);
+	init_rows(&row, assigner, code, own_stride(assigner->dim), &scale, 1);
+	pack_rows(assigner, &row);
 	if (assigner->groups == 0)
 	{
-		take_blocks(assigner, scale, correction, 0, assigner->blocks, &best);
+		take_blocks(assigner, &row, 0, assigner->blocks, &best);
 		return best.count;
 	}
-	count = near_groups(assigner, code, scale, near);
+	count = choose_groups(assigner, &row);
 	for (int i = 0; i < count; i++)
-		take_blocks(assigner, scale, correction, assigner->starts[near[i]],
-					assigner->starts[near[i] + 1], &best);
+		take_blocks(assigner, &row, assigner->starts[assigner->near[i]],
+					assigner->starts[assigner->near[i] + 1], &best);
 	return best.count;
 }

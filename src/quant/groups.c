@@ -53,7 +53,7 @@ carve(char *base, size_t *used, size_t size)
 static size_t
 carve_groups(VkGrouping *grouping, char *base, VkKmeans *kmeans, int32_t **list)
 {
-	const int	groups = vk_group_count(grouping->lists);
+	const int	groups = grouping->groups;
 	const size_t lists = grouping->lists;
 	size_t		used = 0;
 
@@ -68,9 +68,9 @@ carve_groups(VkGrouping *grouping, char *base, VkKmeans *kmeans, int32_t **list)
 }
 
 size_t
-vk_grouping_size(int dim, int lists, size_t stride)
+vk_grouping_size(int dim, int lists, int groups, size_t stride)
 {
-	VkGrouping	grouping = {.dim = dim, .lists = lists, .stride = stride};
+	VkGrouping	grouping = {.dim = dim, .lists = lists, .stride = stride, .groups = groups};
 	VkKmeans	kmeans;
 	int32_t    *list;
 
@@ -145,7 +145,7 @@ vk_group_centers(VkGrouping *grouping, void *memory)
 	carve_groups(grouping, (char *) aligned((uintptr_t) memory), &kmeans, &list);
 	kmeans.dim = grouping->dim;
 	kmeans.metric = VK_METRIC_L2;
-	kmeans.lists = vk_group_count(grouping->lists);
+	kmeans.lists = grouping->groups;
 	kmeans.rows = grouping->lists;
 	kmeans.codes = grouping->center_codes;
 	kmeans.stride = grouping->stride;

@@ -423,16 +423,22 @@ struct VkAssigner
 	void	   *packed;			/* the rows of a call, packed for tiles */
 	VkLineRun  *runs;			/* one a block */
 
-	/* above VK_GROUPED_LISTS centroids lie group after group */
+	/* where there are many, centroids lie group after group */
 	int			groups;			/* 0: in their own order */
 	int32_t    *numbers;		/* 16 x blocks: which centroid it is */
 	int32_t    *starts;			/* first block of each group, and the end */
-	float	   *group_scores;	/* one a group */
-	VkAssigner *coarse;			/* among the groups' centres */
+	VkAssigner *coarse;			/* the groups' centres */
 	void	   *coarse_memory;
+	/* of the rows of a call: */
+	float	   *group_scores;	/* VK_ASSIGN_ROWS x groups */
+	int32_t    *near;			/* groups that a row is compared with, row by row */
+	uint8_t    *pairs;			/* rows, by group */
+	int32_t    *pair_starts;	/* of each group in pairs, and the end */
+	int8_t	   *gathered;		/* the rows of a group */
 };
 
 #define VK_ASSIGN_ROWS	128		/* rows a call of vk_assign at most */
+#define VK_ASSIGN_GROUPED 1024	/* so many centroids need no groups */
 
 extern size_t vk_assigner_size(int dim, int lists);
 extern void vk_assigner_init(VkAssigner *assigner, int dim, int lists,
@@ -440,9 +446,9 @@ extern void vk_assigner_init(VkAssigner *assigner, int dim, int lists,
 							 const float *scales, VkPause pause, void *memory);
 /*
  * Nearest centroid of each of m <= VK_ASSIGN_ROWS int8 rows (Euclidean); ties go
- * to the lower number.  Same answer on every ISA.  Above VK_GROUPED_LISTS (where
- * stride must be dim, rounded up to 4) one that is nearly as near may be found, and
- * ties are broken otherwise.
+ * to the lower number.  Same answer on every ISA.  Above VK_ASSIGN_GROUPED centroids
+ * (where stride must be dim, rounded up to 4) one that is nearly as near may be found,
+ * and ties are broken otherwise.
  */
 extern void vk_assign(VkAssigner *assigner, const int8_t *codes, size_t stride,
 					  const float *scales, int m, int32_t *list);
@@ -458,7 +464,7 @@ extern int	vk_assign_several(VkAssigner *assigner, const int8_t *code, float sca
  * groups.c: centroids in groups, where there are too many to look at all
  */
 
-/* so many centroids need no groups */
+/* a centre list of so many lists needs no groups */
 #define VK_GROUPED_LISTS	16384
 
 typedef struct VkGrouping
@@ -472,7 +478,7 @@ typedef struct VkGrouping
 	uint64_t	seed;
 	VkPause		pause;
 
-	/* the groups */
+	/* the groups: wanted, then made */
 	int			groups;
 	int8_t	   *codes;			/* their centres */
 	float	   *scales;
@@ -480,9 +486,9 @@ typedef struct VkGrouping
 	int32_t    *members;		/* centroids, group after group */
 } VkGrouping;
 
-/* groups that so many centroids are put into, about; 0: none */
+/* groups that the centre list of so many lists has, about; 0: none */
 extern int	vk_group_count(int lists);
-extern size_t vk_grouping_size(int dim, int lists, size_t stride);
+extern size_t vk_grouping_size(int dim, int lists, int groups, size_t stride);
 /* no group is empty; all that is made lies in memory */
 extern void vk_group_centers(VkGrouping *grouping, void *memory);
 

@@ -413,6 +413,80 @@ check_kmeans(VkCheckRun *run, int dim, int rows, int lists, int blobs,
 	free(scales);
 }
 
+/* codes of rows around blobs */
+static void
+draw_codes(VkCheckRun *run, int dim, int blobs, int count, int8_t *codes, float *scales)
+{
+	float	   *means = calloc((size_t) blobs * dim, sizeof(float));
+	float	   *x = calloc(dim, sizeof(float));
+
+	draw(run, means, blobs * dim, 4);
+	for (int row = 0; row < count; row++)
+	{
+		VkQuantized quantized;
+
+		for (int i = 0; i < dim; i++)
+			x[i] = means[row % blobs * dim + i] + (float) (3 * vk_random_normal(run));
+		vk_kernels->quantize_i8(x, dim, codes + row * dim, &quantized);
+		scales[row] = quantized.scale;
+	}
+	free(means);
+	free(x);
+}
+
+/*
+ * Many centroids, which lie in groups: a row's list does not depend on the rows that
+ * it is assigned with, nor on the ISA, and few have a nearer one.
+ */
+static void
+check_grouped(VkCheckRun *run, int dim)
+{
+	enum
+	{
+		LISTS = VK_ASSIGN_GROUPED + 400, ROWS = VK_ASSIGN_ROWS - 3
+	};
+	int8_t	   *codes = calloc(LISTS + ROWS, dim);
+	float	   *scales = calloc(LISTS + ROWS, sizeof(float));
+	const int8_t *rows = codes + (size_t) LISTS * dim;
+	void	   *memory = malloc(vk_assigner_size(dim, LISTS));
+	int32_t		lists[ROWS];
+	VkAssigner	assigner;
+	int			missed = 0;
+
+	draw_codes(run, dim, 40, LISTS + ROWS, codes, scales);
+	vk_assigner_init(&assigner, dim, LISTS, codes, dim, scales, NULL, memory);
+	vk_check(run, assigner.groups > 0, "%d centroids are in no groups", LISTS);
+	vk_assign(&assigner, rows, dim, scales + LISTS, ROWS, lists);
+	for (int row = 0; row < ROWS; row++)
+	{
+		const int8_t *code = rows + (size_t) row * dim;
+		double		found = squared_distance(code, scales[LISTS + row],
+											 codes + (size_t) lists[row] * dim,
+											 scales[lists[row]], dim);
+		double		best = found;
+		int32_t		alone;
+		int32_t		several;
+		int32_t		reference;
+
+		for (int i = 0; i < LISTS; i++)
+			best = fmin(best, squared_distance(code, scales[LISTS + row],
+											   codes + (size_t) i * dim, scales[i], dim));
+		missed += found > best + 1e-3 * (1 + best);
+		vk_assign(&assigner, code, dim, scales + LISTS + row, 1, &alone);
+		vk_assign_several(&assigner, code, scales[LISTS + row], 1, &several);
+		vk_kernels = run->ref;
+		vk_assign(&assigner, code, dim, scales + LISTS + row, 1, &reference);
+		vk_kernels = run->kernels;
+		vk_check(run, alone == lists[row] && several == alone && reference == alone,
+				 "row %d is assigned to %d among others, alone to %d, %d, by the reference to %d",
+				 row, lists[row], alone, several, reference);
+	}
+	vk_check(run, missed <= 2, "%d of %d rows have a nearer centroid", missed, ROWS);
+	free(codes);
+	free(scales);
+	free(memory);
+}
+
 /* ---------- curve ---------- */
 
 static void
@@ -614,6 +688,8 @@ vk_attack_quant(VkCheckRun *run)
 	check_kmeans(run, 8, 1000, 30, 0, VK_METRIC_L2);
 	check_kmeans(run, 1, 200, 5, 2, VK_METRIC_IP);
 	check_kmeans(run, 8, 0, 4, 1, VK_METRIC_L2);
+	check_grouped(run, 24);
+	check_grouped(run, 200);
 	check_curve(run);
 	check_fringe(run);
 	for (int n = 1; n < 200; n++)
