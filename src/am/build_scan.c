@@ -5,7 +5,7 @@
  *
  * NOTES
  *	  Each process scans a part of the table.  Rows are handled in batches:
- *	  detoasted, rotated, assigned to the nearest of all centres by the int8
+ *	  detoasted, rotated, assigned to the nearest centre (quant/assign.c) by the int8
  *	  tile, encoded against it and sorted by list; then the leader merges what
  *	  the processes have sorted and writes it.
  *

@@ -5,7 +5,7 @@
  *
  * NOTES
  *	  Index builds and list operations share this.  Rows are handled in
- *	  batches: rotated, assigned to the nearest of all centres by the int8 tile,
+ *	  batches: rotated, assigned to the nearest centre (quant/assign.c) by the int8 tile,
  *	  encoded against it and sorted by list.
  *
  * IDENTIFICATION

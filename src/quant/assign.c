@@ -86,38 +86,45 @@ carve(char *base, size_t *used, size_t size)
 	return piece;
 }
 
-/* the pieces of an assigner's memory; grouping: where groups are made */
+static void
+carve_blocks(VkCenterBlocks *blocks, char *base, size_t *used, int dim, int count)
+{
+	blocks->lines = carve(base, used, lines_size(dim, count));
+	blocks->scales = carve(base, used, sizeof(float) * VK_LANES * count);
+	blocks->norms2 = carve(base, used, sizeof(float) * VK_LANES * count);
+	blocks->runs = carve(base, used, sizeof(VkLineRun) * count);
+}
+
+/*
+ * The pieces of an assigner's memory.  What the rows of a call take is not needed
+ * while groups are made (grouping).
+ */
 static size_t
 carve_assigner(VkAssigner *assigner, char *base, int dim, int lists, int groups,
 			   void **grouping)
 {
 	const int	blocks = block_count(lists, groups);
 	size_t		used = 0;
-	VkAssigner	coarse;
+	size_t		grouped = 0;
 
-	assigner->lines = carve(base, &used, lines_size(dim, blocks));
-	assigner->scales = carve(base, &used, sizeof(float) * VK_LANES * blocks);
-	assigner->norms2 = carve(base, &used, sizeof(float) * VK_LANES * blocks);
-	assigner->dots = carve(base, &used, dots_size(blocks));
-	assigner->packed = carve(base, &used, packed_size(dim));
-	assigner->runs = carve(base, &used, sizeof(VkLineRun) * blocks);
+	carve_blocks(&assigner->all, base, &used, dim, blocks);
 	if (groups > 0)
 	{
+		carve_blocks(&assigner->coarse, base, &used, dim, block_count(groups, 0));
 		assigner->numbers = carve(base, &used, sizeof(int32_t) * VK_LANES * blocks);
 		assigner->starts = carve(base, &used, sizeof(int32_t) * (groups + 1));
-		assigner->coarse = carve(base, &used, sizeof(VkAssigner));
-		assigner->coarse_memory = carve(base, &used,
-										64 + carve_assigner(&coarse, NULL, dim, groups, 0,
-															NULL));
+		grouped = used;
+		*grouping = carve(base, &grouped,
+						  vk_grouping_size(dim, lists, groups, own_stride(dim)));
 		assigner->group_scores = carve(base, &used, sizeof(float) * VK_ASSIGN_ROWS * groups);
 		assigner->near = carve(base, &used, sizeof(int32_t) * VK_ASSIGN_ROWS * NEAR_GROUPS);
 		assigner->pairs = carve(base, &used, VK_ASSIGN_ROWS * NEAR_GROUPS);
 		assigner->pair_starts = carve(base, &used, sizeof(int32_t) * (groups + 1));
 		assigner->gathered = carve(base, &used, VK_ASSIGN_ROWS * own_stride(dim));
-		*grouping = carve(base, &used,
-						  vk_grouping_size(dim, lists, groups, own_stride(dim)));
 	}
-	return used;
+	assigner->dots = carve(base, &used, dots_size(blocks));
+	assigner->packed = carve(base, &used, packed_size(dim));
+	return used > grouped ? used : grouped;
 }
 
 size_t
@@ -148,26 +155,26 @@ put_lane(uint8_t *block, int lane, const int8_t *code, int dim)
 			(uint8_t) (code[i] + 128);
 }
 
-/* what the centroids are packed from */
+/* what centroids are packed from */
 typedef struct Source
 {
+	int			dim;
 	const int8_t *codes;
 	size_t		stride;
 	const float *scales;
+	const int32_t *members;		/* their order; NULL: as they are */
 } Source;
 
-/* the next block: count centroids, those of members, or from first on */
+/* the next block: count centroids, from first on */
 static void
-put_block(VkAssigner *assigner, const Source *source, const int32_t *members,
-		  int first, int count)
+put_block(VkCenterBlocks *blocks, const Source *source, int first, int count)
 {
-	const int	dim = assigner->dim;
-	const int	lines = vk_format_lines(VK_FORMAT_B8, dim);
-	const int	block = assigner->blocks++;
-	uint8_t    *to = assigner->lines + lines_size(dim, block);
+	const int	dim = source->dim;
+	const int	block = blocks->count++;
+	uint8_t    *to = blocks->lines + lines_size(dim, block);
 
 	memset(to, 0, lines_size(dim, 1));
-	assigner->runs[block] = (VkLineRun) {to, lines};
+	blocks->runs[block] = (VkLineRun) {to, vk_format_lines(VK_FORMAT_B8, dim)};
 	for (int lane = 0; lane < VK_LANES; lane++)
 	{
 		const int	place = block * VK_LANES + lane;
@@ -176,42 +183,26 @@ put_block(VkAssigner *assigner, const Source *source, const int32_t *members,
 
 		if (lane >= count)
 		{
-			assigner->scales[place] = 0;
-			assigner->norms2[place] = INFINITY;
+			blocks->scales[place] = 0;
+			blocks->norms2[place] = INFINITY;
 			continue;
 		}
-		list = members == NULL ? first + lane : members[first + lane];
+		list = source->members == NULL ? first + lane : source->members[first + lane];
 		code = source->codes + list * source->stride;
 		put_lane(to, lane, code, dim);
-		assigner->scales[place] = source->scales[list];
-		assigner->norms2[place] = (float) ((double) source->scales[list] *
-										   source->scales[list] *
-										   (double) code_norm2(code, dim));
-		if (members != NULL)
-			assigner->numbers[place] = list;
+		blocks->scales[place] = source->scales[list];
+		blocks->norms2[place] = (float) ((double) source->scales[list] *
+										 source->scales[list] *
+										 (double) code_norm2(code, dim));
 	}
 }
 
-/* the centroids of members, or of all there are, from first to end - 1 */
+/* centroids from first to end - 1 */
 static void
-put_blocks(VkAssigner *assigner, const Source *source, const int32_t *members,
-		   int first, int end)
+put_blocks(VkCenterBlocks *blocks, const Source *source, int first, int end)
 {
 	for (; first < end; first += VK_LANES)
-		put_block(assigner, source, members, first,
-				  end - first < VK_LANES ? end - first : VK_LANES);
-}
-
-static void
-init_assigner(VkAssigner *assigner, int dim, int lists, int groups, void *memory,
-			  void **grouping)
-{
-	carve_assigner(assigner, (char *) aligned((size_t) (uintptr_t) memory), dim, lists,
-				   groups, grouping);
-	assigner->dim = dim;
-	assigner->lists = lists;
-	assigner->blocks = 0;
-	assigner->groups = groups;
+		put_block(blocks, source, first, end - first < VK_LANES ? end - first : VK_LANES);
 }
 
 static void
@@ -222,35 +213,46 @@ put_groups(VkAssigner *assigner, const Source *source, VkPause pause, void *memo
 		.center_codes = source->codes, .center_scales = source->scales, .pause = pause,
 		.groups = assigner->groups
 	};
-	Source		centers;
+	Source		members = *source;
+	Source		centers = {assigner->dim};
 
 	vk_group_centers(&grouping, memory);
+	members.members = grouping.members;
 	assigner->groups = grouping.groups;
 	for (int group = 0; group < grouping.groups; group++)
 	{
-		assigner->starts[group] = assigner->blocks;
-		put_blocks(assigner, source, grouping.members, grouping.starts[group],
-				   grouping.starts[group + 1]);
+		int			first = grouping.starts[group];
+		int			end = grouping.starts[group + 1];
+
+		assigner->starts[group] = assigner->all.count;
+		memcpy(assigner->numbers + assigner->all.count * VK_LANES,
+			   grouping.members + first, sizeof(int32_t) * (end - first));
+		put_blocks(&assigner->all, &members, first, end);
 	}
-	assigner->starts[grouping.groups] = assigner->blocks;
-	centers = (Source) {grouping.codes, grouping.stride, grouping.scales};
-	init_assigner(assigner->coarse, assigner->dim, grouping.groups, 0,
-				  assigner->coarse_memory, NULL);
-	put_blocks(assigner->coarse, &centers, NULL, 0, grouping.groups);
+	assigner->starts[grouping.groups] = assigner->all.count;
+	centers.codes = grouping.codes;
+	centers.stride = grouping.stride;
+	centers.scales = grouping.scales;
+	put_blocks(&assigner->coarse, &centers, 0, grouping.groups);
 }
 
 void
 vk_assigner_init(VkAssigner *assigner, int dim, int lists, const int8_t *codes,
 				 size_t stride, const float *scales, VkPause pause, void *memory)
 {
-	Source		source = {codes, stride, scales};
+	Source		source = {dim, codes, stride, scales, NULL};
 	void	   *grouping = NULL;
 
-	init_assigner(assigner, dim, lists, group_count(lists), memory, &grouping);
+	assigner->dim = dim;
+	assigner->lists = lists;
+	assigner->groups = group_count(lists);
+	assigner->all.count = assigner->coarse.count = 0;
+	carve_assigner(assigner, (char *) aligned((size_t) (uintptr_t) memory), dim, lists,
+				   assigner->groups, &grouping);
 	if (assigner->groups > 0)
 		put_groups(assigner, &source, pause, grouping);
 	else
-		put_blocks(assigner, &source, NULL, 0, lists);
+		put_blocks(&assigner->all, &source, 0, lists);
 }
 
 /* the best seen so far for one row */
@@ -299,20 +301,21 @@ pack_rows(VkAssigner *assigner, const Rows *rows)
 										 assigner->dim, assigner->packed);
 }
 
-/* dots of packed rows with some blocks, CHUNK_BLOCKS at most */
-static void
-make_dots(VkAssigner *assigner, int rows, int block, int blocks)
-{
-	vk_kernels->tile[VK_FORMAT_B8] (assigner->packed, rows, assigner->dim,
-									assigner->runs + block, blocks, 0,
-									vk_format_lines(VK_FORMAT_B8, assigner->dim),
-									assigner->dots);
-}
-
+/* a chunk of blocks, from one on */
 static int
 chunk_blocks(int block, int end)
 {
 	return end - block < CHUNK_BLOCKS ? end - block : CHUNK_BLOCKS;
+}
+
+/* dots of packed rows with a chunk of blocks */
+static void
+make_dots(VkAssigner *assigner, const VkCenterBlocks *blocks, int rows, int block, int count)
+{
+	vk_kernels->tile[VK_FORMAT_B8] (assigner->packed, rows, assigner->dim,
+									blocks->runs + block, count, 0,
+									vk_format_lines(VK_FORMAT_B8, assigner->dim),
+									assigner->dots);
 }
 
 /* the nearest to packed rows, as far as they are in some blocks */
@@ -320,15 +323,17 @@ static void
 nearest_in_blocks(VkAssigner *assigner, int block, int end, const Rows *rows,
 				  Nearest *nearest)
 {
+	const VkCenterBlocks *all = &assigner->all;
+
 	for (; block < end; block += CHUNK_BLOCKS)
 	{
 		int			first = block * VK_LANES;
 		int			lanes = chunk_blocks(block, end) * VK_LANES;
 
-		make_dots(assigner, rows->count, block, chunk_blocks(block, end));
+		make_dots(assigner, all, rows->count, block, chunk_blocks(block, end));
 		for (int i = 0; i < rows->count; i++)
 			vk_kernels->nearest(assigner->dots + (size_t) i * lanes,
-								assigner->scales + first, assigner->norms2 + first, lanes,
+								all->scales + first, all->norms2 + first, lanes,
 								rows->corrections[i], 2 * rows->scales[i], first,
 								&nearest[i].distance, &nearest[i].list);
 	}
@@ -336,14 +341,14 @@ nearest_in_blocks(VkAssigner *assigner, int block, int end, const Rows *rows,
 
 /* |c|^2 - 2 <x,c> of row i of the dots at hand and count centroids, from first on */
 static void
-score_dots(const VkAssigner *assigner, const Rows *rows, int i, int first, int lanes,
-		   int count, float *scores)
+score_dots(const VkAssigner *assigner, const VkCenterBlocks *blocks, const Rows *rows,
+		   int i, int first, int lanes, int count, float *scores)
 {
 	const int32_t *dots = assigner->dots + (size_t) i * lanes;
 
 	for (int j = 0; j < count; j++)
-		scores[j] = assigner->norms2[first + j] -
-			2 * rows->scales[i] * assigner->scales[first + j] *
+		scores[j] = blocks->norms2[first + j] -
+			2 * rows->scales[i] * blocks->scales[first + j] *
 			(dots[j] - rows->corrections[i]);
 }
 
@@ -351,19 +356,19 @@ score_dots(const VkAssigner *assigner, const Rows *rows, int i, int first, int l
 static void
 score_groups(VkAssigner *assigner, const Rows *rows)
 {
-	VkAssigner *coarse = assigner->coarse;
+	const VkCenterBlocks *coarse = &assigner->coarse;
 
-	pack_rows(coarse, rows);
-	for (int block = 0; block < coarse->blocks; block += CHUNK_BLOCKS)
+	pack_rows(assigner, rows);
+	for (int block = 0; block < coarse->count; block += CHUNK_BLOCKS)
 	{
 		int			first = block * VK_LANES;
-		int			lanes = chunk_blocks(block, coarse->blocks) * VK_LANES;
+		int			lanes = chunk_blocks(block, coarse->count) * VK_LANES;
 		int			left = assigner->groups - first;
 
-		make_dots(coarse, rows->count, block, lanes / VK_LANES);
+		make_dots(assigner, coarse, rows->count, block, lanes / VK_LANES);
 		for (int i = 0; i < rows->count; i++)
-			score_dots(coarse, rows, i, first, lanes, lanes < left ? lanes : left,
-					   assigner->group_scores + i * assigner->groups + first);
+			score_dots(assigner, coarse, rows, i, first, lanes, lanes < left ? lanes : left,
+					   assigner->group_scores + (size_t) i * assigner->groups + first);
 	}
 }
 
@@ -398,7 +403,7 @@ choose_groups(VkAssigner *assigner, const Rows *rows)
 
 	score_groups(assigner, rows);
 	for (int i = 0; i < rows->count; i++)
-		count = near_groups(assigner->group_scores + i * assigner->groups,
+		count = near_groups(assigner->group_scores + (size_t) i * assigner->groups,
 							assigner->groups, assigner->near + i * NEAR_GROUPS);
 	return count;
 }
@@ -473,7 +478,7 @@ vk_assign(VkAssigner *assigner, const int8_t *codes, size_t stride,
 	if (assigner->groups == 0)
 	{
 		pack_rows(assigner, &rows);
-		nearest_in_blocks(assigner, 0, assigner->blocks, &rows, nearest);
+		nearest_in_blocks(assigner, 0, assigner->all.count, &rows, nearest);
 	}
 	else
 		nearest_in_groups(assigner, &rows, nearest);
@@ -494,19 +499,21 @@ typedef struct Several
 static void
 take_blocks(VkAssigner *assigner, const Rows *row, int block, int end, Several *best)
 {
+	const VkCenterBlocks *all = &assigner->all;
+
 	for (; block < end; block += CHUNK_BLOCKS)
 	{
 		int			lanes = chunk_blocks(block, end) * VK_LANES;
 		float		scores[CHUNK_BLOCKS * VK_LANES];
 
-		make_dots(assigner, 1, block, lanes / VK_LANES);
-		score_dots(assigner, row, 0, block * VK_LANES, lanes, lanes, scores);
+		make_dots(assigner, all, 1, block, lanes / VK_LANES);
+		score_dots(assigner, all, row, 0, block * VK_LANES, lanes, lanes, scores);
 		for (int i = 0; i < lanes; i++)
 		{
 			int			place = block * VK_LANES + i;
 			int			at = best->count;
 
-			if (assigner->norms2[place] == INFINITY ||
+			if (all->norms2[place] == INFINITY ||
 				(at == best->wanted && !(scores[i] < best->scores[at - 1])))
 				continue;
 			if (at < best->wanted)
@@ -533,12 +540,13 @@ vk_assign_several(VkAssigner *assigner, const int8_t *code, float scale, int wan
 	int			count;
 
 	init_rows(&row, assigner, code, own_stride(assigner->dim), &scale, 1);
-	pack_rows(assigner, &row);
 	if (assigner->groups == 0)
 	{
-		take_blocks(assigner, &row, 0, assigner->blocks, &best);
+		pack_rows(assigner, &row);
+		take_blocks(assigner, &row, 0, assigner->all.count, &best);
 		return best.count;
 	}
+	/* it is packed for these, too */
 	count = choose_groups(assigner, &row);
 	for (int i = 0; i < count; i++)
 		take_blocks(assigner, &row, assigner->starts[assigner->near[i]],

@@ -6,9 +6,10 @@
  * NOTES
  *	  The centre of a group is the mean of its centroids, which are clustered as
  *	  rows are (kmeans.c), so the groups depend on the centroids and the seed
- *	  alone.  Groups grow with their number: below some 65,000 centroids they have
- *	  256 each, so that few pages are read of a group that has little to give;
- *	  above, the centres of all groups must not take longer than the groups.
+ *	  alone.  Those of the centre list grow with their number: below some 65,000
+ *	  centroids they have 256 each, so that few pages are read of a group that has
+ *	  little to give; above, the centres of all groups must not take longer than the
+ *	  groups.  Assignment (assign.c) has groups of its own.
  *
  * IDENTIFICATION
  *	  src/quant/groups.c

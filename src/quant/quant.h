@@ -409,33 +409,38 @@ extern int	vk_kmeans(VkKmeansWork *work);
 extern void vk_kmeans_piece(VkKmeansWork *work, const VkKmeansJob *job,
 							int64_t piece);
 
+/* centroids in blocks of 16 */
+typedef struct VkCenterBlocks
+{
+	int			count;
+	uint8_t    *lines;			/* 8-bit lines, block after block */
+	float	   *scales;			/* 16 x count */
+	float	   *norms2;			/* |c|^2; +inf for padding lanes */
+	VkLineRun  *runs;			/* one a block */
+} VkCenterBlocks;
+
 /* centroids packed for assignment of many rows */
-typedef struct VkAssigner VkAssigner;
-struct VkAssigner
+typedef struct VkAssigner
 {
 	int			dim;
 	int			lists;
-	int			blocks;			/* of 16 centroids */
-	uint8_t    *lines;			/* 8-bit lines, block after block */
-	float	   *scales;			/* 16 x blocks */
-	float	   *norms2;			/* |c|^2; +inf for padding lanes */
-	int32_t    *dots;			/* VK_ASSIGN_ROWS x 16 x a chunk of blocks */
-	void	   *packed;			/* the rows of a call, packed for tiles */
-	VkLineRun  *runs;			/* one a block */
+	VkCenterBlocks all;
 
-	/* where there are many, centroids lie group after group */
+	/* where there are many, they lie group after group */
 	int			groups;			/* 0: in their own order */
 	int32_t    *numbers;		/* 16 x blocks: which centroid it is */
 	int32_t    *starts;			/* first block of each group, and the end */
-	VkAssigner *coarse;			/* the groups' centres */
-	void	   *coarse_memory;
-	/* of the rows of a call: */
+	VkCenterBlocks coarse;		/* the groups' centres */
+
+	/* of the rows of a call */
+	int32_t    *dots;			/* VK_ASSIGN_ROWS x 16 x a chunk of blocks */
+	void	   *packed;			/* for tiles */
 	float	   *group_scores;	/* VK_ASSIGN_ROWS x groups */
 	int32_t    *near;			/* groups that a row is compared with, row by row */
 	uint8_t    *pairs;			/* rows, by group */
 	int32_t    *pair_starts;	/* of each group in pairs, and the end */
 	int8_t	   *gathered;		/* the rows of a group */
-};
+} VkAssigner;
 
 #define VK_ASSIGN_ROWS	128		/* rows a call of vk_assign at most */
 #define VK_ASSIGN_GROUPED 1024	/* so many centroids need no groups */
