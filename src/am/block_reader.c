@@ -34,29 +34,30 @@
 #define BLOCKS_AT_A_TIME 3
 
 /*
- * code_bytes -- of the blocks' codes at most: half of a core's second-level cache
+ * cached_size -- bytes of the blocks' codes at most: half of a core's second-level cache
  *
  * All queries of a batch come by for each copy of blocks, mostly from the caches
  * behind that one, so the copy should be as large as stays in it.
  */
 static Size
-code_bytes(void)
+cached_size(void)
 {
 	long		cache = 0;
 
 #ifdef _SC_LEVEL2_CACHE_SIZE
 	cache = sysconf(_SC_LEVEL2_CACHE_SIZE); /* 0 or -1: not known */
 #endif
-	return Max(Min(cache / 2, 1024 * 1024), 256 * 1024);
+	return Max(Min(cache / 2, 1024 * 1024), VK_LEAST_BLOCKS_SIZE);
 }
 
 VkBlocks *
-vk_blocks_create(const VkIndex *vk)
+vk_blocks_create(const VkIndex *vk, Size size)
 {
 	VkBlocks   *blocks = palloc0(sizeof(VkBlocks));
 
 	blocks->code_size = (size_t) vk->coder.lines * VK_LINE_SIZE;
-	blocks->capacity = (int) Max(Min(code_bytes() / blocks->code_size, BLOCKS), 1);
+	blocks->capacity = (int) Max(Min((size > 0 ? size : cached_size()) / blocks->code_size,
+									   BLOCKS), 1);
 	if (blocks->capacity > BLOCKS_AT_A_TIME)
 		blocks->capacity -= blocks->capacity % BLOCKS_AT_A_TIME;
 	blocks->tops = palloc(blocks->capacity * sizeof(VkBlockTop));

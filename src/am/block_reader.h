@@ -13,6 +13,9 @@
 
 #include "am/search.h"
 
+/* bytes of codes for which any core has room */
+#define VK_LEAST_BLOCKS_SIZE	(256 * 1024)
+
 /* blocks copied at a time: heads, annotations, and whole codes */
 typedef struct VkBlocks
 {
@@ -47,8 +50,8 @@ extern uint32 vk_blocks_bounds(const VkBlocks *blocks, int block, const VkCoder 
 							   bool proven, const VkBoundQuery *query,
 							   const VkDots *dots, float threshold, VkScores *scores);
 
-/* room for as many blocks as the cache of a core holds beside other work */
-extern VkBlocks *vk_blocks_create(const VkIndex *vk);
+/* room for so many bytes of codes; 0: as the cache of a core holds beside other work */
+extern VkBlocks *vk_blocks_create(const VkIndex *vk, Size size);
 extern void vk_blocks_free(VkBlocks *blocks);
 
 typedef struct VkBlockReader

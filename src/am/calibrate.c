@@ -66,7 +66,7 @@
 #define ROUND_MEMORY	32		/* their results take this part of the memory */
 #define PIECE_QUERIES	64		/* measured together by a process, at most */
 #define PIECE_MEMORY	8		/* which takes this part of the memory */
-#define PILOT_PIECE		8		/* of the pilot ones */
+#define PILOT_PIECE		8		/* of the pilot ones, at most */
 #define PILOT_PART		0.998	/* of their neighbours set the budget */
 #define BUDGET_MARGIN	1.25	/* times that */
 #define BUDGET_MAX		0.8		/* of all rows: for more, all are visited */
@@ -195,12 +195,16 @@ begin_queries(Calibration *cal, const CalibrationQuery *queries, int count)
 }
 
 /* distances from their rows to the nearest neighbours in the table; 0: not found */
-static double *
-nearest_distances(Calibration *cal, const CalibrationQuery *queries, int count)
+static void
+nearest_distances(Calibration *cal, const CalibrationQuery *queries, int count,
+				  double *distances)
 {
 	VkBuild    *build = cal->build;
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext,
+												  "vkindex nearest neighbors",
+												  ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(context);
 	VkMeasuredQuery *asked = begin_queries(cal, queries, count);
-	double	   *distances = palloc(count * sizeof(double));
 
 	for (int i = 0; i < count; i++)
 	{
@@ -216,7 +220,8 @@ nearest_distances(Calibration *cal, const CalibrationQuery *queries, int count)
 
 		distances[i] = is_sum(build) ? score : sqrt(score);
 	}
-	return distances;
+	MemoryContextSwitchTo(old);
+	MemoryContextDelete(context);
 }
 
 /* turn a share of a row's bits where two others differ */
@@ -258,13 +263,17 @@ make_vectors(Calibration *cal, const CalibrationQuery *queries, int count,
 			 VkMeasuredQuery *asked)
 {
 	VkBuild    *build = cal->build;
-	double	   *distances = NULL;
+	double	   *distances = palloc(count * sizeof(double));
 
 	if (build->support->metric != VK_METRIC_IP)
-		distances = nearest_distances(cal, queries, count);
+		nearest_distances(cal, queries, count, distances);
 	for (int i = 0; i < count; i++)
-		asked[i].vector = make_vector(build, &queries[i], distances != NULL ? distances[i] :
-									  nearest_sampled(build, queries[i].row));
+	{
+		vk_pause();
+		if (build->support->metric == VK_METRIC_IP)
+			distances[i] = nearest_sampled(build, queries[i].row);
+		asked[i].vector = make_vector(build, &queries[i], distances[i]);
+	}
 }
 
 /* ---- measuring ---- */
@@ -338,6 +347,7 @@ calibrate_begin(VkBuild *build)
 	cal->index.search = vk_search_create(build->index, build->vk);
 	cal->index.points = cal->points;
 	cal->index.point_count = FRINGE_POINTS;
+	cal->index.pause = vk_pause;
 	return cal;
 }
 
@@ -496,17 +506,30 @@ choose_queries(VkBuild *build)
 	return Min(queries, Max(affordable, QUERIES_MIN));
 }
 
-/* queries that are measured together, once budgets are known */
-static int
-choose_piece(const VkBuild *build, const Round *round)
+/* bytes of a query for so many neighbours within a budget */
+static double
+query_size(const VkBuild *build, const Round *round, int neighbors, double budget)
 {
-	double		lists = round->meta.lists / round->meta.live_rows;
-	double		near_lists = round->near_budget > 0 ? round->near_budget * lists : round->meta.lists;
-	double		far_lists = round->far_budget > 0 ? round->far_budget * lists : round->meta.lists;
-	double		size = vk_measure_query_size(build->vk, NEAR_NEIGHBORS, near_lists) +
-		vk_measure_query_size(build->vk, MOST_NEIGHBORS, far_lists) / FAR_EVERY;
+	double		lists = budget > 0 ? budget / round->meta.live_rows * round->meta.lists :
+		round->meta.lists;
 
-	return (int) Max(Min(build->memory / PIECE_MEMORY / size, PIECE_QUERIES), 1);
+	return vk_measure_query_size(build->vk, neighbors, lists);
+}
+
+/*
+ * Queries that are measured together by a process.  It is the same whatever the number
+ * of processes, and so is the curve.
+ */
+static int
+choose_piece(const VkBuild *build, const Round *round, bool pilot)
+{
+	double		far_part = pilot ? 1 : 1.0 / FAR_EVERY;
+	double		size = (1 - far_part) * query_size(build, round, NEAR_NEIGHBORS, round->near_budget) +
+		far_part * query_size(build, round, MOST_NEIGHBORS, round->far_budget);
+	double		memory = (double) build->memory / PIECE_MEMORY -
+		round->meta.lists * vk_measure_list_size();
+
+	return (int) Max(Min(memory / size, pilot ? PILOT_PIECE : PIECE_QUERIES), 1);
 }
 
 /* measure the queries drawn */
@@ -556,7 +579,7 @@ vk_calibrate(VkBuild *build)
 
 	round->meta = build->meta;
 	round->near_budget = round->far_budget = 0;
-	round->piece = PILOT_PIECE;
+	round->piece = choose_piece(build, round, true);
 	vk_stage_begin(build, VK_STAGE_CALIBRATE, false);
 	for (int64 i = 0; i < queries;)
 	{
@@ -568,7 +591,7 @@ vk_calibrate(VkBuild *build)
 											   build->meta.live_rows);
 			round->far_budget = choose_budget(pools, MOST_NEIGHBORS,
 											  build->meta.live_rows);
-			round->piece = choose_piece(build, round);
+			round->piece = choose_piece(build, round, false);
 		}
 		for (round->count = 0; i < Min(end, queries); i++)
 			round->queries[round->count++] = draw_query(&random, order, count, i);

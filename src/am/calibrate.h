@@ -30,7 +30,7 @@ typedef struct VkMeasuredQuery
 	double		norm2;			/* for vk_reach_deviations */
 } VkMeasuredQuery;
 
-/* an index that is being built, or whose lists nobody else changes */
+/* an index that is being built, or whose lists stay as they are but for inserts */
 typedef struct VkMeasuredIndex
 {
 	Relation	index;
@@ -40,12 +40,17 @@ typedef struct VkMeasuredIndex
 	VkSearch   *search;
 	const double *points;		/* work, rising */
 	int			point_count;
+	VkPause		pause;			/* between lists */
 } VkMeasuredIndex;
 
 /* All queries together; memory is the current context's, to be reset afterwards. */
 extern void vk_measure(const VkMeasuredIndex *measured, VkMeasuredQuery *queries,
 					   int count);
-/* bytes that a query takes, about, which visits so many lists */
+/*
+ * Bytes that a query takes, about, which visits so many lists; and each list that any
+ * of the queries does.
+ */
 extern double vk_measure_query_size(const VkIndex *vk, int wanted, double lists);
+extern double vk_measure_list_size(void);
 
 #endif							/* VK_CALIBRATE_H */

@@ -75,7 +75,7 @@ begin_codes(CodeCheck *codes, VkCheck *check, Snapshot snapshot)
 	codes->reader.vk = vk;
 	codes->reader.snapshot = snapshot;
 	codes->reader.stats = &codes->stats;
-	codes->blocks = vk_blocks_create(vk);
+	codes->blocks = vk_blocks_create(vk, 0);
 	codes->floats = palloc(dim * sizeof(float));
 	codes->normalized = palloc(dim * sizeof(float));
 	codes->scratch = palloc(vk_scratch_size(dim));

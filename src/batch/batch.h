@@ -136,6 +136,8 @@ struct VkBatch
 	VkBatchSettle settle;		/* NULL: distances are always wanted */
 	VkBatchPlanned planned;		/* NULL: nobody asks */
 	void	   *arg;			/* for all three */
+	VkPause		pause;			/* between lists; NULL: interrupts are checked alone */
+	Size		blocks_size;	/* of vk_blocks_create */
 	double		radius;
 	bool		once;			/* of rows as queries, each pair once */
 	uint64		after;			/* rows at or before this one are not wanted; 0: all are */
@@ -224,6 +226,7 @@ typedef struct VkBatchGroup
 	/* codes are those against the mean; tiled: the centre is packed behind the queries */
 	bool		by_mean;
 	VkQueryCode center;
+	void	   *center_scan;	/* room of it for packed_scan */
 	float		center_shares[VK_GROUP_QUERIES];	/* scale of its code in the
 													 * scale of a query's */
 } VkBatchGroup;

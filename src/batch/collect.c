@@ -109,6 +109,13 @@ limit_memory(VkBatch *batch)
 	batch->memory_limit = Max(batch->memory_limit, 2 * batch->memory);
 }
 
+static inline void
+pause_batch(const VkBatch *batch)
+{
+	if (batch->pause != NULL)
+		batch->pause();
+}
+
 /* ---- segments ---- */
 
 static bool
@@ -169,6 +176,7 @@ visit_segment(VkBatch *batch, VkBatchScorer *scorer, VkBatchGroup **groups,
 		for (int i = 0; i < group_count; i++)
 			vk_scorer_score(scorer, groups[i]);
 		limit_memory(batch);
+		pause_batch(batch);
 		scored = batch->target->stats.rows - batch->rows_before;
 		if (batch->found == NULL && batch->settle == NULL && scored >= batch->sharpen_at)
 		{
@@ -221,7 +229,6 @@ static bool
 take_segment(void *arg, uint32 number, const VkSlot *slot)
 {
 	SegmentWalk *walk = arg;
-
 	const VkMeta *meta = &walk->batch->target->meta;
 
 	if (!is_segment(meta, slot) || slot->born < meta->coded)
@@ -322,6 +329,7 @@ plan_lists(VkBatch *batch, VisitPlan *plan)
 
 		if (query->single)
 			continue;
+		pause_batch(batch);
 		/* where all lists are visited one query tells which there are */
 		round.exhaustive = batch->strict && plan->list_count == 0;
 		round.budget = query->budget;
@@ -445,6 +453,7 @@ visit_lists(VkBatch *batch, VkBatchScorer *scorer, const VisitPlan *plan)
 		}
 		visit_list(batch, scorer, group, list, &center, queries, count);
 		limit_memory(batch);
+		pause_batch(batch);
 	}
 }
 

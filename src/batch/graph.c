@@ -68,7 +68,7 @@ list_rows(void *arg, uint32 number, const VkSlot *slot)
 	VkGraph    *graph = arg;
 	VkBatchTarget *target = graph->target;
 	VkBlockReader reader = {0};
-	VkBlocks   *blocks = vk_blocks_create(target->vk);
+	VkBlocks   *blocks = vk_blocks_create(target->vk, 0);
 	VkScanStats unused = {0};
 
 	reader.index = target->index;

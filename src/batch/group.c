@@ -6,7 +6,7 @@
  * NOTES
  *	  Coding a query against a list's centre costs as much as its tile with the
  *	  list.  Where bounds are statistical queries are coded once, against the mean,
- *	  and the centre is one more query of the tile: <q - c, x'> is <q, x'> - <c, x'>,
+ *	  and the centre is one more query of the group: <q - c, x'> is <q, x'> - <c, x'>,
  *	  off by the error of q's code, which is little beside that of one-bit rows.
  *
  * IDENTIFICATION
@@ -111,7 +111,7 @@ vk_scorer_create(VkBatch *batch)
 	VkBatchScorer *scorer = palloc0(sizeof(VkBatchScorer));
 	const VkIndex *vk = batch->target->vk;
 	const VkCoder *coder = &vk->coder;
-	VkBlocks   *blocks = vk_blocks_create(vk);
+	VkBlocks   *blocks = vk_blocks_create(vk, batch->blocks_size);
 	int			lanes = blocks->capacity * VK_LANES;
 
 	scorer->batch = batch;
@@ -275,7 +275,11 @@ add_center(VkBatchScorer *scorer, VkBatchGroup *group, const VkCenter *center)
 	VkQueryCode *code = &group->center;
 
 	if (code->values == NULL)
+	{
 		vk_query_code_create(coder, code);
+		group->center_scan = code->packed_scan;
+	}
+	code->packed_scan = group->tiled ? NULL : group->center_scan;
 	code->quantized.scale = center->a;
 	code->quantized.sum = 0;
 	for (int d = 0; d < coder->dim; d++)

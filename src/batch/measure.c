@@ -6,8 +6,9 @@
  * NOTES
  *	  The queries are a batch, but nothing is fetched from the table: estimates of
  *	  the finest stored codes stand for distances, and of a row is kept which list
- *	  it was found in.  What the bounds leave is the same with every instruction set,
- *	  so that an index is, too.
+ *	  it was found in.  What the bounds leave is the same on every CPU, with any of
+ *	  its instruction sets, so that an index is, too: blocks are taken as many at a
+ *	  time on all of them.
  *
  * IDENTIFICATION
  *	  src/batch/measure.c
@@ -26,8 +27,10 @@
 #define ROOM_A_ROW		4
 #define LEAST_ROOM		256
 
-/* bytes of a visit of a list: planned, in an array that grows, and noted */
+/* bytes of a visit of a list, planned and noted, and of a list that is planned
+ * (collect.c); in arrays that grow */
 #define VISIT_BYTES		64
+#define LIST_BYTES		320
 
 /* a list that a query visits, and the live rows in those begun before */
 typedef struct VisitedList
@@ -89,25 +92,6 @@ note_lists(void *arg, const VkBatchQuery *query, const VkSearch *search)
 		centers[i] = vk_reach_center(search, index->points[i]);
 }
 
-/* VkBatchSettle: all that bounds do not exclude is kept here */
-static bool
-keep_row(void *arg, VkBatchQuery *query, uint32 slot, uint64 tid, float lower, float upper)
-{
-	Measure    *measure = arg;
-	VkCandidates *found = &measured_query(measure, query)->found;
-
-	if (found->count == found->capacity)
-		vk_candidates_reserve(measure->batch.context, found, 2 * found->capacity);
-	found->entries[found->count++] =
-		(VkCandidate) {.lower = lower, .upper = upper, .tid = tid, .slot = slot};
-	if (found->count >= found->prune_at)
-	{
-		(void) vk_candidates_prune(found);
-		query->threshold = found->threshold;
-	}
-	return true;
-}
-
 /* twice the score, about; nothing is known of rows without a distance */
 static inline double
 double_estimate(const VkCandidate *entry)
@@ -129,6 +113,36 @@ compare_estimates(const void *a, const void *b)
 	return x->tid < y->tid ? -1 : x->tid > y->tid;
 }
 
+/*
+ * Keep no more than are wanted, by their estimates: where many rows are as near, or
+ * codes tell little, bounds leave more than there is room for.
+ */
+static void
+keep_nearest(VkCandidates *found)
+{
+	qsort(found->entries, found->count, sizeof(VkCandidate), compare_estimates);
+	found->count = Min(found->count, found->wanted);
+	(void) vk_candidates_prune(found);
+}
+
+/* VkBatchSettle: all that bounds do not exclude is kept here */
+static bool
+keep_row(void *arg, VkBatchQuery *query, uint32 slot, uint64 tid, float lower, float upper)
+{
+	Measure    *measure = arg;
+	VkCandidates *found = &measured_query(measure, query)->found;
+
+	found->entries[found->count++] =
+		(VkCandidate) {.lower = lower, .upper = upper, .tid = tid, .slot = slot};
+	if (found->count >= found->prune_at)
+	{
+		if (!vk_candidates_prune(found))
+			keep_nearest(found);
+		query->threshold = found->threshold;
+	}
+	return true;
+}
+
 /* live rows in the lists begun before this one; segments come first */
 static float
 list_work(const Measured *measured, uint32 number)
@@ -146,9 +160,8 @@ take_found(Measured *measured)
 	VkMeasuredQuery *asked = measured->asked;
 	VkCandidates *found = &measured->found;
 
-	(void) vk_candidates_prune(found);
-	qsort(found->entries, found->count, sizeof(VkCandidate), compare_estimates);
-	asked->found = (int) Min(found->count, asked->wanted);
+	keep_nearest(found);
+	asked->found = (int) found->count;
 	for (int i = 0; i < asked->found; i++)
 	{
 		const VkCandidate *entry = &found->entries[i];
@@ -180,9 +193,18 @@ begin_query(Measure *measure, VkBatchQuery *query, VkMeasuredQuery *asked)
 double
 vk_measure_query_size(const VkIndex *vk, int wanted, double lists)
 {
-	return vk_scorer_query_size(&vk->coder) + 2 * vk->coder.dim * sizeof(float) +
+	const VkCoder *coder = &vk->coder;
+
+	return vk_scorer_query_size(coder) + vk_query_code_size(coder) +
+		2 * coder->dim * sizeof(float) +
 		Max(ROOM_A_ROW * wanted, LEAST_ROOM) * (sizeof(VkCandidate) + sizeof(float)) +
 		lists * VISIT_BYTES;
+}
+
+double
+vk_measure_list_size(void)
+{
+	return LIST_BYTES;
 }
 
 void
@@ -203,6 +225,8 @@ vk_measure(const VkMeasuredIndex *measured, VkMeasuredQuery *queries, int count)
 	batch->settle = keep_row;
 	batch->planned = note_lists;
 	batch->arg = measure;
+	batch->pause = measured->pause;
+	batch->blocks_size = VK_LEAST_BLOCKS_SIZE;
 	for (int i = 0; i < count; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
