@@ -6,8 +6,8 @@
  * NOTES
  *	  Dots are exact integers and the rest is a handful of float operations in
  *	  one fixed order, so the answer is the same on every ISA.  Rows are packed
- *	  once a call, and centroids are taken a few blocks at a time: dots then
- *	  stay in the second-level cache.
+ *	  once a call, with groups once more for each, and centroids are taken a few
+ *	  blocks at a time: dots then stay in the second-level cache.
  *
  *	  Above VK_ASSIGN_GROUPED centroids lie group after group (groups.c), and a row
  *	  is compared with those of the nearest NEAR_GROUPS groups alone: for a few
