@@ -1,4 +1,5 @@
-# The private memory of a backend does not grow with the number of its queries.
+# The private memory of a backend does not grow with the number of its queries, nor a
+# build's with the number of rows that are equal.
 #
 # VK_MEMORY_QUERIES   how many; the first quarter, at most 1,000, is not counted
 
@@ -63,12 +64,19 @@ sub mixed_queries
 	return $sql . "DEALLOCATE p;\n";
 }
 
+sub status_kilobytes
+{
+	my ($pid, $field) = @_;
+	my ($kilobytes) = slurp_file("/proc/$pid/status") =~ /^$field:\s+(\d+) kB/m;
+
+	return $kilobytes;
+}
+
 sub anonymous_kilobytes
 {
 	my ($pid) = @_;
-	my ($kilobytes) = slurp_file("/proc/$pid/status") =~ /^RssAnon:\s+(\d+) kB/m;
 
-	return $kilobytes;
+	return status_kilobytes($pid, 'RssAnon');
 }
 
 my $session = $node->background_psql('postgres', on_error_stop => 0);
@@ -106,6 +114,22 @@ is( $session->query_safe(
 		q{SELECT count(*) FROM pg_backend_memory_contexts WHERE name ILIKE '%vkindex%'}),
 	0,
 	'no memory context is left');
+$session->quit;
+
+# nine rows of ten are equal: each is as near as all others to the queries of a calibration
+$node->safe_psql('postgres', <<'SQL');
+CREATE TABLE equal_rows AS
+SELECT i AS id, CASE WHEN i % 10 = 0 THEN random_vector(8)
+	ELSE array_fill(1::real, ARRAY[8])::f32vec END::f32vec(8) AS embedding
+FROM generate_series(1, 200000) i;
+SQL
+$session = $node->background_psql('postgres');
+$session->set_query_timer_restart;
+$pid = $session->query_safe('SELECT pg_backend_pid()');
+$session->query_safe('SET max_parallel_maintenance_workers = 0; '
+	  . 'CREATE INDEX ON equal_rows USING vkivf (embedding f32vec_l2_ops)');
+cmp_ok(status_kilobytes($pid, 'VmHWM'), '<', 256 * 1024,
+	'a build over equal rows: maintenance_work_mem and shared_buffers, 64 MB each, and as much again');
 $session->quit;
 
 table_is_sound($node, 't', [ random_queries(2, $dims, 5) ], 50, 'at the end');
