@@ -347,7 +347,6 @@ calibrate_begin(VkBuild *build)
 	cal->index.search = vk_search_create(build->index, build->vk);
 	cal->index.points = cal->points;
 	cal->index.point_count = FRINGE_POINTS;
-	cal->index.pause = vk_pause;
 	return cal;
 }
 
@@ -527,7 +526,7 @@ choose_piece(const VkBuild *build, const Round *round, bool pilot)
 	double		size = (1 - far_part) * query_size(build, round, NEAR_NEIGHBORS, round->near_budget) +
 		far_part * query_size(build, round, MOST_NEIGHBORS, round->far_budget);
 	double		memory = (double) build->memory / PIECE_MEMORY -
-		round->meta.lists * vk_measure_list_size();
+		(double) round->meta.lists * VK_MEASURED_LIST_SIZE;
 
 	return (int) Max(Min(memory / size, pilot ? PILOT_PIECE : PIECE_QUERIES), 1);
 }

@@ -40,17 +40,15 @@ typedef struct VkMeasuredIndex
 	VkSearch   *search;
 	const double *points;		/* work, rising */
 	int			point_count;
-	VkPause		pause;			/* between lists */
 } VkMeasuredIndex;
 
 /* All queries together; memory is the current context's, to be reset afterwards. */
 extern void vk_measure(const VkMeasuredIndex *measured, VkMeasuredQuery *queries,
 					   int count);
-/*
- * Bytes that a query takes, about, which visits so many lists; and each list that any
- * of the queries does.
- */
+/* bytes that a query takes, about, which visits so many lists */
 extern double vk_measure_query_size(const VkIndex *vk, int wanted, double lists);
-extern double vk_measure_list_size(void);
+/* and each list that any of the queries visits: planned (collect.c), in an array that
+ * grows */
+#define VK_MEASURED_LIST_SIZE	320
 
 #endif							/* VK_CALIBRATE_H */

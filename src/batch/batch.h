@@ -136,7 +136,6 @@ struct VkBatch
 	VkBatchSettle settle;		/* NULL: distances are always wanted */
 	VkBatchPlanned planned;		/* NULL: nobody asks */
 	void	   *arg;			/* for all three */
-	VkPause		pause;			/* between lists; NULL: interrupts are checked alone */
 	Size		blocks_size;	/* of vk_blocks_create */
 	double		radius;
 	bool		once;			/* of rows as queries, each pair once */

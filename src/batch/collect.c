@@ -21,6 +21,7 @@
 #include "miscadmin.h"
 #include "utils/float.h"
 
+#include "am/row_batch.h"
 #include "am/upkeep.h"
 #include "batch/batch.h"
 
@@ -109,13 +110,6 @@ limit_memory(VkBatch *batch)
 	batch->memory_limit = Max(batch->memory_limit, 2 * batch->memory);
 }
 
-static inline void
-pause_batch(const VkBatch *batch)
-{
-	if (batch->pause != NULL)
-		batch->pause();
-}
-
 /* ---- segments ---- */
 
 static bool
@@ -176,7 +170,7 @@ visit_segment(VkBatch *batch, VkBatchScorer *scorer, VkBatchGroup **groups,
 		for (int i = 0; i < group_count; i++)
 			vk_scorer_score(scorer, groups[i]);
 		limit_memory(batch);
-		pause_batch(batch);
+		vk_pause();
 		scored = batch->target->stats.rows - batch->rows_before;
 		if (batch->found == NULL && batch->settle == NULL && scored >= batch->sharpen_at)
 		{
@@ -229,9 +223,9 @@ static bool
 take_segment(void *arg, uint32 number, const VkSlot *slot)
 {
 	SegmentWalk *walk = arg;
-	const VkMeta *meta = &walk->batch->target->meta;
+	VkMeta	   *meta = &walk->batch->target->meta;
 
-	if (!is_segment(meta, slot) || slot->born < meta->coded)
+	if (!is_segment(meta, slot) || !is_current(meta, number, slot))
 		return true;
 	if (walk->groups == NULL)
 		walk->groups = group_queries(walk->batch, walk->scorer, &walk->group_count);
@@ -329,7 +323,7 @@ plan_lists(VkBatch *batch, VisitPlan *plan)
 
 		if (query->single)
 			continue;
-		pause_batch(batch);
+		vk_pause();
 		/* where all lists are visited one query tells which there are */
 		round.exhaustive = batch->strict && plan->list_count == 0;
 		round.budget = query->budget;
@@ -405,7 +399,7 @@ visit_list(VkBatch *batch, VkBatchScorer *scorer, VkBatchGroup *group,
 	VkBlockReader reader = block_reader(batch->target);
 	VkBlocks   *blocks = vk_scorer_blocks(scorer, list->number, list->slot.born);
 
-	if (list->slot.born < batch->target->meta.coded)
+	if (!is_current(&batch->target->meta, list->number, &list->slot))
 		return;
 	for (int first = 0; first < count; first += VK_GROUP_QUERIES)
 	{
@@ -453,7 +447,7 @@ visit_lists(VkBatch *batch, VkBatchScorer *scorer, const VisitPlan *plan)
 		}
 		visit_list(batch, scorer, group, list, &center, queries, count);
 		limit_memory(batch);
-		pause_batch(batch);
+		vk_pause();
 	}
 }
 

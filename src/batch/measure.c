@@ -23,14 +23,12 @@
 #include "am/calibrate.h"
 #include "batch/batch.h"
 
-/* candidates that there is room for at first, for each row wanted, and at least */
+/* candidates that there is room for, for each row wanted, and at least */
 #define ROOM_A_ROW		4
 #define LEAST_ROOM		256
 
-/* bytes of a visit of a list, planned and noted, and of a list that is planned
- * (collect.c); in arrays that grow */
+/* bytes of a visit of a list, planned and noted, in arrays that grow */
 #define VISIT_BYTES		64
-#define LIST_BYTES		320
 
 /* a list that a query visits, and the live rows in those begun before */
 typedef struct VisitedList
@@ -201,12 +199,6 @@ vk_measure_query_size(const VkIndex *vk, int wanted, double lists)
 		lists * VISIT_BYTES;
 }
 
-double
-vk_measure_list_size(void)
-{
-	return LIST_BYTES;
-}
-
 void
 vk_measure(const VkMeasuredIndex *measured, VkMeasuredQuery *queries, int count)
 {
@@ -225,7 +217,6 @@ vk_measure(const VkMeasuredIndex *measured, VkMeasuredQuery *queries, int count)
 	batch->settle = keep_row;
 	batch->planned = note_lists;
 	batch->arg = measure;
-	batch->pause = measured->pause;
 	batch->blocks_size = VK_LEAST_BLOCKS_SIZE;
 	for (int i = 0; i < count; i++)
 	{

@@ -100,9 +100,9 @@ carve_blocks(VkCenterBlocks *blocks, char *base, size_t *used, int dim, int coun
  * while groups are made (grouping).
  */
 static size_t
-carve_assigner(VkAssigner *assigner, char *base, int dim, int lists, int groups,
-			   void **grouping)
+carve_assigner(VkAssigner *assigner, char *base, int dim, int lists, void **grouping)
 {
+	const int	groups = group_count(lists);
 	const int	blocks = block_count(lists, groups);
 	size_t		used = 0;
 	size_t		grouped = 0;
@@ -133,7 +133,7 @@ vk_assigner_size(int dim, int lists)
 	VkAssigner	assigner;
 	void	   *grouping;
 
-	return 64 + carve_assigner(&assigner, NULL, dim, lists, group_count(lists), &grouping);
+	return 64 + carve_assigner(&assigner, NULL, dim, lists, &grouping);
 }
 
 static int64_t
@@ -248,7 +248,7 @@ vk_assigner_init(VkAssigner *assigner, int dim, int lists, const int8_t *codes,
 	assigner->groups = group_count(lists);
 	assigner->all.count = assigner->coarse.count = 0;
 	carve_assigner(assigner, (char *) aligned((size_t) (uintptr_t) memory), dim, lists,
-				   assigner->groups, &grouping);
+				   &grouping);
 	if (assigner->groups > 0)
 		put_groups(assigner, &source, pause, grouping);
 	else

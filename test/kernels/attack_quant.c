@@ -364,6 +364,19 @@ check_same_lists(VkCheckRun *run, VkKmeans *kmeans, Clustering *mine)
 	free_clustering(&ref);
 }
 
+/* the code of a row that lies around a mean; x is room for it */
+static void
+draw_row(VkCheckRun *run, const float *mean, double spread, int dim, float *x,
+		 int8_t *code, float *scale)
+{
+	VkQuantized quantized;
+
+	for (int i = 0; i < dim; i++)
+		x[i] = mean[i] + (spread == 0 ? 0 : (float) (spread * vk_random_normal(run)));
+	vk_kernels->quantize_i8(x, dim, code, &quantized);
+	*scale = quantized.scale;
+}
+
 /* rows drawn around blobs; equal rows where blobs is 0 */
 static void
 check_kmeans(VkCheckRun *run, int dim, int rows, int lists, int blobs,
@@ -381,15 +394,8 @@ check_kmeans(VkCheckRun *run, int dim, int rows, int lists, int blobs,
 
 	draw(run, means, (blobs + 1) * dim, 10);
 	for (int row = 0; row < rows; row++)
-	{
-		const float *mean = means + (size_t) (blobs == 0 ? 0 : row % blobs) * dim;
-		VkQuantized quantized;
-
-		for (int i = 0; i < dim; i++)
-			x[i] = mean[i] + (blobs == 0 ? 0 : (float) vk_random_normal(run));
-		vk_kernels->quantize_i8(x, dim, codes + row * stride, &quantized);
-		scales[row] = quantized.scale;
-	}
+		draw_row(run, means + (size_t) (blobs == 0 ? 0 : row % blobs) * dim,
+				 blobs == 0 ? 0 : 1, dim, x, codes + row * stride, &scales[row]);
 	kmeans.rotated_mean = means;
 	check_same_lists(run, &kmeans, &mine);
 	vk_check(run, rows == 0 ? mine.lists == 0 :
@@ -422,14 +428,8 @@ draw_codes(VkCheckRun *run, int dim, int blobs, int count, int8_t *codes, float 
 
 	draw(run, means, blobs * dim, 4);
 	for (int row = 0; row < count; row++)
-	{
-		VkQuantized quantized;
-
-		for (int i = 0; i < dim; i++)
-			x[i] = means[row % blobs * dim + i] + (float) (3 * vk_random_normal(run));
-		vk_kernels->quantize_i8(x, dim, codes + row * dim, &quantized);
-		scales[row] = quantized.scale;
-	}
+		draw_row(run, means + (size_t) (row % blobs) * dim, 3, dim, x, codes + row * dim,
+				 &scales[row]);
 	free(means);
 	free(x);
 }
