@@ -436,7 +436,7 @@ tile_sums(VkFormat format, const void *packed, int m, int dim,
 {
 	TileJob		job;
 
-	if (m < TILE_FROM || dim == 0)
+	if (m < TILE_FROM || dim == 0 || lines == 0)
 	{
 		lower.tile[format] (packed, m, dim, runs, blocks, first_line, lines, out);
 		return;

@@ -50,6 +50,9 @@
 
 #define NORM2_MAX		0x1p120f
 #define DOWN			(1.0f - 0x1p-21f)
+/* vkflat's N is of the row before its rotation, which may make it longer by up to
+ * 65 u of its norm (rho in quant/README.md): this is 128 u less */
+#define FLAT_NORM_SHARE	(1.0f - 0x1p-17f)
 
 /* what only the sharp bound wants */
 typedef struct RowDetails
@@ -67,7 +70,7 @@ detail_rows(const Rows *rows, bool flat, RowDetails *details)
 		float		norm = rows->norm[lane];
 		float		norm_up = rows->norm_up[lane];
 
-		details->norm_share[lane] = flat ? 1.0f - 0x1p-20f :
+		details->norm_share[lane] = flat ? FLAT_NORM_SHARE :
 			norm / at_least(norm_up, TINY) * DOWN;
 		details->norm2_error[lane] = norm2_error(rows, lane, flat);
 		details->error[lane] = rows->relative[lane] * norm_up * UP;

@@ -348,11 +348,37 @@ check_tile(VkCheckRun *run, VkFormat format, int m, int blocks, int dim,
 	free(t.expected);
 }
 
+/* of no lines every sum is 0 */
+static void
+check_no_lines(VkCheckRun *run, VkFormat format, int m)
+{
+	enum
+	{
+		DIM = 37,
+		BLOCKS = 3,
+		MOST = 40
+	};
+	const size_t size = (size_t) m * BLOCKS * VK_LANES * sizeof(int32_t);
+	const VkLineRun none = {NULL, 0};
+	int8_t		queries[MOST * DIM] = {0};
+	void	   *packed = vk_buffer(3, VK_PACKED_TILE_SIZE(format, m, DIM), true, 0);
+	int32_t    *out = vk_buffer(4, size, true, 0);
+	int			left = 0;
+
+	VK_CALL(run, pack_tile[format]) (queries, DIM, m, DIM, packed);
+	memset(out, 0x55, size);
+	VK_CALL(run, tile[format]) (packed, m, DIM, &none, BLOCKS, 0, 0, out);
+	for (size_t i = 0; i < size / sizeof(int32_t); i++)
+		left += out[i] != 0;
+	vk_check(run, left == 0, "tile of no lines, format %d, %d queries: %d sums are not 0",
+			 (int) format, m, left);
+}
+
 /* every shape, at a dimension of one odd line and of several steps */
 static void
 check_shapes(VkCheckRun *run, VkFormat format)
 {
-	static const int ms[] = {0, 1, 2, 15, 16, 17, 33, 64, 96};
+	static const int ms[] = {0, 1, 2, 15, 16, 17, 33, 64, 96, 97, 128, 145};
 	static const int dims[] = {37, 200};
 
 	for (size_t i = 0; i < sizeof(ms) / sizeof(ms[0]); i++)
@@ -369,6 +395,8 @@ vk_check_tiles(VkCheckRun *run)
 
 	for (int format = 0; format < VK_INT_FORMATS; format++)
 	{
+		check_no_lines(run, (VkFormat) format, 5);
+		check_no_lines(run, (VkFormat) format, 33);
 		if (!run->slow)
 			check_shapes(run, (VkFormat) format);
 		for (int d = vk_check_first(run); d < vk_check_dim_count;
