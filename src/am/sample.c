@@ -10,8 +10,8 @@
  *	  is small and keeps vectors as they are: it yields the mean, an estimate
  *	  of the number of rows, and the rows for calibration.  The second feeds
  *	  k-means: 64 rows a list, rotated about that mean and quantised at once,
- *	  so that it takes a byte a dimension.  A table that the first sample
- *	  holds completely is not read again.
+ *	  so that it takes a byte a dimension.  Where memory holds fewer, samples take
+ *	  turns.  A table that the first sample holds completely is not read again.
  *
  *	  Only live rows are sampled, in an order fixed by the seed.  The table is
  *	  cut into as many strata as blocks are wanted, one block of each.  The
@@ -26,6 +26,8 @@
  */
 #include "postgres.h"
 
+#include <math.h>
+
 #include "am/build.h"
 
 #include "access/tableam.h"
@@ -37,7 +39,8 @@
 #define FIRST_ROWS			10000	/* rows of the first sample */
 #define FIRST_BLOCKS		1000	/* blocks of it at least */
 #define ROWS_A_LIST			64	/* of the second */
-#define FAIR_ROWS_A_LIST	32	/* below that: a notice */
+#define FAIR_ROWS_A_LIST	8	/* at a time; below that: a notice */
+#define MOST_TURNS			8	/* of samples that take turns */
 #define TRAINING_PIECES		64	/* of the second at most */
 #define PIECE_ROWS			1024	/* of each at least */
 #define GROUP_BLOCKS		16	/* chosen blocks that one piece takes in a row */
@@ -306,6 +309,7 @@ vk_mean_of(const float *rows, int64 count, int dim)
 	{
 		double		sum = 0;
 
+		CHECK_FOR_INTERRUPTS();
 		for (int64 row = 0; row < count; row++)
 			sum += rows[row * dim + i];
 		mean[i] = (float) (sum / count);
@@ -514,15 +518,17 @@ take_first_sample(VkBuild *build, SampleState *state)
 		keep_code(&scan, i, &sample->tids[i], sample->rows + i * build->dim);
 }
 
-/* fill the training arena, which has room for so many rows */
+/* fill the training arena, which has room for so many rows, by the sample of a turn */
 static void
-take_training(VkBuild *build, int lists, int64 capacity, bool alone)
+take_training(VkBuild *build, int lists, int64 capacity, bool alone, int turn)
 {
 	TrainingHead *head = vk_arena(build, VK_ARENA_TRAINING);
 	SampleState *state;
 	VkRandom	random = {build->seed + STREAM_SECOND};
 	double		pages = RelationGetNumberOfBlocks(build->heap);
 
+	for (; turn > 0; turn--)
+		(void) vk_seeded_next(&random);
 	head->lists = lists;
 	head->pieces = Max(Min(capacity / PIECE_ROWS, TRAINING_PIECES), 1);
 	head->piece_rows = capacity / head->pieces;
@@ -686,6 +692,15 @@ fit_memory(VkBuild *build, int *lists, bool *alone)
 	return rows;
 }
 
+/* samples that take turns: together they are to have 64 rows a list */
+static int
+count_turns(const VkBuild *build, int lists, int64 capacity)
+{
+	double		wanted = Min((double) ROWS_A_LIST * lists, build->rows);
+
+	return build->sample.complete ? 1 : (int) Min(ceil(wanted / capacity), MOST_TURNS);
+}
+
 /*
  * vk_sample_centers -- take the second sample and cluster it
  *
@@ -700,17 +715,25 @@ vk_sample_centers(VkBuild *build, int lists)
 	TrainingHead *head = vk_arena_make(build, VK_ARENA_TRAINING,
 									   training_size(build, lists, capacity),
 									   !alone);
-	KmeansState *state;
+	int			turns = count_turns(build, lists, capacity);
 
 	memset(head, 0, sizeof(TrainingHead));
-	take_training(build, lists, capacity, alone);
-	if (head->rows > 0)
+	vk_centers_make(build, lists);
+	for (int turn = 0; turn < turns; turn++)
 	{
-		vk_centers_make(build, lists);
+		KmeansState *state;
+
+		take_training(build, lists, capacity, alone, turn);
+		if (head->rows < (turn == 0 ? 1 : lists))
+			break;
 		vk_build_phase(build, VK_PHASE_KMEANS, 0);
 		state = vk_stage_begin(build, VK_STAGE_KMEANS, alone);
-		vk_centers_set(build, vk_kmeans(state->work));
+		if (turn == 0)
+			lists = vk_kmeans(state->work);
+		else
+			vk_kmeans_more(state->work);
 		vk_stage_end(build);
+		vk_centers_set(build, lists);
 	}
 	vk_arena_drop(build, VK_ARENA_TRAINING);
 }

@@ -13,6 +13,11 @@
  *	  assigns the cell's rows, sorts them by list, and moves each centroid to
  *	  the mean of its rows.
  *
+ *	  Where memory holds few rows a list, others take their place afterwards, and
+ *	  each centroid becomes the mean of all that it has been given (mini-batch
+ *	  k-means: Sculley, Web-scale k-means clustering, WWW 2010).  The mean of few
+ *	  rows lies off the middle of its list: others take rows that are not theirs.
+ *
  *	  One process leads: it calls vk_kmeans, which hands out jobs.  The pieces
  *	  of a job touch memory of their own each (a range of rows, a range of
  *	  lists, a coarse cell), so any process may do any of them.  What they
@@ -43,6 +48,7 @@ enum
 {
 	JOB_ASSIGN,					/* rows of a set to its nearest centroids */
 	JOB_MOVE,					/* centroids of a set to the means of their rows */
+	JOB_MERGE,					/* the same, but of those before too */
 	JOB_CELLS					/* cluster a coarse cell */
 };
 
@@ -70,6 +76,7 @@ struct VkKmeansWork
 
 	/* shared */
 	Shared	   *shared;
+	int64_t    *weights;		/* rows that each centroid is the mean of */
 	int32_t    *order;			/* rows, coarse cell by coarse cell */
 	int32_t    *sorted;			/* rows of a cell, by list */
 	int32_t    *list;			/* a row's list, by row */
@@ -140,6 +147,7 @@ carve_shared(VkKmeansWork *work, char *base, int dim, int lists, int64_t rows)
 	size_t		used = 0;
 
 	work->shared = carve(base, &used, sizeof(Shared));
+	work->weights = carve(base, &used, sizeof(int64_t) * lists);
 	work->order = carve(base, &used, sizeof(int32_t) * rows);
 	work->sorted = carve(base, &used, sizeof(int32_t) * rows);
 	work->list = carve(base, &used, sizeof(int32_t) * rows);
@@ -365,12 +373,28 @@ list_rows(const Cell *cell, int list)
 	return cell->starts[list + 1] - cell->starts[list];
 }
 
+/* a centroid becomes the mean of rows with this sum, and of those that it was of */
+static void
+put_centroid(VkKmeansWork *work, const Cell *cell, int list, const int64_t *sum,
+			 int64_t before)
+{
+	int8_t	   *code = cell->codes + list * cell->stride;
+	const double rows = (double) list_rows(cell, list) + (double) before;
+	const double factor = work->shared->weight_unit / rows;
+	const double share = (double) cell->scales[list] * (double) before / rows;
+
+	for (int i = 0; i < work->input.dim; i++)
+		work->vector[i] = (float) ((double) sum[i] * factor + share * code[i]);
+	vk_center_encode(work->vector, work->input.dim, code, &cell->scales[list]);
+}
+
 /*
- * Centroids first to end - 1 become the means of their rows; those without
- * rows stay.
+ * Centroids first to end - 1 become the means of their rows, and of so many that
+ * each was the mean of before (NULL: none); those without rows stay.
  */
 static void
-move_centroids(VkKmeansWork *work, const Cell *cell, int first, int end)
+move_centroids(VkKmeansWork *work, const Cell *cell, int first, int end,
+			   const int64_t *before)
 {
 	const VkKmeans *input = &work->input;
 	const int	dim = input->dim;
@@ -378,8 +402,6 @@ move_centroids(VkKmeansWork *work, const Cell *cell, int first, int end)
 
 	for (int list = first; list < end; list++)
 	{
-		double		factor;
-
 		if (list_rows(cell, list) == 0)
 			continue;
 		memset(sum, 0, sizeof(int64_t) * dim);
@@ -392,11 +414,7 @@ move_centroids(VkKmeansWork *work, const Cell *cell, int first, int end)
 			for (int j = 0; j < dim; j++)
 				sum[j] += weight * code[j];
 		}
-		factor = work->shared->weight_unit / (double) list_rows(cell, list);
-		for (int i = 0; i < dim; i++)
-			work->vector[i] = (float) ((double) sum[i] * factor);
-		vk_center_encode(work->vector, dim, cell->codes + list * cell->stride,
-						 &cell->scales[list]);
+		put_centroid(work, cell, list, sum, before == NULL ? 0 : before[list]);
 		report(work, 0);
 	}
 }
@@ -453,7 +471,7 @@ cluster_cell(VkKmeansWork *work, int i)
 		pack_centroids(work, &cell);
 		assign_rows(work, &cell, 0, cell.count);
 		sort_cell(work, &cell);
-		move_centroids(work, &cell, 0, cell.lists);
+		move_centroids(work, &cell, 0, cell.lists, NULL);
 	}
 }
 
@@ -476,9 +494,11 @@ vk_kmeans_piece(VkKmeansWork *work, const VkKmeansJob *job, int64_t piece)
 						end < cell.count ? end : cell.count);
 			break;
 		case JOB_MOVE:
+		case JOB_MERGE:
 			end = (piece + 1) * PIECE_LISTS;
 			move_centroids(work, &cell, (int) piece * PIECE_LISTS,
-						   end < cell.lists ? (int) end : cell.lists);
+						   end < cell.lists ? (int) end : cell.lists,
+						   job->kind == JOB_MERGE ? work->weights : NULL);
 			break;
 		case JOB_CELLS:
 			cluster_cell(work, (int) piece);
@@ -509,13 +529,21 @@ assign_set(VkKmeansWork *work, int set)
 	sort_cell(work, &cell);
 }
 
+/* JOB_MOVE or JOB_MERGE */
 static void
-lloyd_step(VkKmeansWork *work, int set)
+lloyd_step(VkKmeansWork *work, int set, int move)
 {
 	Cell		cell = set_of(work, set);
 
 	assign_set(work, set);
-	run_job(work, JOB_MOVE, set, (cell.lists + PIECE_LISTS - 1) / PIECE_LISTS);
+	run_job(work, move, set, (cell.lists + PIECE_LISTS - 1) / PIECE_LISTS);
+}
+
+static void
+add_weights(VkKmeansWork *work, const Cell *cell)
+{
+	for (int list = 0; list < cell->lists; list++)
+		work->weights[list] += list_rows(cell, list);
 }
 
 /*
@@ -543,7 +571,7 @@ two_level_start(VkKmeansWork *work)
 	choose_rows(&work->random, work->order, rows, sample.count);
 	seed_cell(work, &work->random, &sample);
 	for (int step = 0; step < COARSE_STEPS; step++)
-		lloyd_step(work, SET_SAMPLE);
+		lloyd_step(work, SET_SAMPLE, JOB_MOVE);
 	assign_set(work, SET_COARSE);
 	share_lists(work);
 	run_job(work, JOB_CELLS, SET_ALL, work->coarse);
@@ -582,13 +610,14 @@ drop_empty_lists(VkKmeansWork *work, const Cell *cell)
 
 	for (int list = 0; list < cell->lists; list++)
 	{
-		if (list_rows(cell, list) == 0)
+		if (work->weights[list] == 0)
 			continue;
 		if (kept != list)
 		{
 			memcpy(cell->codes + kept * cell->stride,
 				   cell->codes + list * cell->stride, cell->stride);
 			cell->scales[kept] = cell->scales[list];
+			work->weights[kept] = work->weights[list];
 		}
 		kept++;
 	}
@@ -605,7 +634,7 @@ normalize_centroids(VkKmeansWork *work, int lists)
 	VkKmeans   *input = &work->input;
 	const int	dim = input->dim;
 
-	for (int list = 0; list < lists; list++)
+	for (int list = 0; list < lists && input->metric == VK_METRIC_COSINE; list++)
 	{
 		int8_t	   *code = input->center_codes + list * input->stride;
 		float		scale = input->center_scales[list];
@@ -645,14 +674,26 @@ vk_kmeans(VkKmeansWork *work)
 	work->random.state = input->seed;
 	work->shared->weight_unit = weight_unit(input);
 	memset(cell.codes, 0, cell.stride * cell.lists);
+	memset(work->weights, 0, sizeof(int64_t) * cell.lists);
 
 	two_level_start(work);
 	for (int step = 0; step < FULL_STEPS; step++)
-		lloyd_step(work, SET_ALL);
+		lloyd_step(work, SET_ALL, JOB_MOVE);
 	if (reseed_empty_lists(work, &cell) > 0)
-		lloyd_step(work, SET_ALL);
+		lloyd_step(work, SET_ALL, JOB_MOVE);
+	add_weights(work, &cell);
 	lists = drop_empty_lists(work, &cell);
-	if (input->metric == VK_METRIC_COSINE)
-		normalize_centroids(work, lists);
+	normalize_centroids(work, lists);
 	return lists;
+}
+
+void
+vk_kmeans_more(VkKmeansWork *work)
+{
+	Cell		cell = set_of(work, SET_ALL);
+
+	work->shared->weight_unit = weight_unit(&work->input);
+	lloyd_step(work, SET_ALL, JOB_MERGE);
+	add_weights(work, &cell);
+	normalize_centroids(work, cell.lists);
 }

@@ -406,6 +406,12 @@ extern size_t vk_kmeans_scratch(int dim, int lists);
 extern VkKmeansWork *vk_kmeans_join(const VkKmeans *kmeans);
 /* the leader: returns the number of centroids made (<= lists) */
 extern int	vk_kmeans(VkKmeansWork *work);
+/*
+ * The leader, once all have joined again with other rows, the lists that were made,
+ * no more than these rows, their centroids and the same shared memory: each centroid
+ * becomes the mean of all rows that it has been given.
+ */
+extern void vk_kmeans_more(VkKmeansWork *work);
 extern void vk_kmeans_piece(VkKmeansWork *work, const VkKmeansJob *job,
 							int64_t piece);
 

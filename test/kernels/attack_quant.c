@@ -313,30 +313,58 @@ measure_clusters(VkCheckRun *run, const VkKmeans *kmeans, Clustering *out)
 	free(counts);
 }
 
-/* by one process, or by two that each see the jobs' pieces backwards */
+/* what two processes work with */
 static void
-cluster(VkKmeans *kmeans, Clustering *out, bool two)
+join_members(VkKmeans *kmeans, VkKmeansWork **members, size_t scratch)
 {
-	size_t		scratch = vk_kmeans_scratch(kmeans->dim, kmeans->lists);
-	VkKmeansWork *members[2];
-
-	out->codes = calloc((size_t) kmeans->lists, kmeans->stride);
-	out->scales = calloc((size_t) kmeans->lists, sizeof(float));
-	kmeans->center_codes = out->codes;
-	kmeans->center_scales = out->scales;
-	kmeans->shared = malloc(vk_kmeans_memory(kmeans->dim, kmeans->lists,
-											 kmeans->rows));
-	kmeans->run = two ? run_backwards : NULL;
-	kmeans->arg = members;
 	for (int i = 0; i < 2; i++)
 	{
 		kmeans->scratch = malloc(scratch);
 		members[i] = vk_kmeans_join(kmeans);
 	}
-	out->lists = vk_kmeans(members[0]);
+}
+
+static void
+free_members(VkKmeansWork **members)
+{
 	for (int i = 0; i < 2; i++)
 		free(members[i]);
-	free(kmeans->shared);
+}
+
+/*
+ * By one process, or by two that each see the jobs' pieces backwards; the first
+ * rows, and then those that are left.
+ */
+static void
+cluster(const VkKmeans *kmeans, Clustering *out, bool two)
+{
+	size_t		scratch = vk_kmeans_scratch(kmeans->dim, kmeans->lists);
+	VkKmeans	part = *kmeans;
+	VkKmeansWork *members[2];
+
+	out->codes = calloc((size_t) kmeans->lists, kmeans->stride);
+	out->scales = calloc((size_t) kmeans->lists, sizeof(float));
+	part.rows = (kmeans->rows + 1) / 2;
+	part.center_codes = out->codes;
+	part.center_scales = out->scales;
+	part.shared = malloc(vk_kmeans_memory(kmeans->dim, kmeans->lists, part.rows));
+	part.run = two ? run_backwards : NULL;
+	part.arg = members;
+	join_members(&part, members, scratch);
+	out->lists = vk_kmeans(members[0]);
+	free_members(members);
+
+	part.lists = out->lists;
+	part.codes += part.rows * part.stride;
+	part.scales += part.rows;
+	part.rows = kmeans->rows - part.rows;
+	if (part.lists > 0 && part.rows >= part.lists)
+	{
+		join_members(&part, members, scratch);
+		vk_kmeans_more(members[0]);
+		free_members(members);
+	}
+	free(part.shared);
 }
 
 static void
