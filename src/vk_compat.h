@@ -114,12 +114,14 @@
 #define VK_DISABLE_PATH(path_)	((void) 0)
 #endif
 
-/* makes a path one that the planner takes only where there is no other */
+/* makes a path one that the planner takes only where there is no other, and before 18
+ * adds this to its cost */
+#define VK_DEAR_COST	1.0e10
 #if PG_VERSION_NUM >= 180000
 #define vk_make_path_dear(path_)	((path_)->disabled_nodes += 1)
 #else
 #define vk_make_path_dear(path_) \
-	((path_)->startup_cost += 1.0e10, (path_)->total_cost += 1.0e10)
+	((path_)->startup_cost += VK_DEAR_COST, (path_)->total_cost += VK_DEAR_COST)
 #endif
 
 /* 19 tells the planner for which EXPLAIN it works */
@@ -190,6 +192,14 @@
 #define vk_qualified_name_list(name)	stringToQualifiedNameList(name, NULL)
 #else
 #define vk_qualified_name_list(name)	stringToQualifiedNameList(name)
+#endif
+
+#if PG_VERSION_NUM >= 160000
+#define vk_namespace_aclcheck(schema, user, mode) \
+	object_aclcheck(NamespaceRelationId, schema, user, mode)
+#else
+#define vk_namespace_aclcheck(schema, user, mode) \
+	pg_namespace_aclcheck(schema, user, mode)
 #endif
 
 /* 16 asks whether the datum is to be copied; 15 copies */

@@ -11,9 +11,11 @@
  *	  else's table: so it must be one whose reading runs no code of its owner,
  *	  neither a view nor under row security.
  *
- *	  The option outlives the table: where that is gone, or has no column that
- *	  fits, a warning is given and k-means takes its place, so that REINDEX and
- *	  a restored dump still work.
+ *	  The option outlives the table, and a dump restores rights and the rows of
+ *	  materialized views after indexes: where the table is gone, may not be read
+ *	  or has no column that fits, a warning is given and k-means takes its place,
+ *	  so that REINDEX and a restored dump still work.  It is locked only where it
+ *	  may be read.
  *
  * IDENTIFICATION
  *	  src/am/centroids.c
@@ -21,17 +23,20 @@
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
+#include "vk_compat.h"
 
 #include "am/build.h"
 
 #include "access/relation.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class_d.h"
+#include "catalog/pg_namespace_d.h"
 #include "catalog/pg_type_d.h"
 #include "commands/defrem.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "parser/parse_coerce.h"
+#include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
@@ -75,13 +80,66 @@ runs_no_code(Relation table)
 static bool
 holds_vectors(Oid type, Oid method)
 {
-	Oid			class = GetDefaultOpClass(type, method);
+	Oid			class;
 	Oid			function;
+
+	type = getBaseType(type);
+	class = GetDefaultOpClass(type, method);
 
 	return type == FLOAT4ARRAYOID ||
 		(OidIsValid(class) && get_opclass_input_type(class) == type &&
 		 find_coercion_pathway(FLOAT4ARRAYOID, type, COERCION_EXPLICIT,
 							   &function) == COERCION_PATH_FUNC);
+}
+
+/* may all of a table be read, or if column is not 0, that one? */
+static bool
+may_read(Oid table, AttrNumber column)
+{
+	Oid			user = GetUserId();
+
+	return pg_class_aclcheck(table, user, ACL_SELECT) == ACLCHECK_OK ||
+		(column == 0 ?
+		 pg_attribute_aclcheck_all(table, user, ACL_SELECT, ACLMASK_ANY) :
+		 pg_attribute_aclcheck(table, column, user, ACL_SELECT)) == ACLCHECK_OK;
+}
+
+/* Open the table; NULL, with the reason, where it cannot be read. */
+static Relation
+open_table(const char *name, const char **why)
+{
+	RangeVar   *range = makeRangeVarFromNameList(vk_qualified_name_list(name));
+	Oid			schema = range->schemaname == NULL ? InvalidOid :
+		get_namespace_oid(range->schemaname, true);
+	Oid			table;
+	Relation	relation;
+
+	*why = "Permission denied for its schema.";
+	/* to look for a table there would be an error */
+	if (OidIsValid(schema) &&
+		vk_namespace_aclcheck(schema, GetUserId(), ACL_USAGE) != ACLCHECK_OK)
+		return NULL;
+	*why = "The table does not exist.";
+	table = RangeVarGetRelid(range, NoLock, true);
+	if (!OidIsValid(table))
+		return NULL;
+	if (!may_read(table, 0))
+	{
+		*why = "Permission denied for the table.";
+		return NULL;
+	}
+	relation = try_relation_open(table, AccessShareLock);
+	if (relation == NULL)
+		return NULL;
+	*why = NULL;
+	if (!runs_no_code(relation))
+		*why = "It is not a table, or row-level security applies to it.";
+	else if (!RelationIsScannable(relation))
+		*why = "The materialized view has not been populated.";
+	if (*why == NULL)
+		return relation;
+	relation_close(relation, AccessShareLock);
+	return NULL;
 }
 
 /*
@@ -91,22 +149,13 @@ holds_vectors(Oid type, Oid method)
 static char *
 centers_query(VkBuild *build, const char *name)
 {
-	RangeVar   *range = makeRangeVarFromNameList(vk_qualified_name_list(name));
-	Oid			table_oid = RangeVarGetRelid(range, AccessShareLock, true);
-	Relation	table;
+	const char *why;
+	Relation	table = open_table(name, &why);
 	char	   *query = NULL;
 
-	if (!OidIsValid(table_oid))
+	if (table == NULL)
 	{
-		warn_unusable(build, name, "The table does not exist.");
-		return NULL;
-	}
-
-	table = relation_open(table_oid, NoLock);
-	if (!runs_no_code(table))
-	{
-		relation_close(table, NoLock);
-		warn_unusable(build, name, "It is not a table, or row-level security applies to it.");
+		warn_unusable(build, name, why);
 		return NULL;
 	}
 
@@ -115,13 +164,14 @@ centers_query(VkBuild *build, const char *name)
 		Form_pg_attribute column = TupleDescAttr(RelationGetDescr(table), i);
 
 		if (!column->attisdropped &&
-			holds_vectors(column->atttypid, build->index->rd_rel->relam))
+			holds_vectors(column->atttypid, build->index->rd_rel->relam) &&
+			may_read(RelationGetRelid(table), column->attnum))
 			query = psprintf("SELECT %s::pg_catalog.float4[] FROM %s",
 							 quote_identifier(NameStr(column->attname)),
 							 quote_qualified_identifier(get_namespace_name(RelationGetNamespace(table)),
 														RelationGetRelationName(table)));
 	}
-	relation_close(table, NoLock);
+	relation_close(table, query == NULL ? AccessShareLock : NoLock);
 
 	if (query == NULL)
 		warn_unusable(build, name, "The table has no column of vectors or real[].");
