@@ -257,6 +257,25 @@ RESET ROLE;
 SET search_path = :path;
 SELECT current_setting('search_path') = :'path' AS as_before;
 
+-- a security barrier through which rows are deleted: what lies beyond the distance is
+-- not shown either
+CREATE TABLE u (id int, v f32vec(64));
+INSERT INTO u SELECT n, vec(n, 64) FROM generate_series(1, 3000) n;
+CREATE INDEX u_flat ON u USING vkflat (v) WITH (bits = 1);
+CREATE VIEW near WITH (security_barrier) AS SELECT * FROM u WHERE v <-> flat_vec(0.1, 64) < 4.6;
+GRANT SELECT, DELETE ON near TO vk_test_reader;
+CREATE TABLE visible AS SELECT id FROM near;
+CREATE FUNCTION see(int) RETURNS boolean LANGUAGE plpgsql STABLE COST 0.0001 SECURITY DEFINER SET search_path = vk_test AS
+	'BEGIN IF NOT EXISTS (SELECT FROM visible WHERE id = $1) THEN RAISE ''row % is shown'', $1; END IF; RETURN true; END';
+SET enable_seqscan = off;
+SET enable_bitmapscan = off;
+SET ROLE vk_test_reader;
+DELETE FROM near WHERE see(id);
+RESET ROLE;
+RESET enable_seqscan;
+RESET enable_bitmapscan;
+SELECT count(*) AS not_deleted, (SELECT count(*) FROM visible) BETWEEN 500 AND 2500 AS some FROM near;
+
 RESET vkindex.target_recall;
 SET client_min_messages = warning;
 DROP SCHEMA vk_test CASCADE;

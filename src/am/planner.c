@@ -43,7 +43,7 @@
 #include "optimizer/clauses.h"
 #include "optimizer/cost.h"
 #include "optimizer/optimizer.h"
-#include "utils/syscache.h"
+#include "utils/rel.h"
 
 #include "am/am.h"
 
@@ -107,22 +107,28 @@ has_cheap_filter(IndexScanState *scan)
 	return cost.per_tuple <= CHEAP_OPERATORS * cpu_operator_cost;
 }
 
-/* may policies hide rows of a table of the statement?  A plan does not tell of which */
+/*
+ * May policies hide rows of a table of the statement, or a security barrier, whose
+ * conditions are the table's own where an UPDATE or DELETE goes through it?  A plan
+ * does not tell of which.
+ */
 static bool
-has_policies(const EState *estate)
+hides_rows(const EState *estate)
 {
 	ListCell   *cell;
 
 	foreach(cell, estate->es_range_table)
 	{
 		const RangeTblEntry *entry = lfirst_node(RangeTblEntry, cell);
-		HeapTuple	tuple = entry->rtekind != RTE_RELATION ? NULL :
-			SearchSysCache1(RELOID, ObjectIdGetDatum(entry->relid));
-		bool		found = HeapTupleIsValid(tuple) &&
-			((Form_pg_class) GETSTRUCT(tuple))->relrowsecurity;
+		Relation	relation = OidIsValid(entry->relid) ?
+			RelationIdGetRelation(entry->relid) : NULL;
+		bool		found;
 
-		if (HeapTupleIsValid(tuple))
-			ReleaseSysCache(tuple);
+		if (relation == NULL)
+			continue;
+		found = relation->rd_rel->relrowsecurity ||
+			(relation->rd_rel->relkind == RELKIND_VIEW && RelationIsSecurityView(relation));
+		RelationClose(relation);
 		if (found)
 			return true;
 	}
@@ -130,14 +136,14 @@ has_policies(const EState *estate)
 }
 
 /*
- * may_leak -- may the conditions tell of rows that a policy hides, as an index
- * condition beside them?
+ * may_leak -- may the conditions tell of rows that a policy or a security barrier
+ * hides, as an index condition beside them?
  */
 static bool
 may_leak(IndexScanState *scan)
 {
 	return contain_leaked_vars((Node *) scan->ss.ps.plan->qual) &&
-		has_policies(scan->ss.ps.state);
+		hides_rows(scan->ss.ps.state);
 }
 
 /*
