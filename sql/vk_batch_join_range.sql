@@ -246,5 +246,20 @@ DROP TABLE numbers;
 SELECT count(*), count(*) FILTER (WHERE s.n > 0) > 0 AS found FROM questions q, LATERAL (SELECT count(*) AS n FROM items i
 	WHERE q.id <> 5 AND i.v <-> q.v < 12.0 / (q.id - 5)) s;
 
+-- a query that raises an error, of a row that no EXISTS comes to
+CREATE FUNCTION failing(x f32vec, id int) RETURNS f32vec LANGUAGE plpgsql STABLE AS
+	'BEGIN IF id = 30 THEN RAISE ''row 30 was not to be computed''; END IF; RETURN x; END';
+CREATE TABLE one AS SELECT 1 AS id;
+SET enable_hashjoin = off;
+SET enable_mergejoin = off;
+SET enable_material = off;
+SET enable_memoize = off;
+SET enable_seqscan = off;
+SELECT id FROM one WHERE EXISTS (SELECT FROM questions q JOIN items i ON i.v <-> failing(q.v, q.id) < 12 WHERE q.id >= one.id);
+SELECT id FROM one WHERE EXISTS (SELECT FROM questions q, LATERAL (SELECT i.id FROM items i ORDER BY i.v <-> failing(q.v, q.id) LIMIT 2) t WHERE q.id >= one.id);
+RESET ALL;
+DROP FUNCTION failing;
+DROP TABLE one;
+
 DROP FUNCTION compare, nodes, counts, run_lines, plan_lines;
 DROP TABLE items, questions, centred, wrong, cases, results, before;

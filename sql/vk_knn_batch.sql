@@ -53,6 +53,14 @@ SELECT d.* FROM knn_differ('t_idx', queries(7), 100) d;
 RESET vkindex.simd;
 RESET work_mem;
 
+-- queries and a centre that are the mean itself
+CREATE TABLE around (v f32vec(64));
+INSERT INTO around SELECT vec(n, 64, s) FROM generate_series(1, 1500) n, unnest('{-1,1}'::real[]) s;
+CREATE TABLE places AS SELECT flat_vec(0, 64) AS v UNION ALL SELECT vec(n, 64) FROM generate_series(1, 3) n;
+CREATE INDEX around_idx ON around USING vkivf (v) WITH (bits = 4, centroids = 'vk_test.places');
+SELECT count(*) FROM vk_knn_batch('around_idx', array_fill(flat_vec(0, 64), ARRAY[6]), 10);
+SELECT fetched < 300 AS few FROM vk_last_scan();
+
 -- more than there are; queries that are NULL have no rows
 SELECT d.* FROM knn_differ('t_idx', queries(3), 5000) d;
 SELECT d.* FROM knn_differ('t_idx', ARRAY[NULL, vec(1, 40), NULL, vec(1, 40), vec(1, 40)]::f32vec[], 3) d;

@@ -233,7 +233,8 @@ set_mean_code(VkBatchScorer *scorer, VkBatchQuery *query)
 
 /*
  * Are the queries' codes against the mean good for this centre?  Not those of one
- * so near the mean that its scale has no room for dots with the centre.
+ * so near the mean that its scale has no room for dots with the centre, nor that of
+ * the mean itself, which has no scale.
  */
 static bool
 codes_reach(VkBatchScorer *scorer, VkBatchQuery **queries, int count,
@@ -246,7 +247,8 @@ codes_reach(VkBatchScorer *scorer, VkBatchQuery **queries, int count,
 	{
 		if (queries[i]->mean_code == NULL)
 			set_mean_code(scorer, queries[i]);
-		if (!(greatest <= CENTER_DOT_MAX * queries[i]->quantized.scale))
+		if (!(queries[i]->quantized.scale > 0) ||
+			!(greatest <= CENTER_DOT_MAX * queries[i]->quantized.scale))
 			return false;
 	}
 	return true;

@@ -107,7 +107,7 @@ outer_query(PlannerInfo *root, RelOptInfo *inner, RelOptInfo *outer, Expr *expre
 	Relids		relids;
 
 	if (items.foreign || contain_volatile_functions(query) ||
-		contain_subplans(query) || !vk_query_may_be_early(root, (Expr *) query))
+		contain_subplans(query) || !vk_query_may_be_early(root, outer, (Expr *) query))
 		return NULL;
 	relids = pull_varnos(root, query);
 	return bms_is_empty(relids) || !bms_is_subset(relids, outer->relids) ?

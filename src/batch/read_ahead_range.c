@@ -91,13 +91,34 @@ may_fail(Node *node, void *context)
 	return expression_tree_walker(node, may_fail, context);
 }
 
+/*
+ * Do loops over these relations (NULL: any) end with the first row that an EXISTS, or
+ * the like, was looking for?
+ */
+static bool
+is_searched(const PlannerInfo *root, const RelOptInfo *outer)
+{
+	ListCell   *cell;
+
+	foreach(cell, root->join_info_list)
+	{
+		const SpecialJoinInfo *join = lfirst_node(SpecialJoinInfo, cell);
+
+		if ((join->jointype == JOIN_SEMI || join->jointype == JOIN_ANTI) &&
+			(outer == NULL || bms_overlap(join->syn_righthand, outer->relids)))
+			return true;
+	}
+	return false;
+}
+
 bool
-vk_query_may_be_early(PlannerInfo *root, Expr *query)
+vk_query_may_be_early(PlannerInfo *root, const RelOptInfo *outer, Expr *query)
 {
 	if (!may_fail((Node *) query, NULL))
 		return true;
-	for (; root != NULL; root = root->parent_root)
-		if (root->tuple_fraction > 0)
+	/* of a subquery it is not known yet which relation of the query above it is */
+	for (; root != NULL; root = root->parent_root, outer = NULL)
+		if (root->tuple_fraction > 0 || is_searched(root, outer))
 			return false;
 	return true;
 }
@@ -132,7 +153,7 @@ outer_clause(PlannerInfo *root, IndexPath *scan, const RelOptInfo *outer,
 		Relids		relids;
 
 		if (!vk_range_search(scan, clause, search) ||
-			!vk_query_may_be_early(root, search->query))
+			!vk_query_may_be_early(root, outer, search->query))
 			continue;
 		relids = pull_varnos(root, (Node *) search->query);
 		if (!bms_is_empty(relids) && bms_is_subset(relids, outer->relids))
