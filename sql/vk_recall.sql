@@ -84,5 +84,18 @@ CREATE INDEX clusters_ivf ON clusters USING vkivf (v) WITH (bits = 16);
 SELECT vk_recall('clusters_ivf', 10, 50) >= 0.93 AS halves;
 RESET enable_seqscan;
 
+-- a parallel plan, of which this process does nothing itself
+SET max_parallel_workers_per_gather = 2;
+SET parallel_setup_cost = 0;
+SET parallel_tuple_cost = 0;
+SET min_parallel_table_scan_size = 0;
+SET min_parallel_index_scan_size = 0;
+SET parallel_leader_participation = off;
+DROP INDEX clusters_ivf;
+CREATE INDEX clusters_flat ON clusters USING vkflat (v);
+ANALYZE clusters;
+SELECT vk_recall('clusters_flat', 10, 3) AS by_workers;
+RESET ALL;
+
 SET client_min_messages = warning;
 DROP SCHEMA vk_test CASCADE;

@@ -119,6 +119,16 @@ SELECT * FROM why('SELECT id FROM t WHERE v <-> $1 < 1 OR id = 3');
 RESET random_page_cost;
 DROP INDEX t_id;
 
+-- no LIMIT is missing where there is no order
+CREATE TABLE few (id int, v f32vec(16));
+INSERT INTO few SELECT id, v FROM t WHERE id < 100;
+CREATE INDEX few_idx ON few USING vkivf (v);
+ANALYZE few;
+SELECT * FROM why('SELECT id FROM few ORDER BY v <-> $1');
+SELECT * FROM why('SELECT id FROM few WHERE v <-> $1 < 3');
+SELECT * FROM why('DELETE FROM few WHERE v <-> $1 < 3');
+DROP TABLE few;
+
 -- joins: looked up by another table's rows, or not
 SELECT query, reason FROM (VALUES
 	('SELECT t.id FROM t, q WHERE t.v <-> q.v < 1'),

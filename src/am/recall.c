@@ -177,9 +177,9 @@ search(const char *sql, const SearchTarget *target, Datum query, int k,
 }
 
 static void
-switch_setting(const char *name, bool on)
+change_setting(const char *name, const char *value)
 {
-	(void) set_config_option(name, on ? "on" : "off", PGC_USERSET,
+	(void) set_config_option(name, value, PGC_USERSET,
 							 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
 }
 
@@ -198,9 +198,9 @@ search_both(Oid index, const char *sql, const SearchTarget *target,
 				hits = 0;
 	double		limit;
 
-	switch_setting("enable_seqscan", true);
-	switch_setting("enable_indexscan", false);
-	switch_setting("enable_bitmapscan", false);
+	change_setting("enable_seqscan", "on");
+	change_setting("enable_indexscan", "off");
+	change_setting("enable_bitmapscan", "off");
 	wanted = search(sql, target, query, k, distances);
 	AtEOXact_GUC(false, level);
 	if (wanted == 0)
@@ -208,8 +208,10 @@ search_both(Oid index, const char *sql, const SearchTarget *target,
 	limit = distances[wanted - 1];
 
 	level = NewGUCNestLevel();
-	switch_setting("enable_seqscan", false);
-	switch_setting("enable_sort", false);
+	change_setting("enable_seqscan", "off");
+	change_setting("enable_sort", "off");
+	/* what a worker has scanned this process does not see */
+	change_setting("max_parallel_workers_per_gather", "0");
 	vk_last_stats.valid = false;
 	found = search(sql, target, query, k, distances);
 	AtEOXact_GUC(false, level);

@@ -316,6 +316,7 @@ static const char *
 cost_reason(const Refusal *state, const Suspect *suspect)
 {
 	const Suspect *other = rival(state, suspect);
+	const char *costs = "";
 
 	if (other != NULL)
 		return psprintf("index %s serves the query instead, at an estimated cost of %.2f, %.2f with this index: drop the one that you do not need",
@@ -327,11 +328,14 @@ cost_reason(const Refusal *state, const Suspect *suspect)
 		return "enable_bitmapscan is off: set it to on";
 	if (suspect->sighting->order_continued && !enable_incremental_sort)
 		return "ORDER BY goes on after the distance, and enable_incremental_sort is off: set it to on";
-	if (!suspect->by_bitmap && !suspect->sighting->limited)
+	if (!suspect->by_bitmap && suspect->sighting->ordered && !suspect->sighting->limited)
 		return psprintf("there is no LIMIT, and to read and sort all rows is estimated cheaper: cost %.2f, %.2f with the index: add LIMIT to the SELECT that has the ORDER BY",
 						state->chosen.cost, suspect->cost);
-	return psprintf("another plan is estimated cheaper: cost %.2f, %.2f with the index: if it is not, run ANALYZE and look at random_page_cost; to compare, set enable_seqscan and enable_sort to off",
-					state->chosen.cost, suspect->cost);
+	/* not where the query reads the table a second time, without an index */
+	if (suspect->cost < VK_DEAR_COST)
+		costs = psprintf(": cost %.2f, %.2f with the index", state->chosen.cost, suspect->cost);
+	return psprintf("another plan is estimated cheaper%s: if it is not, run ANALYZE and look at random_page_cost; to compare, set enable_seqscan and enable_sort to off",
+					costs);
 }
 
 static const char *

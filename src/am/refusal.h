@@ -31,6 +31,7 @@ typedef struct VkSighting
 	Oid			index;
 	VkFit		fit;
 	bool		limited;		/* there is a LIMIT in the same SELECT */
+	bool		ordered;		/* it has the distance in ORDER BY */
 	bool		order_lost;		/* even a plan with the index must sort */
 	bool		order_continued;	/* ORDER BY goes on after the distance */
 	char	   *reason;

@@ -401,6 +401,7 @@ sight_order(const Subject *subject, VkSighting *sighting)
 		sighting->reason = order_reason(subject, &found, clause, key,
 										foreach_current_index(cell));
 		sighting->fit = sighting->reason ? VK_FIT_WRONG : VK_FIT_RIGHT;
+		sighting->ordered = true;
 		sighting->order_lost = is_nullable(subject);
 		sighting->order_continued = list_length(parse->sortClause) > 1;
 		if (sighting->reason == NULL)
