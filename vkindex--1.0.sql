@@ -630,7 +630,7 @@ CREATE FUNCTION vk_page_slots(index regclass,
 	OUT slot bigint, OUT directory bigint, OUT kind text, OUT visible boolean,
 	OUT head bigint, OUT tail bigint, OUT born bigint, OUT retired bigint,
 	OUT retire_xid xid8, OUT live bigint, OUT dead bigint, OUT flags bigint,
-	OUT extent_start bigint, OUT extent_length bigint,
+	OUT born_blocks bigint, OUT extent_start bigint, OUT extent_length bigint,
 	OUT refine_head bigint, OUT refine_tail bigint, OUT summary bigint)
 	RETURNS SETOF record
 	AS 'MODULE_PATHNAME', 'vk_inspect_slots' LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED;

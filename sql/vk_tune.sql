@@ -211,3 +211,26 @@ SELECT sound('plain_v');
 VACUUM plain;
 SELECT sound('plain_v');
 DROP TABLE plain;
+
+-- a list that was made large stays as it is until it has grown: here one has six
+-- times the average from the start
+CREATE TEMP TABLE u (id int, v f32vec(16));
+INSERT INTO u SELECT n, vec(n, 16, 0.2) + vec(-1 - CASE n % 20 WHEN 0 THEN 0 ELSE n % 89 END, 16) FROM generate_series(1, 10000) n;
+CREATE TABLE places AS SELECT vec(-1 - n, 16) AS v FROM generate_series(0, 88) n;
+CREATE INDEX u_idx ON u USING vkivf (v) WITH (centroids = 'vk_test.places', calibrate = 100);
+SELECT lists, list_max > 5 * list_avg AS uneven FROM vk_stats('u_idx');
+SELECT lists_after, lists_rewritten FROM vk_tune('u_idx');
+INSERT INTO u SELECT n, vec(n, 16, 0.2) + vec(-1, 16) FROM generate_series(10001, 10400) n;
+SELECT lists_after > lists_before AS split, lists_rewritten < 20 AS nothing_else FROM vk_tune('u_idx');
+SELECT lists > 89 AS more_lists, list_max < 5 * list_avg AS even FROM vk_stats('u_idx');
+SELECT lists_after = lists_before AS same_lists, lists_rewritten FROM vk_tune('u_idx');
+SELECT vk_check('u_idx', true);
+DROP TABLE u, places;
+
+-- rows that k-means cannot tell apart are not written again and again
+CREATE TEMP TABLE tiny (v f32vec(8));
+INSERT INTO tiny SELECT vec(n, 8, 1e-22) FROM generate_series(1, 6000) n;
+CREATE INDEX tiny_idx ON tiny USING vkivf (v);
+SELECT lists, list_max >= 6000 AS one_list FROM vk_stats('tiny_idx');
+SELECT lists_after, lists_rewritten, recall_measured FROM vk_tune('tiny_idx');
+DROP TABLE tiny;

@@ -312,10 +312,10 @@ vk_slot_on_page(Page page, uint32 number)
 extern uint32 vk_slot_unused(Relation index, const VkMeta *meta, uint32 from);
 /* give an unused slot to a list without pages; its summaries hold no rows */
 extern void vk_slot_reuse(Relation index, const VkIndex *vk, const VkMeta *meta,
-						  uint32 number, uint64 born, uint32 flags);
+						  uint32 number, uint64 born, uint16 flags);
 /* add a slot to the directory for such a list, which is not seen yet; its number */
 extern uint32 vk_slot_add(Relation index, const VkIndex *vk, uint64 born,
-						  uint32 flags);
+						  uint16 flags);
 /* make a new segment as open segment number `tail`, in place of one that is full
  * (0 = none yet); does nothing where another inserter has done it; read meta
  * again afterwards */

@@ -160,5 +160,7 @@ extern void vk_calibrate(VkBuild *build);
  */
 extern void vk_recalibrate(Relation index, Relation heap, IndexInfo *info,
 						   Size memory, VkMeta *meta);
+/* and then it does; nothing has changed since */
+extern void vk_curve_store(Relation index, const VkMeta *measured);
 
 #endif							/* VK_BUILD_H */

@@ -661,3 +661,22 @@ vk_recalibrate(Relation index, Relation heap, IndexInfo *info, Size memory,
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(context);
 }
+
+/*
+ * vk_curve_store -- put a curve that was measured on the meta page
+ */
+void
+vk_curve_store(Relation index, const VkMeta *measured)
+{
+	Buffer		buffer = vk_read_page(index, VK_META_BLOCK, VK_PAGE_META,
+									  BUFFER_LOCK_EXCLUSIVE);
+	GenericXLogState *state = GenericXLogStart(index);
+	VkMeta	   *meta = vk_page_meta(GenericXLogRegisterBuffer(state, buffer, 0));
+
+	meta->curve = measured->curve;
+	meta->fringe = measured->fringe;
+	meta->curve_rows = measured->curve_rows;
+	meta->changed_rows = 0;
+	GenericXLogFinish(state);
+	UnlockReleaseBuffer(buffer);
+}

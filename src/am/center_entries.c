@@ -503,6 +503,8 @@ vk_center_tree_read(Relation index, const VkIndex *vk, const VkMeta *meta)
 		reader.kind = VK_SLOT_GROUP;
 		read_list(&reader, meta->root);
 		end_reader(&reader);
+		if (tree->count == 0)
+			vk_corrupt(index, VK_META_BLOCK, "The centre list has no groups.");
 		vk_assigner_init(&tree->assigner, dim, tree->count, tree->centers.codes,
 						 tree->centers.stride, tree->centers.scales, vk_pause,
 						 vk_aligned_alloc(vk_assigner_size(dim, tree->count)));

@@ -181,7 +181,7 @@ vk_slot_clear(VkSlot *slot)
 typedef struct NewSlot
 {
 	uint64		born;			/* 0: the epoch of the moment */
-	uint32		flags;
+	uint16		flags;
 	int			tail;			/* it becomes this open segment, or -1 */
 	uint32		full;			/* in place of this one, 0 = none yet */
 } NewSlot;
@@ -427,7 +427,7 @@ put_slot(Relation index, const VkIndex *vk, const NewSlot *what, bool reuse)
  * vk_slot_add -- a new slot for a list that is not seen yet
  */
 uint32
-vk_slot_add(Relation index, const VkIndex *vk, uint64 born, uint32 flags)
+vk_slot_add(Relation index, const VkIndex *vk, uint64 born, uint16 flags)
 {
 	NewSlot		what = {.born = born, .flags = flags, .tail = -1};
 
@@ -442,7 +442,7 @@ vk_slot_add(Relation index, const VkIndex *vk, uint64 born, uint32 flags)
  */
 void
 vk_slot_reuse(Relation index, const VkIndex *vk, const VkMeta *meta,
-			  uint32 number, uint64 born, uint32 flags)
+			  uint32 number, uint64 born, uint16 flags)
 {
 	BlockNumber summary = emptied_summary(index, vk, meta, number);
 	VkSlot	   *stored;

@@ -432,6 +432,7 @@ put_slot(Row *row, const VkSlot *slot)
 	put_number(row, slot->live);
 	put_number(row, slot->dead);
 	put_number(row, slot->flags);
+	put_number(row, slot->born_blocks);
 	put_block(row, slot->extent_start);
 	put_number(row, slot->extent_length);
 	put_block(row, slot->refine_head);

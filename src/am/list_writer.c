@@ -169,6 +169,7 @@ vk_list_writer_begin(VkListWriter *writer, const VkCoder *coder, uint32 number,
 	if (rows > 0)
 	{
 		writer->list.head = writer->blocks.head;
+		writer->list.born_blocks = Min(blocks, PG_UINT16_MAX);
 		writer->list.extent_start = writer->blocks.head;
 		writer->list.extent_length = writer->blocks.end - writer->blocks.head;
 		writer->list.refine_head = writer->refine.head;

@@ -106,7 +106,7 @@ vk_operation_begin(VkOperation *op, Relation index, Relation heap,
 /* ---- new lists ---- */
 
 uint32
-vk_operation_new_list(VkOperation *op, uint32 flags)
+vk_operation_new_list(VkOperation *op, uint16 flags)
 {
 	/* only the holder of the upkeep lock takes or makes unused slots: none comes
 	 * back behind op->next_free */
@@ -146,6 +146,7 @@ vk_operation_set_list(VkOperation *op, uint32 number, const VkSlot *slot)
 	stored->tail = slot->tail;
 	stored->live = slot->live;
 	stored->dead = slot->dead;
+	stored->born_blocks = slot->born_blocks;
 	stored->extent_start = slot->extent_start;
 	stored->extent_length = slot->extent_length;
 	stored->refine_head = slot->refine_head;

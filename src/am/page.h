@@ -167,7 +167,9 @@ typedef struct VkSlot
 	uint32		live;			/* as of the last build or vacuum; of the centre
 								 * list as of its last recycling */
 	uint32		dead;
-	uint32		flags;
+	uint16		flags;
+	uint16		born_blocks;	/* blocks that it was made with, at most 65,535; 0: an
+								 * earlier version made it, or it was made empty */
 	BlockNumber extent_start;	/* block pages built contiguous */
 	uint32		extent_length;
 	BlockNumber refine_head;

@@ -168,7 +168,7 @@ extern void vk_upkeep_unlock(Relation index, LOCKMODE mode);
 extern void vk_operation_begin(VkOperation *op, Relation index, Relation heap,
 							   const VkIndex *vk);
 /* an unborn slot without pages; flags: 0, VK_SLOT_SEGMENT or VK_SLOT_GROUP */
-extern uint32 vk_operation_new_list(VkOperation *op, uint32 flags);
+extern uint32 vk_operation_new_list(VkOperation *op, uint16 flags);
 /* store the pages and counts of a new list; number and born are checked */
 extern void vk_operation_set_list(VkOperation *op, uint32 number,
 								  const VkSlot *slot);
@@ -272,6 +272,8 @@ extern VkRowState vk_row_vector(VkUpkeep *upkeep, ItemPointer tid,
 								const float **vector, bool *wild);
 /* let go of the table's pages, and of its TOAST table; at the end of all use */
 extern void vk_rows_release(VkUpkeep *upkeep);
+/* while that reads expressions: true to begin, false to end it */
+extern void vk_rows_keep_toast(const VkUpkeep *upkeep, bool lock);
 
 /* ---- cluster.c ---- */
 

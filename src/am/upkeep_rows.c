@@ -28,6 +28,7 @@
 #include "vk_compat.h"
 
 #include "commands/vacuum.h"
+#include "storage/lmgr.h"
 #include "utils/snapmgr.h"
 
 #include "am/heap_reader.h"
@@ -218,4 +219,24 @@ vk_rows_release(VkUpkeep *upkeep)
 	vk_heap_reader_close(upkeep->rows->heap);
 	MemoryContextDelete(upkeep->rows->context);
 	upkeep->rows = NULL;
+}
+
+/*
+ * vk_rows_keep_toast -- let nobody vacuum values out of the table's TOAST table while
+ * an expression of the index reads them
+ *
+ * Their row may die meanwhile, and VACUUM's own snapshot keeps none.  Where the column
+ * itself is indexed, vk_row_vector looks for what is gone.
+ */
+void
+vk_rows_keep_toast(const VkUpkeep *upkeep, bool lock)
+{
+	Oid			toast = upkeep->heap->rd_rel->reltoastrelid;
+
+	if (upkeep->info->ii_Expressions == NIL || !OidIsValid(toast))
+		return;
+	if (lock)
+		LockRelationOid(toast, ShareUpdateExclusiveLock);
+	else
+		UnlockRelationOid(toast, ShareUpdateExclusiveLock);
 }

@@ -91,6 +91,7 @@ static const Field fields[] = {
 	FIELD("slot", VkSlot, live),
 	FIELD("slot", VkSlot, dead),
 	FIELD("slot", VkSlot, flags),
+	FIELD("slot", VkSlot, born_blocks),
 	FIELD("slot", VkSlot, extent_start),
 	FIELD("slot", VkSlot, extent_length),
 	FIELD("slot", VkSlot, refine_head),
