@@ -363,7 +363,8 @@ sort_cell(VkKmeansWork *work, const Cell *cell)
 
 		cell->sorted[cell->starts[work->list[row]]++] = (int32_t) row;
 	}
-	memmove(cell->starts + 1, cell->starts, sizeof(int32_t) * cell->lists);
+	for (int list = cell->lists; list > 0; list--)
+		cell->starts[list] = cell->starts[list - 1];
 	cell->starts[0] = 0;
 }
 
