@@ -69,12 +69,16 @@
 #define VK_FILE_NUMBER(relation)	((relation)->rd_node.relNode)
 #endif
 
-/* 16 made one function of all checks of ownership */
+/* 16 made one function of all checks of ownership, and one of those of rights */
 #if PG_VERSION_NUM >= 160000
 #define vk_owns_relation(relation, role) \
 	object_ownercheck(RelationRelationId, relation, role)
+#define vk_namespace_aclcheck(schema, user, mode) \
+	object_aclcheck(NamespaceRelationId, schema, user, mode)
 #else
 #define vk_owns_relation(relation, role)	pg_class_ownercheck(relation, role)
+#define vk_namespace_aclcheck(schema, user, mode) \
+	pg_namespace_aclcheck(schema, user, mode)
 #endif
 
 /* does this process hold the lock of a buffer's contents?  Local ones have none. */
@@ -192,14 +196,6 @@
 #define vk_qualified_name_list(name)	stringToQualifiedNameList(name, NULL)
 #else
 #define vk_qualified_name_list(name)	stringToQualifiedNameList(name)
-#endif
-
-#if PG_VERSION_NUM >= 160000
-#define vk_namespace_aclcheck(schema, user, mode) \
-	object_aclcheck(NamespaceRelationId, schema, user, mode)
-#else
-#define vk_namespace_aclcheck(schema, user, mode) \
-	pg_namespace_aclcheck(schema, user, mode)
 #endif
 
 /* 16 asks whether the datum is to be copied; 15 copies */

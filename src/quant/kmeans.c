@@ -635,7 +635,9 @@ normalize_centroids(VkKmeansWork *work, int lists)
 	VkKmeans   *input = &work->input;
 	const int	dim = input->dim;
 
-	for (int list = 0; list < lists && input->metric == VK_METRIC_COSINE; list++)
+	if (input->metric != VK_METRIC_COSINE)
+		return;
+	for (int list = 0; list < lists; list++)
 	{
 		int8_t	   *code = input->center_codes + list * input->stride;
 		float		scale = input->center_scales[list];
