@@ -641,7 +641,7 @@ CREATE FUNCTION vk_page_blocks(index regclass, block bigint,
 	OUT line integer, OUT lane integer, OUT tid tid, OUT live boolean,
 	OUT block_scale double precision, OUT norm double precision,
 	OUT scale double precision, OUT error double precision,
-	OUT keys numeric[])
+	OUT center double precision, OUT keys numeric[])
 	RETURNS SETOF record
 	AS 'MODULE_PATHNAME', 'vk_inspect_blocks' LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED;
 
@@ -649,7 +649,8 @@ COMMENT ON FUNCTION vk_page_blocks(regclass, bigint) IS 'rows of the blocks that
 
 CREATE FUNCTION vk_page_codes(index regclass, block bigint,
 	OUT item bigint, OUT byte integer, OUT norm double precision,
-	OUT scale double precision, OUT error double precision)
+	OUT scale double precision, OUT error double precision,
+	OUT center double precision)
 	RETURNS SETOF record
 	AS 'MODULE_PATHNAME', 'vk_inspect_codes' LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED;
 

@@ -28,9 +28,9 @@ RETURNS SETOF record LANGUAGE sql AS $$
 	FROM generate_series(0, pg_relation_size(index) / 8192 - 1) b, vk_page_head(index, b) h
 $$;
 CREATE FUNCTION lanes(index regclass, OUT block bigint, OUT slot bigint, OUT line int, OUT lane int, OUT tid tid, OUT live boolean,
-					  OUT norm float8, OUT scale float8, OUT error float8, OUT keys numeric[])
+					  OUT norm float8, OUT scale float8, OUT error float8, OUT center float8, OUT keys numeric[])
 RETURNS SETOF record LANGUAGE sql AS $$
-	SELECT h.block, h.slot, b.line, b.lane, b.tid, b.live, b.norm, b.scale, b.error, b.keys
+	SELECT h.block, h.slot, b.line, b.lane, b.tid, b.live, b.norm, b.scale, b.error, b.center, b.keys
 	FROM heads(index) h, vk_page_blocks(index, h.block) b WHERE h.kind = 'block'
 $$;
 
@@ -74,6 +74,10 @@ SELECT bool_and(norm > 0 AND norm < 2.1) AS norm, bool_and(error > 0 AND error <
 -- L1 has no norm, floats have no scale
 SELECT count(norm), count(scale), count(error) = count(*) AS error FROM lanes('t_l1');
 SELECT count(norm) = count(*) AS norm, count(scale), max(error / norm) < 0.001 AS error FROM lanes('s_half') WHERE slot >= 3;
+-- dots with the centre, of lists that have one
+SELECT name, count(center) FROM unnest('{t_flat,t_l1,s_half}'::text[]) name, lanes(name::regclass) GROUP BY 1 ORDER BY 1;
+SELECT slot >= 3 AS list, count(center) = count(*) AS known, bool_and(abs(center) <= 1.01 * norm) AS dot, count(*) FILTER (WHERE center <> 0) > count(*) / 2 AS mostly
+FROM lanes('s_ivf') GROUP BY 1 ORDER BY 1;
 -- the centre list: its rows are slots
 SELECT count(*), count(keys), count(DISTINCT s.slot) FROM lanes('s_ivf') l JOIN vk_page_slots('s_ivf') s ON l.tid = format('(%s,1)', s.slot)::tid AND s.kind = 'list'
 WHERE l.slot = 0;
@@ -81,7 +85,7 @@ WHERE l.slot = 0;
 -- refine codes: as many heads as rows, those of rows as they are in their block
 CREATE TEMP TABLE codes AS SELECT h.slot, c.* FROM heads('s_ivf') h, vk_page_codes('s_ivf', h.block) c WHERE h.kind = 'refine';
 SELECT count(DISTINCT (slot, item)) = count(*) AS once FROM codes;
-SELECT max(abs(c.norm - l.norm)) < 0.01 AS norm, bool_and(c.error <= l.error) AS finer FROM
+SELECT max(abs(c.norm - l.norm)) < 0.01 AS norm, bool_and(c.error <= l.error) AS finer, corr(c.center, l.center) > 0.8 AS center FROM
 	(SELECT *, row_number() OVER (PARTITION BY l.slot ORDER BY h.chain_position, l.line, l.lane) - 1 AS item FROM lanes('s_ivf') l JOIN heads('s_ivf') h USING (block, slot)) l
 	JOIN codes c USING (slot, item) WHERE l.slot >= 3 AND l.live;
 

@@ -349,6 +349,14 @@ vk_slot_visible(const VkSlot *slot, uint64 epoch)
 		(slot->retired == 0 || slot->retired > epoch);
 }
 
+/* flags of a list of rows with a centre */
+static inline uint16
+vk_list_flags(const VkCoder *coder)
+{
+	return vk_metric_centered(coder->metric) && coder->format < VK_INT_FORMATS ?
+		VK_SLOT_CENTER_DOTS : 0;
+}
+
 /* are its entries centres, not rows? */
 static inline bool
 vk_slot_has_centers(uint32 number, const VkSlot *slot)

@@ -360,6 +360,7 @@ write_list(BuildScan *scan, int list)
 
 	vk_writer_begin(&build->writer, &build->vk->coder,
 					build->first_list + list, rows);
+	build->writer.lists.list.flags = vk_list_flags(&build->vk->coder);
 	vk_sort_write(&scan->sort, &build->writer.lists, rows);
 	vk_writer_end(&build->writer);
 	vk_build_progress(build, rows);

@@ -10,6 +10,10 @@
  *	  distance that is not there, and an exact search would pass the row by.  (Of
  *	  bits, whose codes are themselves, the scores must be equal.)
  *
+ *	  Where codes know their dot with the list's centre, the centre is a query too,
+ *	  and that is its dot.  A search goes by it, and finds too little where it is
+ *	  another's.
+ *
  *	  Left out are documents, whose entries do not tell which of the vectors they
  *	  are of, rows coded about a mean that is no more, and whatever has no bounds:
  *	  all of these are found by any search that must find them.
@@ -36,6 +40,9 @@
 /* the mean as a centre */
 static const VkCenter mean_center = {0};
 
+/* of dots with the centre: they and scales have 11 bits */
+#define DOT_ROUNDING	0x1p-9
+
 typedef struct CodeCheck
 {
 	VkCheck    *check;
@@ -54,6 +61,8 @@ typedef struct CodeCheck
 	uint8	   *refine;
 	VkQuery		query;
 	VkQueryCode code;
+	bool		center_dots;	/* codes of the list at hand know theirs */
+	VkQueryCode center_code;	/* its centre as a query */
 } CodeCheck;
 
 static void
@@ -82,6 +91,7 @@ begin_codes(CodeCheck *codes, VkCheck *check, Snapshot snapshot)
 	codes->refine = palloc(vk->coder.refine_size + 1);
 	codes->query.rotated = palloc((dim + 1) * sizeof(float));
 	vk_query_code_create(codes->coder, &codes->code);
+	vk_query_code_create(codes->coder, &codes->center_code);
 }
 
 /* the row's vector as a query against its list's centre; false: it has no bounds */
@@ -116,6 +126,65 @@ score_of_itself(CodeCheck *codes, Datum vector)
 	return vk_exact_score(codes->support, distance);
 }
 
+/* the list's centre as a query, if its codes know their dots with it */
+static void
+set_center(CodeCheck *codes, const VkSlot *slot, const VkCenter *center)
+{
+	VkQuery		query = {.rotated = codes->query.rotated};
+
+	codes->center = center;
+	codes->center_dots = (slot->flags & VK_SLOT_CENTER_DOTS) != 0 && center->code != NULL;
+	if (!codes->center_dots)
+		return;
+	for (int i = 0; i < codes->coder->dim; i++)
+		query.rotated[i] = center->a * center->code[i];
+	query.norm2 = center->norm * center->norm;
+	vk_query_code_set(codes->coder, &query, &mean_center, true, &codes->center_code);
+}
+
+/* is what a code says of its dot with the centre true?  sum: of its code and the centre's */
+static bool
+center_dot_holds(const CodeCheck *codes, const VkRowCode *row, double sum)
+{
+	const VkBoundQuery *bound = &codes->center_code.bound;
+	double		norm = codes->center->norm;
+	double		dot = row->a * bound->query_scale * sum;
+
+	return isinf(row->error) || fabs(row->center * norm - dot) <=
+		(bound->query_error + DOT_ROUNDING * norm) * row->norm;
+}
+
+static bool
+scan_center_dot_holds(const CodeCheck *codes, int block, int lane)
+{
+	const VkBlocks *blocks = codes->blocks;
+	const VkBoundQuery *bound = &codes->center_code.bound;
+	VkDots		dots = {0};
+	VkRowCode	row;
+
+	if (!codes->center_dots)
+		return true;
+	vk_block_dots(codes->coder, &codes->center_code, vk_blocks_code(blocks, block), &dots);
+	vk_annotation_get(codes->coder, vk_blocks_annotation(blocks, block),
+					  blocks->tops[block].head.scale, lane, &row);
+	return center_dot_holds(codes, &row,
+							(double) bound->dot_mult * dots.i[lane] - bound->dot_offset);
+}
+
+/* of the refine code at hand */
+static bool
+refine_center_dot_holds(const CodeCheck *codes)
+{
+	VkRowCode	row;
+
+	if (!codes->center_dots)
+		return true;
+	vk_refine_head(codes->refine, &row);
+	return center_dot_holds(codes, &row, (double) vk_refine_dot(codes->coder,
+																&codes->center_code,
+																codes->refine));
+}
+
 /* does the scan code allow the score? */
 static bool
 scan_code_holds(CodeCheck *codes, int block, int lane, double score)
@@ -132,7 +201,8 @@ scan_code_holds(CodeCheck *codes, int block, int lane, double score)
 			bits->score(&codes->code, annotation, &dots, lane) == score;
 	(void) vk_blocks_bounds(blocks, block, codes->coder, true, &codes->code.bound, &dots,
 							get_float4_infinity(), &bounds);
-	return bounds.lower[lane] <= score && score <= bounds.upper[lane];
+	return bounds.lower[lane] <= score && score <= bounds.upper[lane] &&
+		scan_center_dot_holds(codes, block, lane);
 }
 
 static bool
@@ -149,7 +219,7 @@ refine_code_holds(CodeCheck *codes, int block, int lane, double score)
 				   start->page, start->position,
 				   (uint32) (start->bytes + (uint64) lane * size), size, codes->refine);
 	vk_refine_bounds(codes->coder, &codes->code, codes->refine, true, &lower, &upper);
-	return lower <= score && score <= upper;
+	return lower <= score && score <= upper && refine_center_dot_holds(codes);
 }
 
 static void
@@ -179,7 +249,7 @@ check_list(CodeCheck *codes, uint32 number, const VkSlot *slot, const VkCenter *
 
 	if (slot->born < codes->check->meta.coded || !BlockNumberIsValid(slot->head))
 		return;
-	codes->center = center;
+	set_center(codes, slot, center);
 	vk_block_reader_begin(&codes->reader, number, slot);
 	while (vk_block_reader_next(&codes->reader, codes->blocks))
 		for (int block = 0; block < blocks->count; block++)

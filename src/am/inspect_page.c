@@ -518,9 +518,10 @@ end_set(Inspected *page)
 	return (Datum) 0;
 }
 
-/* norm, scale and error of a row's code */
+/* norm, scale and error of a row's code, and its dot with the list's centre */
 static void
-put_row_code(Row *row, bool has_norm, bool has_scale, const VkRowCode *code)
+put_row_code(Row *row, bool has_norm, bool has_scale, bool has_center,
+			 const VkRowCode *code)
 {
 	if (has_norm)
 		put_float(row, code->norm);
@@ -531,6 +532,10 @@ put_row_code(Row *row, bool has_norm, bool has_scale, const VkRowCode *code)
 	else
 		put_null(row);
 	put_float(row, code->error);
+	if (has_center)
+		put_float(row, code->center);
+	else
+		put_null(row);
 }
 
 /* numeric[] of a row's keys, one a column */
@@ -577,7 +582,8 @@ give_block(const Inspected *page, Row *row, int line)
 		put(row, BoolGetDatum((top->head.live >> lane & 1) != 0));
 		put_float(row, top->head.scale);
 		put_row_code(row, coder.metric != VK_METRIC_L1 && !(bits && !coder.flat),
-					 coder.format < VK_INT_FORMATS && !bits, &code);
+					 coder.format < VK_INT_FORMATS && !bits,
+					 !coder.flat && !page->centers && vk_list_flags(&coder) != 0, &code);
 		if (page->centers)
 			put_null(row);
 		else
@@ -638,10 +644,11 @@ vk_inspect_codes(PG_FUNCTION_ARGS)
 		if (offset + VK_REFINE_HEAD <= VK_PAYLOAD_SIZE)
 		{
 			vk_refine_head((const uint8 *) page.copy.data + VK_PAGE_HEAD_SIZE + offset, &code);
-			put_row_code(&row, true, true, &code);
+			put_row_code(&row, true, true,
+						 !page.centers && vk_list_flags(&page.vk->coder) != 0, &code);
 		}
 		else
-			for (int i = 0; i < 3; i++)
+			for (int i = 0; i < 4; i++)
 				put_null(&row);
 		give(&row);
 	}

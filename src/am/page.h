@@ -144,7 +144,7 @@ typedef struct VkBlockTop		/* the first two lines of a block */
 StaticAssertDecl(sizeof(VkBlockHead) == 32, "VkBlockHead must be 32 bytes");
 StaticAssertDecl(sizeof(VkBlockTop) == 2 * VK_LINE_SIZE, "block top must be two lines");
 StaticAssertDecl(sizeof(VkFlatAnnotation) == 128, "vkflat annotation must be 128 bytes");
-StaticAssertDecl(sizeof(VkListAnnotation) == 96, "vkivf annotation must be 96 bytes");
+StaticAssertDecl(sizeof(VkListAnnotation) == 128, "vkivf annotation must be 128 bytes");
 
 #define VK_BLOCK_HEAD_LINES		4	/* without attribute lines */
 #define VK_MAX_HEAD_LINES		96
@@ -222,6 +222,7 @@ StaticAssertDecl(sizeof(VkSummary) == VK_SUMMARY_LINES * VK_LINE_SIZE, "VkSummar
 /* VkSlot.flags */
 #define VK_SLOT_SEGMENT			0x0001	/* no centroid: every scan visits it */
 #define VK_SLOT_GROUP			0x0002	/* no rows: entries of the centre list */
+#define VK_SLOT_CENTER_DOTS		0x0004	/* codes know their dot with the centre */
 
 /*
  * Fixed slots.  The "TID" of an entry of the centre list is the slot of the list

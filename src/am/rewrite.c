@@ -134,7 +134,8 @@ make_list(Rewrite *rewrite, int list)
 {
 	const VkCenters *centers = rewrite->centers;
 	uint32		number = vk_operation_new_list(&rewrite->op,
-											   centers == NULL ? VK_SLOT_SEGMENT : 0);
+											   centers == NULL ? VK_SLOT_SEGMENT :
+											   vk_list_flags(&rewrite->vk->coder));
 
 	if (centers != NULL)
 		vk_operation_put_center(&rewrite->op, number,

@@ -97,6 +97,7 @@ vk_packed_row(const VkIndex *vk, ItemPointer tid, char *packed, VkRow *row)
 	row->code.norm = head.norm;
 	row->code.a = head.a;
 	row->code.error = head.error;
+	row->code.center = head.center;
 	vk_packed_point(&vk->coder, packed, &row->code);
 	memcpy(&row->attributes, packed + vk_packed_size(&vk->coder),
 		   attributes_size(vk));
@@ -230,6 +231,7 @@ vk_batch_pack(VkRowBatch *batch, int i, char *packed)
 	head.norm = code.norm;
 	head.a = code.a;
 	head.error = code.error;
+	head.center = code.center;
 	memcpy(packed, &head, sizeof(head));
 	memcpy(packed + vk_packed_size(&vk->coder), &batch->attributes[i],
 		   attributes_size(vk));

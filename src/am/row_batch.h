@@ -50,6 +50,7 @@ typedef struct VkPackedHead
 	float4		norm;
 	float4		a;
 	float4		error;
+	float4		center;
 } VkPackedHead;
 
 /* without attributes */

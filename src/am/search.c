@@ -81,6 +81,7 @@ vk_search_create(Relation index, const VkIndex *vk)
 	search->scratch = palloc(vk_scratch_size(dim));
 	search->center_values = palloc0(TYPEALIGN(4, dim) + 4);
 	search->refine = palloc(vk_refine_size(8, dim));
+	search->mean.rest = palloc(dim);
 	vk_query_code_create(&vk->coder, &search->code);
 	return search;
 }
@@ -121,7 +122,8 @@ vk_search_reset_unscored(VkSearch *search, const VkMeta *meta, VkScanStats *stat
 	search->meta = meta;
 	search->stats = stats;
 	search->scored = false;
-	search->code_current = search->code_of_mean = false;
+	search->code_current = search->code_of_mean = search->code_moved = false;
+	search->mean.code = NULL;
 	search->ranked_wanted = 0;
 	search->visit_count = 0;
 	memset(&search->tally, 0, sizeof(search->tally));
@@ -209,20 +211,59 @@ add_visit(VkSearch *search, uint32 number, const VkCandidate *entry)
 	return (uint32) search->visit_count++;
 }
 
+/* the query's code against the mean, which centres were ranked by */
+static const VkMeanCode *
+mean_code(VkSearch *search)
+{
+	VkMeanCode *mean = &search->mean;
+	const VkQueryCode *code = &search->center_code;
+
+	if (mean->code == NULL)
+	{
+		mean->code = code->code;
+		mean->quantized = code->quantized;
+		vk_mean_code_finish(&search->vk->coder, &search->query, mean, search->scratch);
+	}
+	return mean;
+}
+
+/*
+ * Take that code for the list at hand too; false: it does not do.  So it is packed
+ * once, where to code and to pack for each list would take as long as to score one.
+ */
+static bool
+move_code(VkSearch *search)
+{
+	const VkCoder *coder = &search->vk->coder;
+
+	if (search->list.proven || !(search->begun.flags & VK_SLOT_CENTER_DOTS) ||
+		!vk_query_code_move(coder, &search->query, mean_code(search), &search->center,
+							&search->code))
+		return false;
+	if (!search->code_of_mean)
+		vk_query_code_pack(coder, search->mean.code, &search->code);
+	search->code_of_mean = true;
+	return true;
+}
+
 /* VkListScan.prepare */
 static void
 prepare_list(VkListScan *scan)
 {
 	VkSearch   *search = scan->arg;
 	const VkCoder *coder = &search->vk->coder;
+	bool		moved = search->centered && move_code(search);
 
-	if (search->centered || !search->code_of_mean)
+	if (!moved && (search->centered || search->code_moved || !search->code_of_mean))
+	{
 		vk_query_code_set(coder, &search->query,
 						  search->centered ? &search->center : &mean_center,
 						  vk_metric_centered(coder->metric) || !search->code_current,
 						  &search->code);
+		search->code_of_mean = !search->centered;
+	}
 	search->code_current = true;
-	search->code_of_mean = !search->centered;
+	search->code_moved = moved;
 }
 
 /*

@@ -298,7 +298,9 @@ struct VkSearch
 	float	   *normalized;		/* cosine */
 	VkQueryCode code;			/* against the list at hand */
 	bool		code_current;	/* code.code is that of this query */
-	bool		code_of_mean;	/* and all of code is against the mean */
+	bool		code_of_mean;	/* and against the mean */
+	bool		code_moved;		/* but its bounds are against the list's centre */
+	VkMeanCode	mean;			/* of center_code; code: NULL, not made yet */
 	VkQueryCode center_code;	/* against the mean, for the centre list */
 	VkTally		tally;
 

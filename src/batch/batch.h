@@ -90,8 +90,7 @@ typedef struct VkBatchQuery
 	double		last;			/* score of the last row wanted, if the lists visited for
 								 * it were too few; else infinite */
 	VkQuery		query;			/* as codes are compared with it */
-	int8	   *mean_code;		/* of it against the mean; NULL: not made yet */
-	VkQuantized quantized;		/* that code */
+	VkMeanCode	mean;			/* code: NULL, not made yet */
 	int64		wanted;			/* rows */
 	double		budget;			/* live rows to see; 0: as the recall curve has it */
 	double		radius;			/* see own_radii */
@@ -213,6 +212,8 @@ typedef struct VkBatchGroup
 								 * are wanted */
 	VkBatchQuery *queries[VK_GROUP_QUERIES];
 	VkBoundQuery bounds[VK_GROUP_QUERIES];
+	float		center_shares[VK_GROUP_QUERIES];	/* how much of the dots with the centre
+													 * theirs are to lose; 0: nothing */
 	/* tiled: */
 	VkScreenQuery screens[VK_GROUP_QUERIES];
 	float		thresholds[VK_GROUP_QUERIES];	/* that they are for */
@@ -221,13 +222,6 @@ typedef struct VkBatchGroup
 
 	VkQueryCode *codes;			/* not tiled, or where rows have refine codes */
 	void	   *packed_scan[VK_GROUP_QUERIES];	/* room of codes for it */
-
-	/* codes are those against the mean; tiled: the centre is packed behind the queries */
-	bool		by_mean;
-	VkQueryCode center;
-	void	   *center_scan;	/* room of it for packed_scan */
-	float		center_shares[VK_GROUP_QUERIES];	/* scale of its code in the
-													 * scale of a query's */
 } VkBatchGroup;
 
 typedef struct VkBatchScorer VkBatchScorer;
@@ -240,8 +234,10 @@ extern VkBatchGroup *vk_group_create(const VkBatchScorer *scorer, int most);
 /* code queries against a centre */
 extern void vk_group_set(VkBatchScorer *scorer, VkBatchGroup *group,
 						 VkBatchQuery **queries, int count, const VkCenter *center);
-/* the blocks that are scored next, to be filled by the caller, of this list */
-extern VkBlocks *vk_scorer_blocks(VkBatchScorer *scorer, uint32 slot, uint64 born);
+/* the blocks that are scored next, to be filled by the caller, of this list; before
+ * queries are coded against its centre */
+extern VkBlocks *vk_scorer_blocks(VkBatchScorer *scorer, uint32 number,
+								  const VkSlot *slot);
 /* decode them once for all groups, which have so many queries together */
 extern void vk_scorer_begin(VkBatchScorer *scorer, int queries);
 /* score them: what may be among the nearest becomes candidates */

@@ -160,7 +160,7 @@ visit_segment(VkBatch *batch, VkBatchScorer *scorer, VkBatchGroup **groups,
 			  int group_count, uint32 number, const VkSlot *slot)
 {
 	VkBlockReader reader = block_reader(batch->target);
-	VkBlocks   *blocks = vk_scorer_blocks(scorer, number, slot->born);
+	VkBlocks   *blocks = vk_scorer_blocks(scorer, number, slot);
 	int64		scored;
 
 	vk_block_reader_begin(&reader, number, slot);
@@ -397,7 +397,7 @@ visit_list(VkBatch *batch, VkBatchScorer *scorer, VkBatchGroup *group,
 		   int count)
 {
 	VkBlockReader reader = block_reader(batch->target);
-	VkBlocks   *blocks = vk_scorer_blocks(scorer, list->number, list->slot.born);
+	VkBlocks   *blocks = vk_scorer_blocks(scorer, list->number, &list->slot);
 
 	if (!is_current(&batch->target->meta, list->number, &list->slot))
 		return;

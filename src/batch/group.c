@@ -5,9 +5,9 @@
  *
  * NOTES
  *	  Coding a query against a list's centre costs as much as its tile with the
- *	  list.  Where bounds are statistical queries are coded once, against the mean,
- *	  and the centre is one more query of the group: <q - c, x'> is <q, x'> - <c, x'>,
- *	  off by the error of q's code, which is little beside that of one-bit rows.
+ *	  list.  Where bounds are statistical queries are coded once, against the mean:
+ *	  <q - c, x'> is <q, x'> - <c, x'>, which rows know, off by the error of q's code,
+ *	  which is little beside that of one-bit rows.
  *
  * IDENTIFICATION
  *	  src/batch/group.c
@@ -40,9 +40,6 @@ static const char *const tile_slots[VK_INT_FORMATS] = {
 	"tile_b1", "tile_b2", "tile_b4", "tile_b8"
 };
 
-/* queries from which on the centre as one of them is cheaper than their codes
- * against it */
-#define BY_MEAN_PAYS	4
 /* dots with the centre, on the scale of a query's, above which sums might overflow */
 #define CENTER_DOT_MAX	0x1p28
 
@@ -126,9 +123,9 @@ vk_scorer_create(VkBatch *batch)
 	scorer->rows = allocate_lines(blocks->capacity * sizeof(VkScreenRows));
 	scorer->groups = palloc(block_groups(blocks->capacity) * sizeof(VkScreenBlocks));
 	scorer->masks = palloc(block_groups(blocks->capacity) * sizeof(uint16));
-	scorer->dots = allocate_lines((Size) (VK_GROUP_QUERIES + 1) * lanes * sizeof(int32));
+	scorer->dots = allocate_lines((Size) VK_GROUP_QUERIES * lanes * sizeof(int32));
 	scorer->query_stride = TYPEALIGN(VK_LINE_SIZE, coder->dim);
-	scorer->query_codes = allocate_lines((VK_GROUP_QUERIES + 1) * scorer->query_stride);
+	scorer->query_codes = allocate_lines(VK_GROUP_QUERIES * scorer->query_stride);
 	vk_query_code_create(coder, &scorer->code);
 	scorer->code.packed_scan = NULL;
 	scorer->center_dots = palloc(lanes * sizeof(float));
@@ -138,7 +135,6 @@ vk_scorer_create(VkBatch *batch)
 		scorer->uppers = palloc(lanes * sizeof(float));
 		scorer->refine = palloc((Size) lanes * coder->refine_size);
 		scorer->refine_read = palloc(lanes * sizeof(bool));
-		scorer->refine_center = palloc(lanes * sizeof(double));
 	}
 	return scorer;
 }
@@ -149,6 +145,14 @@ static Size
 packed_size(const VkCoder *coder, int count)
 {
 	return has_tile(coder) ? VK_PACKED_TILE_SIZE(coder->format, count, coder->dim) : 0;
+}
+
+/* u of a code that is 0, as in VkBoundQuery.dot_offset over dot_mult */
+static double
+zero_code(const VkCoder *coder)
+{
+	return coder->format == VK_FORMAT_B8 ? 128 :
+		((1 << vk_format_bits[coder->format]) - 1) / 2.0;
 }
 
 /* must each query keep a code of its own? */
@@ -165,7 +169,7 @@ vk_scorer_query_size(const VkCoder *coder)
 		packed_size(coder, VK_GROUP_QUERIES) / VK_GROUP_QUERIES;
 
 	if (!coder->flat)
-		size += coder->dim;
+		size += 2 * coder->dim;
 	return has_tile(coder) ? size : size + sizeof(VkQueryCode) + vk_query_code_size(coder);
 }
 
@@ -176,7 +180,7 @@ vk_group_create(const VkBatchScorer *scorer, int most)
 	VkBatchGroup *group = palloc0(sizeof(VkBatchGroup));
 
 	if (has_tile(coder))
-		group->packed = allocate_lines(packed_size(coder, most + 1));
+		group->packed = allocate_lines(packed_size(coder, most));
 	/* lists have fewer queries than there are at most */
 	group->codes = palloc0(most * sizeof(VkQueryCode));
 	return group;
@@ -204,15 +208,15 @@ group_code(VkBatchScorer *scorer, VkBatchGroup *group, int i)
  * its cache.  Always inline: see prefetch_lines in list_scan.c.
  */
 static pg_attribute_always_inline void
-prefetch_query(const VkBatchQuery *query, int dim, bool by_mean)
+prefetch_query(const VkBatchQuery *query, int dim, bool moved)
 {
 	const char *start = (const char *) query->query.rotated;
 	Size		size = dim * sizeof(float);
 
-	if (by_mean && query->mean_code != NULL)
+	if (moved && query->mean.code != NULL)
 	{
-		start = (const char *) query->mean_code;
-		size = dim;
+		start = (const char *) query->mean.code;
+		size = 2 * (Size) dim;
 	}
 	for (Size at = 0; at < size; at += VK_LINE_SIZE)
 		__builtin_prefetch(start + at);
@@ -223,72 +227,66 @@ static void
 set_mean_code(VkBatchScorer *scorer, VkBatchQuery *query)
 {
 	const VkCenter mean = {0};
+	const int	dim = scorer->coder->dim;
 	VkQueryCode *code = &scorer->code;
+	int8	   *memory = MemoryContextAlloc(scorer->batch->context, 2 * (Size) dim);
 
 	vk_query_code_set(scorer->coder, &query->query, &mean, true, code);
-	query->mean_code = MemoryContextAlloc(scorer->batch->context, scorer->coder->dim);
-	memcpy(query->mean_code, code->code, scorer->coder->dim);
-	query->quantized = code->quantized;
+	memcpy(memory, code->code, dim);
+	query->mean.quantized = code->quantized;
+	query->mean.code = memory;
+	query->mean.rest = memory + dim;
+	vk_mean_code_finish(scorer->coder, &query->query, &query->mean, code->values);
 }
 
 /*
- * Are the queries' codes against the mean good for this centre?  Not those of one
- * so near the mean that its scale has no room for dots with the centre, nor that of
- * the mean itself, which has no scale.
+ * Code a query of the group by its code against the mean; false: that does not do.
+ * Dots with the centre are taken off a tile's as integers on the scale of the query's
+ * code, which has no room for them where the query is next to the mean, and is none
+ * where it is the mean itself.
  */
 static bool
-codes_reach(VkBatchScorer *scorer, VkBatchQuery **queries, int count,
-			const VkCenter *center)
-{
-	double		greatest = scorer->coder->dim * 127.0 *
-		vk_batch_zero_code(scorer->coder) * center->a;
-
-	for (int i = 0; i < count; i++)
-	{
-		if (queries[i]->mean_code == NULL)
-			set_mean_code(scorer, queries[i]);
-		if (!(queries[i]->quantized.scale > 0) ||
-			!(greatest <= CENTER_DOT_MAX * queries[i]->quantized.scale))
-			return false;
-	}
-	return true;
-}
-
-/* Code a query of the group by its code against the mean. */
-static void
 move_code(VkBatchScorer *scorer, VkBatchGroup *group, int i, const VkCenter *center,
 		  VkQueryCode *code)
 {
 	const VkCoder *coder = scorer->coder;
 	VkBatchQuery *query = group->queries[i];
+	double		greatest = coder->dim * 127.0 * zero_code(coder) * center->a;
 
-	memcpy(scorer->query_codes + i * scorer->query_stride, query->mean_code, coder->dim);
-	vk_query_code_pack(coder, query->mean_code, code);
-	vk_query_code_move(coder, &query->query, &query->quantized, query->mean_code, center,
-					   code);
-	group->center_shares[i] = center->a / code->quantized.scale;
+	if (query->mean.code == NULL)
+		set_mean_code(scorer, query);
+	if (!(query->mean.quantized.scale > 0) ||
+		!(greatest <= CENTER_DOT_MAX * query->mean.quantized.scale) ||
+		!vk_query_code_move(coder, &query->query, &query->mean, center, code))
+		return false;
+	vk_query_code_pack(coder, query->mean.code, code);
+	memcpy(scorer->query_codes + i * scorer->query_stride, query->mean.code, coder->dim);
+	return true;
 }
 
-/* Make the centre one more query of the group. */
+/* Code a query of the group against a centre. */
 static void
-add_center(VkBatchScorer *scorer, VkBatchGroup *group, const VkCenter *center)
+set_code(VkBatchScorer *scorer, VkBatchGroup *group, int i, const VkCenter *center)
 {
 	const VkCoder *coder = scorer->coder;
-	VkQueryCode *code = &group->center;
+	VkBatchQuery *query = group->queries[i];
+	VkQueryCode *code = group_code(scorer, group, i);
+	bool		moved = scorer->center_dots_known && center->code != NULL &&
+		move_code(scorer, group, i, center, code);
 
-	if (code->values == NULL)
+	if (!moved)
 	{
-		vk_query_code_create(coder, code);
-		group->center_scan = code->packed_scan;
+		vk_query_code_set(coder, &query->query, center, true, code);
+		memcpy(scorer->query_codes + i * scorer->query_stride, code->code, coder->dim);
 	}
-	code->packed_scan = group->tiled ? NULL : group->center_scan;
-	code->quantized.scale = center->a;
-	code->quantized.sum = 0;
-	for (int d = 0; d < coder->dim; d++)
-		code->quantized.sum += center->code[d];
-	vk_query_code_pack(coder, center->code, code);
-	memcpy(scorer->query_codes + group->count * scorer->query_stride, center->code,
-		   coder->dim);
+	/* dots will be less those with the centre: by tiles or not, bounds are the same */
+	group->center_shares[i] = moved ? code->bound.center_weight / code->quantized.scale : 0;
+	group->bounds[i] = code->bound;
+	group->bounds[i].center_weight = 0;
+	if (!group->tiled)
+		return;
+	vk_screen_query(&code->bound, scorer->proven, query->threshold, &group->screens[i]);
+	group->thresholds[i] = query->threshold;
 }
 
 void
@@ -300,38 +298,18 @@ vk_group_set(VkBatchScorer *scorer, VkBatchGroup *group, VkBatchQuery **queries,
 	group->count = count;
 	group->tiled = count >= scorer->tile_pays;
 	group->after = scorer->batch->once ? PG_UINT64_MAX : 0;
-	group->by_mean = has_tile(coder) && count >= BY_MEAN_PAYS && !scorer->proven &&
-		center->code != NULL && vk_metric_centered(coder->metric) &&
-		codes_reach(scorer, queries, count, center);
-	if (group->by_mean)
-		add_center(scorer, group, center);
 	for (int i = 0; i < count; i++)
 	{
-		VkQueryCode *code = group_code(scorer, group, i);
-
 		if (i + CODED_AHEAD < count)
-			prefetch_query(queries[i + CODED_AHEAD], coder->dim, group->by_mean);
+			prefetch_query(queries[i + CODED_AHEAD], coder->dim,
+						   scorer->center_dots_known);
 		group->queries[i] = queries[i];
 		group->after = Min(group->after, queries[i]->self);
-		if (group->by_mean)
-			move_code(scorer, group, i, center, code);
-		else
-		{
-			vk_query_code_set(coder, &queries[i]->query, center, true, code);
-			memcpy(scorer->query_codes + i * scorer->query_stride, code->code, coder->dim);
-		}
-		group->bounds[i] = code->bound;
-		if (group->tiled)
-		{
-			vk_screen_query(&code->bound, scorer->proven, queries[i]->threshold,
-							&group->screens[i]);
-			group->thresholds[i] = queries[i]->threshold;
-		}
+		set_code(scorer, group, i, center);
 	}
 	group->kernels = vk_kernels;
 	if (group->tiled)
 		group->kernels->pack_tile[coder->format] (scorer->query_codes,
-												  scorer->query_stride,
-												  count + group->by_mean, coder->dim,
-												  group->packed);
+												  scorer->query_stride, count,
+												  coder->dim, group->packed);
 }

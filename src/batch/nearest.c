@@ -32,7 +32,7 @@ vk_nearest_begin(VkBatch *batch, VkBatchQuery *query, int64 wanted)
 {
 	query->wanted = wanted;
 	query->threshold = query->dropped = get_float4_infinity();
-	query->mean_code = NULL;
+	query->mean.code = NULL;
 	query->open = NULL;
 	query->rows = NULL;
 	query->open_count = query->open_capacity = 0;

@@ -32,13 +32,18 @@
 /* queries from which on limits of whole blocks are worth their making */
 #define BLOCKS_PAY		32
 
+/* dots beyond it are none of a sane page, and might overflow */
+#define DOT_MAX			0x1p30f
+
 /* ---- blocks ---- */
 
 VkBlocks *
-vk_scorer_blocks(VkBatchScorer *scorer, uint32 slot, uint64 born)
+vk_scorer_blocks(VkBatchScorer *scorer, uint32 number, const VkSlot *slot)
 {
-	scorer->slot = slot;
-	scorer->born = born;
+	scorer->slot = number;
+	scorer->born = slot->born;
+	scorer->center_dots_known = !scorer->proven &&
+		(slot->flags & VK_SLOT_CENTER_DOTS) != 0;
 	return scorer->blocks;
 }
 
@@ -61,6 +66,38 @@ lanes_after(const VkBlocks *blocks, int block, uint64 after, uint64 *last)
 		*last = Max(*last, tid);
 	}
 	return lanes;
+}
+
+/* the dots of a block's rows with the centre, of their codes */
+static void
+set_center_dots(const VkCoder *coder, const VkListAnnotation *annotation, float *dots)
+{
+	/* dot_mult */
+	const int	mult = coder->format == VK_FORMAT_B8 ? 1 : 2;
+	float		a[VK_LANES];
+
+	vk_kernels->half_to_float(annotation->a, VK_LANES, a);
+	vk_kernels->half_to_float(annotation->center, VK_LANES, dots);
+	for (int lane = 0; lane < VK_LANES; lane++)
+		dots[lane] = a[lane] != 0 ? dots[lane] / (a[lane] * coder->code_unit * mult) : 0;
+}
+
+/*
+ * Take a share of the dots with the centre off those of a query, rounded, which is
+ * nothing beside what its code has lost.  Pointers that may be the same would keep the
+ * loop from being vectorised; what a damaged page says of a dot fits no integer.
+ */
+static void
+subtract_share(int32 *pg_restrict dots, const float *pg_restrict center, float share,
+			   int lanes)
+{
+	for (int lane = 0; lane < lanes; lane++)
+	{
+		float		dot = share * center[lane];
+
+		dot = dot < DOT_MAX ? dot : DOT_MAX;
+		dots[lane] -= (int32) (dot > -DOT_MAX ? dot : -DOT_MAX);
+	}
 }
 
 void
@@ -86,6 +123,9 @@ vk_scorer_begin(VkBatchScorer *scorer, int queries)
 		scorer->places[scorer->count] = i;
 		scorer->live[scorer->count] = live;
 		scorer->runs[scorer->count++] = (VkLineRun) {vk_blocks_code(blocks, i), coder->lines};
+		if (scorer->center_dots_known)
+			set_center_dots(coder, annotation,
+							scorer->center_dots + (scorer->count - 1) * VK_LANES);
 		if (scorer->isa == NULL)
 			continue;
 		if (coder->flat)
@@ -213,7 +253,7 @@ take_bits(VkBatchScorer *scorer, VkBatchGroup *group, int i, int block,
 /* ---- refine codes ---- */
 
 static const uint8 *
-refine_code(VkBatchScorer *scorer, const VkBatchGroup *group, int place)
+refine_code(VkBatchScorer *scorer, int place)
 {
 	int			size = scorer->coder->refine_size;
 	uint8	   *code = scorer->refine + (Size) place * size;
@@ -227,9 +267,6 @@ refine_code(VkBatchScorer *scorer, const VkBatchGroup *group, int place)
 					   (uint32) (start->bytes + (uint64) (place % VK_LANES) * size),
 					   size, code);
 		scorer->refine_read[place] = true;
-		if (group->by_mean)
-			scorer->refine_center[place] = group->center.quantized.scale *
-				(double) vk_refine_dot(scorer->coder, &group->center, code);
 	}
 	return code;
 }
@@ -240,11 +277,10 @@ refine_lane(VkBatchScorer *scorer, VkBatchGroup *group, int i, const FreshLane *
 {
 	VkBatchQuery *query = group->queries[i];
 	const VkBlockTop *top = &scorer->blocks->tops[fresh->place / VK_LANES];
-	const uint8 *refine = refine_code(scorer, group, fresh->place);
+	const uint8 *refine = refine_code(scorer, fresh->place);
 	double		lower;
 	double		upper;
 
-	group->codes[i].center_dot = group->by_mean ? scorer->refine_center[fresh->place] : 0;
 	vk_refine_bounds(scorer->coder, &group->codes[i], refine, scorer->proven, &lower,
 					 &upper);
 	scorer->batch->target->stats.refined++;
@@ -340,16 +376,6 @@ score_tiled(VkBatchScorer *scorer, VkBatchGroup *group, int i)
 	}
 }
 
-/* pointers that may be the same would keep the loop from being vectorised */
-static void
-subtract_share(int32 *pg_restrict dots, const float *pg_restrict center, float share,
-			   int blocks)
-{
-	for (; blocks > 0; blocks--, dots += VK_LANES, center += VK_LANES)
-		for (int lane = 0; lane < VK_LANES; lane++)
-			dots[lane] -= (int32) (share * center[lane]);
-}
-
 /* one query by itself */
 static void
 score_alone(VkBatchScorer *scorer, VkBatchGroup *group, int i)
@@ -362,59 +388,28 @@ score_alone(VkBatchScorer *scorer, VkBatchGroup *group, int i)
 		VkDots		dots = {0};
 
 		vk_block_dots(coder, &group->codes[i], scorer->runs[j].code, &dots);
-		if (group->by_mean)
+		if (group->center_shares[i] != 0)
 			subtract_share(dots.i, scorer->center_dots + j * VK_LANES,
-						   group->center_shares[i], 1);
+						   group->center_shares[i], VK_LANES);
 		(bits ? take_bits : take_block) (scorer, group, i, scorer->places[j],
 										 scorer->live[j], &dots);
 	}
 }
 
-/* the dots of all rows with the centre of a group's queries: into center_dots */
-static void
-set_center_dots(VkBatchScorer *scorer, const VkBatchGroup *group)
-{
-	int			lanes = scorer->count * VK_LANES;
-	const int32 *tiled = scorer->dots + (Size) group->count * lanes;
-	float		offset = (float) group->center.quantized.sum *
-		vk_batch_zero_code(scorer->coder);
-
-	for (int i = 0; i < scorer->count; i++)
-	{
-		VkDots		dots = {0};
-		const int32 *center = group->tiled ? tiled + i * VK_LANES : dots.i;
-
-		if (!group->tiled)
-			vk_block_dots(scorer->coder, &group->center, scorer->runs[i].code, &dots);
-		for (int lane = 0; lane < VK_LANES; lane++)
-			scorer->center_dots[i * VK_LANES + lane] = (float) center[lane] - offset;
-	}
-}
-
-/* dots of all queries of a group with all rows, and with those of its centre */
+/* dots of all queries of a group with all rows, as of codes against the centre */
 static void
 make_tile(VkBatchScorer *scorer, VkBatchGroup *group)
 {
 	const VkCoder *coder = scorer->coder;
-
-	group->kernels->tile[coder->format] (group->packed, group->count + group->by_mean,
-										 coder->dim, scorer->runs, scorer->count, 0,
-										 coder->lines, scorer->dots);
-}
-
-/*
- * Codes against the mean become those against the centre: dots with it are taken off
- * theirs, rounded, which is nothing beside what the queries' codes have lost.
- */
-static void
-subtract_center(VkBatchScorer *scorer, const VkBatchGroup *group)
-{
 	int			lanes = scorer->count * VK_LANES;
 
-	set_center_dots(scorer, group);
-	for (int i = 0; i < group->count && group->tiled; i++)
-		subtract_share(scorer->dots + (Size) i * lanes, scorer->center_dots,
-					   group->center_shares[i], scorer->count);
+	group->kernels->tile[coder->format] (group->packed, group->count, coder->dim,
+										 scorer->runs, scorer->count, 0, coder->lines,
+										 scorer->dots);
+	for (int i = 0; i < group->count; i++)
+		if (group->center_shares[i] != 0)
+			subtract_share(scorer->dots + (Size) i * lanes, scorer->center_dots,
+						   group->center_shares[i], lanes);
 }
 
 void
@@ -425,8 +420,6 @@ vk_scorer_score(VkBatchScorer *scorer, VkBatchGroup *group)
 		return;
 	if (group->tiled)
 		make_tile(scorer, group);
-	if (group->by_mean)
-		subtract_center(scorer, group);
 	for (int i = 0; i < group->count; i++)
 	{
 		scorer->fresh_count = 0;

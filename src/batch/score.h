@@ -48,22 +48,16 @@ struct VkBatchScorer
 	int8	   *query_codes;	/* of a group, to be packed */
 	size_t		query_stride;
 	VkQueryCode code;			/* of one query */
-	float	   *center_dots;	/* of the rows with its code */
+	/* where rows know their dots with the list's centre: */
+	bool		center_dots_known;
+	float	   *center_dots;	/* of those that are scored: <centre, c> / |centre| over
+								 * VkBoundQuery.dot_mult */
 
 	FreshLane  *fresh;			/* of one query */
 	float	   *uppers;			/* theirs */
 	int			fresh_count;
 	uint8	   *refine;			/* refine codes of the blocks, once read */
 	bool	   *refine_read;
-	double	   *refine_center;	/* dots of those with the centre */
 };
-
-/* u of a code that is 0, as in VkBoundQuery.dot_offset over dot_mult */
-static inline float
-vk_batch_zero_code(const VkCoder *coder)
-{
-	return coder->format == VK_FORMAT_B8 ? 128 :
-		((1 << vk_format_bits[coder->format]) - 1) / 2.0f;
-}
 
 #endif							/* VK_SCORE_H */

@@ -170,6 +170,8 @@ typedef struct VkBoundQuery
 								 * 0 where it is in slack (IP, cosine) */
 	float		inv_dim_1;		/* 1 / max(1, d - 1), statistical reading */
 	float		epsilon;		/* standard deviations, statistical reading */
+	float		center_weight;	/* M where the query's code is against the mean, so that
+								 * P is less <m, x'>; else 0; statistical reading */
 
 	/* the same numbers as the kernels want them: vk_bound_query_finish */
 	float		code_norm;		/* |q'|, rounded up */
@@ -190,9 +192,9 @@ typedef struct VkFlatAnnotation
 } VkFlatAnnotation;
 
 /*
- * Annotation of a vkivf block: 96 bytes.  L1: norm is |y - x'|_1 and a is
- * |y - x'|_2, both over the block's scale and rounded up, infinity: no bound;
- * tangent is zero.
+ * Annotation of a vkivf block: 128 bytes, two lines.  L1: norm is |y - x'|_1 and
+ * a is |y - x'|_2, both over the block's scale and rounded up, infinity: no bound;
+ * the others are zero.
  */
 typedef struct VkListAnnotation
 {
@@ -200,6 +202,7 @@ typedef struct VkListAnnotation
 	uint16_t	a[VK_LANES];	/* half: a / (code_unit |r|) */
 	uint16_t	tangent[VK_LANES];	/* t = |y - x'| / |r|, u16 / 65535, rounded up;
 									 * 65535: no bound, always a candidate */
+	uint16_t	center[VK_LANES];	/* half: <m, x'> / (M |r|), M = |m| */
 } VkListAnnotation;
 
 /* scores of one block's lanes */

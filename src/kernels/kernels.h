@@ -246,8 +246,9 @@ typedef struct VkKernels
 	 *			 - weight_error * error - weight_norm * norm
 	 * from left to right, each step after base one fused multiply-add; the
 	 * product of t is rounded.  lower is never above that of bound_* for the same
-	 * annotation and query, but for gamma, which the threshold holds: every lane
-	 * that bound_* reports is set.  Lanes without a row are the caller's to mask.
+	 * annotation and query (center_weight 0), but for gamma, which the threshold
+	 * holds: every lane that bound_* reports is set.  Lanes without a row are the
+	 * caller's to mask.
 	 */
 	void		(*screen) (const int32_t *dots, const VkScreenRows *rows, int blocks,
 						   const VkScreenQuery *query, uint16_t *masks);

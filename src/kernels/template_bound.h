@@ -229,6 +229,16 @@ template_bound_list_proven(const VkBoundQuery *query,
 	return screen_and_bound(query, &rows, false, dots, threshold, scores);
 }
 
+/* P of an integer code, of the query less the centre */
+ALWAYS_INLINE float
+estimate_dot(const VkBoundQuery *query, const Rows *rows, const VkDots *dots, int lane)
+{
+	int32_t		sum = query->dot_mult * dots->i[lane] - query->dot_offset;
+
+	return (rows->a[lane] * (((float) sum * query->query_scale) * query->code_unit) -
+			query->center_weight * rows->center[lane]) * rows->norm[lane];
+}
+
 /*
  * The statistical reading (the estimate is unbiased over rotations): no
  * rounding is proven here, so none is counted.
@@ -251,12 +261,7 @@ estimate_lane(const VkBoundQuery *query, const Rows *rows, const VkDots *dots,
 	if (float_code)
 		dot = dots->f[lane];
 	else
-	{
-		int32_t		sum = query->dot_mult * dots->i[lane] - query->dot_offset;
-
-		dot = rows->a[lane] * (((float) sum * query->query_scale) *
-							   (query->code_unit * norm));
-	}
+		dot = estimate_dot(query, rows, dots, lane);
 	score = query->base + query->weight_norm * rows->norm2[lane] -
 		query->weight_dot * (dot / cosine2);
 	width = query->epsilon * query->weight_dot * norm *
@@ -299,9 +304,7 @@ estimate_beyond(const VkBoundQuery *query, const Rows *rows, const VkDots *dots,
 	float		sine2 = tangent * tangent;
 	float		cosine2 = 1.0f - sine2;
 	float		norm = rows->norm[lane];
-	int32_t		sum = query->dot_mult * dots->i[lane] - query->dot_offset;
-	float		dot = rows->a[lane] * (((float) sum * query->query_scale) *
-									   (query->code_unit * norm));
+	float		dot = estimate_dot(query, rows, dots, lane);
 	float		distance = cosine2 * (query->base +
 									  query->weight_norm * rows->norm2[lane] -
 									  threshold) - query->weight_dot * dot;
@@ -340,6 +343,10 @@ template_bound_list(const VkBoundQuery *query,
 	Rows		rows;
 
 	decode_list(annotation, block_scale, &rows);
+	if (query->center_weight != 0)
+		half_to_float_16(annotation->center, rows.center);
+	else
+		memset(rows.center, 0, sizeof(rows.center));
 	if (query->dot_mult == 0)
 		estimate_lanes(query, &rows, dots, true, scores);
 	else if (all_beyond(query, &rows, dots, threshold, scores))

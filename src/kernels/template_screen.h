@@ -106,6 +106,7 @@ typedef struct Rows
 	float		relative[VK_LANES]; /* |y - x'| / |x~|, rounded up; infinity: no
 									 * bound */
 	float		tangent[VK_LANES];	/* list only; 1 or more: no bound */
+	float		center[VK_LANES];	/* statistical reading only: <m, x'> / (M |x~|) */
 } Rows;
 
 ALWAYS_INLINE void

@@ -60,7 +60,7 @@ vk_bits_row(const VkCoder *coder, const float *y, bool known, VkRowCode *out)
 		set = 0;
 	out->norm2 = known ? set : 1.0f;
 	out->norm = sqrtf(out->norm2);
-	out->a = 0;
+	out->a = out->center = 0;
 	out->error = known ? 0 : INFINITY;
 }
 

@@ -29,6 +29,10 @@
 #define DENORMAL_UNIT		0x1p-149
 #define REFINE_HEAD			12
 
+/* how much farther a centre may lie from the mean than from a query, for the query's
+ * code against the mean to do for the list too */
+#define MOVE_MOST			4
+
 /* of a query's code against one centre, whatever the format of the rows */
 typedef struct BoundParts
 {
@@ -237,7 +241,7 @@ fill_bound(const VkCoder *coder, const VkQueryCode *code,
 	bound->gamma = vk_round_up(parts->gamma);
 	bound->inv_dim_1 = 1.0f / (coder->dim > 2 ? coder->dim - 1 : 1);
 	bound->epsilon = VK_EPSILON;
-	vk_bound_query_finish(bound);
+	bound->center_weight = 0;
 }
 
 /* base: Q2, or for inner product -<q, mean + centre> */
@@ -275,36 +279,54 @@ vk_query_code_set(const VkCoder *coder, const VkQuery *query,
 	code->norm2 = code->centered && coder->metric != VK_METRIC_IP ?
 		code->quantized.vector_norm2 : query->norm2;
 	code->base = score_base(coder, query, center, code);
-	code->center_dot = 0;
 	bound_parts(coder, code, &parts);
 	fill_bound(coder, code, &parts, &code->bound);
+	vk_bound_query_finish(&code->bound);
 }
 
-/*
- * The code has the error of a vector longer than the query less the centre, and
- * base has it too: as much of it as comes of the centre is added, on the scale of
- * rows as far from the centre as the query is.
- */
 void
-vk_query_code_move(const VkCoder *coder, const VkQuery *query,
-				   const VkQuantized *quantized, const int8_t *mean_code,
+vk_mean_code_finish(const VkCoder *coder, const VkQuery *query, VkMeanCode *mean,
+					float *scratch)
+{
+	VkQuantized rest;
+
+	vk_kernels->subtract_code(query->rotated, mean->quantized.scale, mean->code,
+							  coder->dim, scratch);
+	vk_kernels->quantize_i8(scratch, coder->dim, mean->rest, &rest);
+	mean->rest_scale = rest.scale;
+}
+
+/* <p, centre>, by both parts of p */
+static double
+dot_of_mean_code(const VkMeanCode *mean, const VkCenter *center, int dim)
+{
+	return center->a *
+		(mean->quantized.scale *
+		 vk_kernels->pair_dot[VK_I8] (mean->code, center->code, dim) +
+		 mean->rest_scale *
+		 vk_kernels->pair_dot[VK_I8] (mean->rest, center->code, dim));
+}
+
+bool
+vk_query_code_move(const VkCoder *coder, const VkQuery *query, const VkMeanCode *mean,
 				   const VkCenter *center, VkQueryCode *code)
 {
-	const double dot = quantized->scale * center->a *
-		vk_kernels->pair_dot[VK_I8] (mean_code, center->code, coder->dim);
-	const double norm2 = query->norm2 + center->norm * center->norm - 2 * dot;
-	const double least = quantized->error2 + 0x1p-40 * query->norm2;
-	double		error_share;
+	const double center_norm2 = center->norm * center->norm;
+	const double norm2 = query->norm2 + center_norm2 -
+		2 * dot_of_mean_code(mean, center, coder->dim);
 	BoundParts	parts;
 
-	code->quantized = *quantized;
+	if (!(norm2 * MOVE_MOST * MOVE_MOST >= center_norm2) || !(norm2 > 0))
+		return false;
+	code->quantized = mean->quantized;
 	code->centered = true;
 	code->center_norm = center->norm;
-	code->norm2 = code->base = norm2 > least ? norm2 : least;
-	error_share = 1 + center->norm / sqrt(code->norm2);
-	code->quantized.error2 *= error_share * error_share;
+	code->norm2 = code->base = norm2;
 	bound_parts(coder, code, &parts);
+	/* without vk_bound_query_finish, which is for proven bounds */
 	fill_bound(coder, code, &parts, &code->bound);
+	code->bound.center_weight = (float) center->norm;
+	return true;
 }
 
 int64_t
@@ -335,6 +357,7 @@ read_refine(const VkCoder *coder, const VkQueryCode *code,
 	RefineRow	row;
 	float		head[2];
 	float		error;
+	float		center;
 	uint16_t	half;
 	int64_t		dot = vk_refine_dot(coder, code, refine);
 
@@ -345,7 +368,13 @@ read_refine(const VkCoder *coder, const VkQueryCode *code,
 	row.norm = sqrt(row.norm2);
 	row.a = head[1];
 	row.error = row.norm * error;
-	row.dot = row.a * (code->quantized.scale * (double) dot - code->center_dot);
+	row.dot = row.a * (code->quantized.scale * (double) dot);
+	if (code->bound.center_weight != 0)
+	{
+		memcpy(&half, refine + 10, sizeof(half));
+		vk_kernels->half_to_float(&half, 1, &center);
+		row.dot -= code->bound.center_weight * row.norm * center;
+	}
 	return row;
 }
 

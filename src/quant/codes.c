@@ -316,30 +316,53 @@ encode_float(const VkCoder *coder, const float *y, float *work, uint8_t *lane)
 }
 
 static void
-refine_head_put(uint8_t *refine, float norm2, float a, uint16_t error)
+refine_head_put(uint8_t *refine, float norm2, float a, uint16_t error, uint16_t center)
 {
 	memcpy(refine, &norm2, 4);
 	memcpy(refine + 4, &a, 4);
 	memcpy(refine + 8, &error, 2);
-	memset(refine + 10, 0, 2);
+	memcpy(refine + 10, &center, 2);
+}
+
+/* <centre, x'> / |centre| of the code that find_code has left */
+static double
+dot_with_center(const VkCoder *coder, const VkCenter *center, VkFormat format, float a,
+				EncodeScratch *work)
+{
+	const int	dim = coder->dim;
+	const int	bits = vk_format_bits[format];
+	const int	step = format == VK_FORMAT_B8 ? 1 : 2;
+	const int	zero = format == VK_FORMAT_B8 ? 128 : (1 << bits) - 1;
+
+	if (!vk_metric_centered(coder->metric) || center->code == NULL || !(center->norm > 0))
+		return 0;
+	for (int i = 0; i < dim; i++)
+		work->codes[i] = (uint8_t) (step * work->best[i] - zero);
+	return (double) center->a * a / center->norm *
+		vk_kernels->pair_dot[VK_I8] (center->code, work->codes, dim);
 }
 
 /* a refine code of 4 or 8 bits: byte order is that of dimensions */
 static void
 encode_refine(const VkCoder *coder, const float *y, double norm2, bool bounded,
-			  EncodeScratch *work, uint8_t *refine)
+			  const VkCenter *center, EncodeScratch *work, uint8_t *refine)
 {
 	const int	dim = coder->dim;
 	const VkFormat format = coder->refine_bits == 8 ? VK_FORMAT_B8 : VK_FORMAT_B4;
 	FoundCode	found = find_code(y, bounded ? norm2 : 0, dim, format, work);
-	uint16_t	error = HALF_INFINITY;
+	uint16_t	error = bounded ? 0 : HALF_INFINITY;
+	uint16_t	along = 0;
 	uint8_t    *code = refine + VK_REFINE_HEAD;
 
-	if (bounded)
-		error = norm2 > 0 ?
-			half_above(found.error / sqrt((float) norm2) * ERROR_MARGIN) : 0;
+	if (bounded && norm2 > 0)
+	{
+		double		norm = sqrt((float) norm2);
+
+		error = half_above(found.error / norm * ERROR_MARGIN);
+		along = half_nearest(dot_with_center(coder, center, format, found.a, work) / norm);
+	}
 	memset(refine, 0, coder->refine_size);
-	refine_head_put(refine, bounded ? (float) norm2 : 1.0f, found.a, error);
+	refine_head_put(refine, bounded ? (float) norm2 : 1.0f, found.a, error, along);
 	if (format == VK_FORMAT_B8)
 		memcpy(code, work->best, dim);
 	else
@@ -379,7 +402,8 @@ vk_row_encode(const VkCoder *coder, const float *y, double norm2,
 		norm2 = 0;
 
 	if (out->refine != NULL)
-		encode_refine(coder, y, norm2, bounded, &work, out->refine);
+		encode_refine(coder, y, norm2, bounded, center, &work, out->refine);
+	out->center = 0;
 	if (!bounded && coder->format >= VK_INT_FORMATS)
 	{
 		memset(out->lane, 0, 4 * (size_t) coder->lines);
@@ -391,6 +415,7 @@ vk_row_encode(const VkCoder *coder, const float *y, double norm2,
 	{
 		found = find_code(y, norm2, coder->dim, coder->format, &work);
 		pack_lane(coder->format, work.best, coder->lines, out->lane);
+		out->center = (float) dot_with_center(coder, center, coder->format, found.a, &work);
 	}
 	out->norm2 = bounded ? (float) norm2 : 1.0f;
 	out->norm = bounded ? (float) sqrt(norm2) : 1.0f;
@@ -452,7 +477,7 @@ vk_refine_from_center(const int8_t *code, float a, int dim, uint8_t *refine)
 	memset(refine, 0, vk_refine_size(8, dim));
 	/* the code is the centre: nothing is lost */
 	refine_head_put(refine, (float) (norm * norm), a,
-					vk_norm2_in_range(norm * norm) ? 0 : HALF_INFINITY);
+					vk_norm2_in_range(norm * norm) ? 0 : HALF_INFINITY, 0);
 	for (int i = 0; i < dim; i++)
 		refine[VK_REFINE_HEAD + i] = (uint8_t) (code[i] + 128);
 }
@@ -528,6 +553,7 @@ list_annotation_put(const VkCoder *coder, VkListAnnotation *annotation,
 	uint16_t	half = half_nearest((double) row->norm / block_scale);
 	uint16_t	a = 0;
 	uint16_t	tangent = TANGENT_MAX;
+	uint16_t	center = 0;
 
 	if (half_is_exact_enough(half) && (half != 0 || row->norm == 0) &&
 		row->error < INFINITY)
@@ -540,12 +566,15 @@ list_annotation_put(const VkCoder *coder, VkListAnnotation *annotation,
 		a = stored_a(coder, row, norm);
 		if (half_is_exact_enough(a))
 			tangent = norm > 0 ? tangent_above(row->error / norm) : 0;
+		if (norm > 0)
+			center = half_nearest(row->center / norm);
 	}
 	else
 		half = 0x3C00;			/* 1: any norm will do */
 	annotation->norm[lane] = half;
 	annotation->a[lane] = a;
 	annotation->tangent[lane] = tangent;
+	annotation->center[lane] = center;
 }
 
 /* L1: |y - x'|_1, and for the statistical reading |y - x'|_2 */
@@ -564,7 +593,7 @@ grid_annotation_put(const VkCoder *coder, void *annotation, float block_scale,
 	}
 	list->norm[lane] = half_above(row->error / (double) block_scale);
 	list->a[lane] = half_above(row->a / (double) block_scale);
-	list->tangent[lane] = 0;
+	list->tangent[lane] = list->center[lane] = 0;
 }
 
 void
@@ -597,6 +626,7 @@ flat_annotation_get(const VkCoder *coder, const VkFlatAnnotation *annotation,
 	out->norm = sqrtf(out->norm2);
 	out->a = half_value(annotation->a[lane]) * coder->code_unit * out->norm;
 	out->error = half_value(annotation->error[lane]) * out->norm;
+	out->center = 0;
 }
 
 static void
@@ -609,6 +639,7 @@ list_annotation_get(const VkCoder *coder, const VkListAnnotation *annotation,
 	out->norm2 = out->norm * out->norm;
 	out->a = half_value(annotation->a[lane]) * coder->code_unit * out->norm;
 	out->error = tangent == TANGENT_MAX ? INFINITY : tangent * out->norm / TANGENT_MAX;
+	out->center = half_value(annotation->center[lane]) * out->norm;
 }
 
 static void
@@ -618,7 +649,7 @@ grid_annotation_get(const VkCoder *coder, const void *annotation,
 	const VkFlatAnnotation *flat = annotation;
 	const VkListAnnotation *list = annotation;
 
-	out->norm2 = 0;
+	out->norm2 = out->center = 0;
 	out->norm = coder->step * coder->dim;
 	out->a = coder->flat ? 0 : half_value(list->a[lane]) * block_scale;
 	out->error = coder->flat ? flat->norm2[lane] : half_value(list->norm[lane]) * block_scale;
@@ -639,11 +670,12 @@ vk_annotation_get(const VkCoder *coder, const void *annotation,
 void
 vk_refine_head(const uint8_t *refine, VkRowCode *out)
 {
-	uint16_t	error;
+	uint16_t	halves[2];		/* error, center */
 
 	memcpy(&out->norm2, refine, 4);
 	memcpy(&out->a, refine + 4, 4);
-	memcpy(&error, refine + 8, 2);
+	memcpy(halves, refine + 8, sizeof(halves));
 	out->norm = sqrtf(out->norm2);
-	out->error = half_value(error) * out->norm;
+	out->error = half_value(halves[0]) * out->norm;
+	out->center = half_value(halves[1]) * out->norm;
 }

@@ -83,7 +83,7 @@ vk_grid_row(const VkCoder *coder, const float *y, bool bounded, VkRowCode *out)
 	const int	dim = coder->dim;
 
 	memset(out->lane, 0, 4 * (size_t) coder->lines);
-	out->norm2 = 0;
+	out->norm2 = out->center = 0;
 	/* what errors are stored relative to */
 	out->norm = coder->step * dim;
 	if (bounded)

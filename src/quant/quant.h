@@ -158,6 +158,8 @@ typedef struct VkRowCode
 	float		a;				/* x' = a c; L1: |y - x'|_2; bits: 0 */
 	float		error;			/* |y - x'| (L1: |y - x'|_1) rounded up;
 								 * infinity: no bound */
+	float		center;			/* <centre, x'> / |centre|; 0 where the centre is the
+								 * mean */
 	/* 4 bytes a line, vk_format_lines(format, dim) lines */
 	uint8_t    *lane;
 	/* refine_size bytes, NULL where the index has none */
@@ -192,7 +194,8 @@ extern void vk_center_encode(const float *y, int dim, int8_t *code, float *a);
 extern double vk_center_norm(const int8_t *code, float a, int dim);
 
 /*
- * Refine code head (DECISIONS 16): N f32, a f32, E half (relative), 0.
+ * Refine code head (DECISIONS 16): N f32, a f32, E half and <centre, x'> half
+ * (relative).
  * For the centre list the refine code is 8 bits and decodes to the centre:
  * vk_refine_center reads it (code: dim int8) and returns the centre's norm, not
  * below the true one.
@@ -210,10 +213,10 @@ extern void vk_annotation_put(const VkCoder *coder, void *annotation,
 /* sum of |y| of the rows in those lanes, y being what was coded; 0 for L1 */
 extern double vk_annotation_residuals(const VkCoder *coder, const void *annotation,
 									  float block_scale, uint32_t lanes);
-/* the other way, for reports: norm2, norm, a and error as a reader decodes them */
+/* the other way, for reports: all numbers as a reader decodes them */
 extern void vk_annotation_get(const VkCoder *coder, const void *annotation,
 							  float block_scale, int lane, VkRowCode *out);
-#define VK_REFINE_HEAD	12		/* bytes: N f32, a f32, E half, 0 */
+#define VK_REFINE_HEAD	12		/* bytes */
 /* the same of the head of a refine code */
 extern void vk_refine_head(const uint8_t *refine, VkRowCode *out);
 /* block_scale for a block opened by this row: |r|, or 1 where that is 0 or
@@ -244,8 +247,6 @@ typedef struct VkQueryCode
 	double		center_norm;	/* M */
 	double		base;			/* Q2, or for IP -<q, mean + centre> */
 	bool		centered;		/* the centre is not the mean itself */
-	double		center_dot;		/* of a code against the mean: <centre, c> of the row
-								 * at hand, see vk_query_code_move; else 0 */
 	float	   *values;			/* p - centre (IP: p): dim + 1 floats, padded */
 	int8_t	   *code;			/* quantised values, padded to a multiple of 32;
 								 * L1, bits: bytes as scan_l1, scan_hamming and
@@ -270,15 +271,28 @@ extern void vk_query_code_set(const VkCoder *coder, const VkQuery *query,
 							  const VkCenter *center, bool requantise,
 							  VkQueryCode *code);
 
+/* a query about the mean: quantized.scale * code, and nearly all that leaves */
+typedef struct VkMeanCode
+{
+	VkQuantized quantized;		/* as vk_query_code_set has made it of the query */
+	const int8_t *code;
+	int8_t	   *rest;			/* rest_scale * rest */
+	float		rest_scale;
+} VkMeanCode;
+
+/* fill rest, dim bytes, and rest_scale; scratch: dim floats */
+extern void vk_mean_code_finish(const VkCoder *coder, const VkQuery *query,
+								VkMeanCode *mean, float *scratch);
+
 /*
- * Take a query's code against the mean, mean_code and quantised, for one against a
- * centre: the bounds of code, statistical, for L2 and cosine.  <q - centre, x'> is
- * <q, x'> less <centre, x'>, which the caller takes off the dots: that of a row with
- * the centre's code is the same for all queries.
+ * Make the bounds of code those of the query's code against the mean, but for rows of
+ * a list with a centre; statistical, for L2 and cosine, integer formats.  <q - centre,
+ * x'> is <q, x'> less <centre, x'>, which annotations and refine codes hold.  Returns
+ * false, with nothing changed, where the mean is so far away that the code of the query
+ * against it tells too little.  What is packed stays as it is.
  */
-extern void vk_query_code_move(const VkCoder *coder, const VkQuery *query,
-							   const VkQuantized *quantized,
-							   const int8_t *mean_code, const VkCenter *center,
+extern bool vk_query_code_move(const VkCoder *coder, const VkQuery *query,
+							   const VkMeanCode *mean, const VkCenter *center,
 							   VkQueryCode *code);
 
 /* pack another int8 code of the query, in the forms that there is room for */

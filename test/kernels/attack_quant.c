@@ -109,6 +109,7 @@ same_encoding(const Encoded *a, const Encoded *b)
 {
 	return a->row.norm2 == b->row.norm2 && a->row.norm == b->row.norm &&
 		a->row.a == b->row.a && a->row.error == b->row.error &&
+		a->row.center == b->row.center &&
 		memcmp(a->lane, b->lane, sizeof(a->lane)) == 0 &&
 		memcmp(a->refine, b->refine, sizeof(a->refine)) == 0 &&
 		memcmp(&a->flat, &b->flat, sizeof(a->flat)) == 0 &&

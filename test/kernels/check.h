@@ -51,6 +51,7 @@ extern void vk_check_lanes(VkCheckRun *run);	/* check_bound.c */
 extern void vk_check_screens(VkCheckRun *run);	/* check_screen.c */
 extern void vk_attack_bounds(VkCheckRun *run);	/* attack.c */
 extern void vk_attack_quant(VkCheckRun *run);	/* attack_quant.c */
+extern void vk_attack_moved(VkCheckRun *run);	/* attack_moved.c */
 
 /*
  * Tables under test, in rounds of one process, so that their times compare.

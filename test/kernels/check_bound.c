@@ -68,6 +68,7 @@ vk_draw_bound_query(VkCheckRun *run, VkBoundQuery *query)
 	query->gamma = vk_random_below(run, 2) ? 1e-6f : 0;
 	query->inv_dim_1 = 0.01f;
 	query->epsilon = 2.5f;
+	query->center_weight = vk_random_below(run, 2) ? vk_draw_number(run) : 0;
 	vk_bound_query_finish(query);
 }
 
@@ -91,6 +92,7 @@ vk_draw_list(VkCheckRun *run, VkListAnnotation *annotation)
 		annotation->a[lane] = half(run);
 		annotation->tangent[lane] = vk_random_below(run, 6) == 0 ? UINT16_MAX :
 			(uint16_t) vk_random(run);
+		annotation->center[lane] = half(run);
 	}
 }
 

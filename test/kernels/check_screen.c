@@ -135,6 +135,7 @@ check_reading(VkCheckRun *run, Reading reading)
 	vk_draw_bound_query(run, &query);
 	if (query.dot_mult == 0)	/* float formats have no screen */
 		return;
+	query.center_weight = 0;	/* nor has a dot with the centre */
 	vk_draw_flat(run, &a.flat);
 	vk_draw_list(run, &a.list);
 	a.scale = vk_draw_number(run);

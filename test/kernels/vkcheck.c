@@ -51,6 +51,7 @@ static const VkCheckGroup groups[] = {
 	{"screens", vk_check_screens, false, false},
 	{"bounds", vk_attack_bounds, true, false},
 	{"quant", vk_attack_quant, true, false},
+	{"moved", vk_attack_moved, true, false},
 };
 
 #define GROUPS	(sizeof(groups) / sizeof(groups[0]))

@@ -263,6 +263,11 @@ my %center_damage = (
 		my $block = get(2, slot_field(0, 'head'));
 		put($block, block_field($block, 98, 'C'), 255);
 	},
+	# of the first row: by its scan code behind the TIDs, the head and three other halves
+	'dot of another centre' => sub { put(list_page(0), block_field(list_page(0), 224, 'S'), 0x3BFF) },
+	'dot of another centre with a refine code' => sub {
+		put(get(2, slot_field(3, 'refine_head')), [ 64 + 10, 'S' ], 0x3BFF);
+	},
 	'centre list past the end' => sub { put(2, slot_field(0, 'head'), $nowhere) });
 
 # nothing that a reader meets, nor anything that vk_check calls an error
