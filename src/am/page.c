@@ -43,6 +43,9 @@
 /* more than a table of 2^32 pages has */
 #define ROWS_LIMIT		1e13
 
+/* more than list operations can be made: the epoch that follows is none there is */
+#define EPOCH_LIMIT		(UINT64CONST(1) << 62)
+
 /*
  * vk_page_init -- format a page and its head; the caller logs it
  *
@@ -549,7 +552,7 @@ vk_meta_damage(const VkMeta *meta)
 		meta->element > VK_ELEMENT_LAST || meta->attributes > VK_MAX_ATTRIBUTES)
 		return "The layout of blocks is unknown.";
 	/* who adds rows waits for the list that they belong to to be of today's mean */
-	if (meta->coded < 1 || meta->coded > meta->epoch)
+	if (meta->coded < 1 || meta->coded > meta->epoch || meta->epoch >= EPOCH_LIMIT)
 		return "The epochs do not fit together.";
 	if (!(meta->live_rows >= 0 && meta->live_rows < ROWS_LIMIT) ||
 		!(meta->dead_rows >= 0 && meta->dead_rows < ROWS_LIMIT))

@@ -115,6 +115,7 @@ my %damage = (
 	'slots without directory' => sub { put(0, $meta{slots}, 1000) },
 	'too many lists' => sub { put(0, $meta{lists}, 500) },
 	'too many centres' => sub { put(0, $meta{centers}, 0xFFFFFFFF) },
+	'last of all epochs' => sub { put(0, $meta{epoch}, ~0) },
 	'mean of a later epoch' => sub { put(0, $meta{coded}, 1000) },
 	'fewer rows than none' => sub { put(0, $meta{live_rows}, -1) },
 	'open slot without list' => sub { put(0, $meta{open_slot}, 1) },
