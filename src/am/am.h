@@ -353,7 +353,8 @@ vk_slot_visible(const VkSlot *slot, uint64 epoch)
 static inline uint16
 vk_list_flags(const VkCoder *coder)
 {
-	return vk_metric_centered(coder->metric) && coder->format < VK_INT_FORMATS ?
+	return !coder->flat && vk_metric_centered(coder->metric) &&
+		coder->format < VK_INT_FORMATS ?
 		VK_SLOT_CENTER_DOTS : 0;
 }
 

@@ -583,7 +583,7 @@ give_block(const Inspected *page, Row *row, int line)
 		put_float(row, top->head.scale);
 		put_row_code(row, coder.metric != VK_METRIC_L1 && !(bits && !coder.flat),
 					 coder.format < VK_INT_FORMATS && !bits,
-					 !coder.flat && !page->centers && vk_list_flags(&coder) != 0, &code);
+					 !page->centers && vk_list_flags(&coder) != 0, &code);
 		if (page->centers)
 			put_null(row);
 		else

@@ -216,14 +216,10 @@ static const VkMeanCode *
 mean_code(VkSearch *search)
 {
 	VkMeanCode *mean = &search->mean;
-	const VkQueryCode *code = &search->center_code;
 
 	if (mean->code == NULL)
-	{
-		mean->code = code->code;
-		mean->quantized = code->quantized;
-		vk_mean_code_finish(&search->vk->coder, &search->query, mean, search->scratch);
-	}
+		vk_mean_code_set(&search->vk->coder, &search->query, &search->center_code, mean,
+						 search->scratch);
 	return mean;
 }
 

@@ -167,7 +167,8 @@ extern void vk_upkeep_unlock(Relation index, LOCKMODE mode);
  */
 extern void vk_operation_begin(VkOperation *op, Relation index, Relation heap,
 							   const VkIndex *vk);
-/* an unborn slot without pages; flags: 0, VK_SLOT_SEGMENT or VK_SLOT_GROUP */
+/* an unborn slot without pages; flags: VK_SLOT_SEGMENT, VK_SLOT_GROUP or those
+ * of vk_list_flags */
 extern uint32 vk_operation_new_list(VkOperation *op, uint16 flags);
 /* store the pages and counts of a new list; number and born are checked */
 extern void vk_operation_set_list(VkOperation *op, uint32 number,

@@ -147,14 +147,6 @@ packed_size(const VkCoder *coder, int count)
 	return has_tile(coder) ? VK_PACKED_TILE_SIZE(coder->format, count, coder->dim) : 0;
 }
 
-/* u of a code that is 0, as in VkBoundQuery.dot_offset over dot_mult */
-static double
-zero_code(const VkCoder *coder)
-{
-	return coder->format == VK_FORMAT_B8 ? 128 :
-		((1 << vk_format_bits[coder->format]) - 1) / 2.0;
-}
-
 /* must each query keep a code of its own? */
 static bool
 keeps_codes(const VkBatchScorer *scorer, int count)
@@ -232,11 +224,9 @@ set_mean_code(VkBatchScorer *scorer, VkBatchQuery *query)
 	int8	   *memory = MemoryContextAlloc(scorer->batch->context, 2 * (Size) dim);
 
 	vk_query_code_set(scorer->coder, &query->query, &mean, true, code);
-	memcpy(memory, code->code, dim);
-	query->mean.quantized = code->quantized;
-	query->mean.code = memory;
 	query->mean.rest = memory + dim;
-	vk_mean_code_finish(scorer->coder, &query->query, &query->mean, code->values);
+	vk_mean_code_set(scorer->coder, &query->query, code, &query->mean, code->values);
+	query->mean.code = memcpy(memory, code->code, dim);
 }
 
 /*
@@ -251,7 +241,8 @@ move_code(VkBatchScorer *scorer, VkBatchGroup *group, int i, const VkCenter *cen
 {
 	const VkCoder *coder = scorer->coder;
 	VkBatchQuery *query = group->queries[i];
-	double		greatest = coder->dim * 127.0 * zero_code(coder) * center->a;
+	double		greatest = coder->dim * 127.0 * vk_format_offset(coder->format) /
+		vk_format_mult(coder->format) * center->a;
 
 	if (query->mean.code == NULL)
 		set_mean_code(scorer, query);

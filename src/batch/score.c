@@ -72,8 +72,7 @@ lanes_after(const VkBlocks *blocks, int block, uint64 after, uint64 *last)
 static void
 set_center_dots(const VkCoder *coder, const VkListAnnotation *annotation, float *dots)
 {
-	/* dot_mult */
-	const int	mult = coder->format == VK_FORMAT_B8 ? 1 : 2;
+	const int	mult = vk_format_mult(coder->format);
 	float		a[VK_LANES];
 
 	vk_kernels->half_to_float(annotation->a, VK_LANES, a);

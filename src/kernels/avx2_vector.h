@@ -169,7 +169,7 @@ code_values(__m256i u, VkFormat format)
 {
 	if (format != VK_FORMAT_B8)
 		u = _mm256_add_epi32(u, u);
-	return _mm256_sub_epi32(u, _mm256_set1_epi32(code_value_offset(format)));
+	return _mm256_sub_epi32(u, _mm256_set1_epi32(vk_format_offset(format)));
 }
 
 static void

@@ -169,7 +169,7 @@ code_values(__mmask16 lanes, __m512i u, VkFormat format)
 	if (format != VK_FORMAT_B8)
 		u = _mm512_add_epi32(u, u);
 	return _mm512_maskz_sub_epi32(lanes, u,
-								  _mm512_set1_epi32(code_value_offset(format)));
+								  _mm512_set1_epi32(vk_format_offset(format)));
 }
 
 static void

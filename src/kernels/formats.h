@@ -72,6 +72,19 @@ typedef enum VkFormat
 extern const int vk_format_bits[VK_FORMATS];	/* 1 2 4 8 16 32 16 */
 extern const int vk_format_line_dims[VK_FORMATS];	/* 32 16 8 4 2 1 2 */
 
+/* what a stored number u of an integer format stands for is mult * u - offset */
+static inline int
+vk_format_mult(VkFormat format)
+{
+	return format == VK_FORMAT_B8 ? 1 : 2;
+}
+
+static inline int
+vk_format_offset(VkFormat format)
+{
+	return format == VK_FORMAT_B8 ? 128 : (1 << vk_format_bits[format]) - 1;
+}
+
 static inline int
 vk_format_lines(VkFormat format, int dim)
 {

@@ -190,7 +190,7 @@ code_values(int32x4_t u, VkFormat format)
 {
 	if (format != VK_FORMAT_B8)
 		u = vaddq_s32(u, u);
-	return vsubq_s32(u, vdupq_n_s32(code_value_offset(format)));
+	return vsubq_s32(u, vdupq_n_s32(vk_format_offset(format)));
 }
 
 static void

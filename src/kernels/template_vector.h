@@ -84,21 +84,6 @@ clamp_f32(float x, float low, float high)
 	return x < high ? x : high;
 }
 
-/*
- * The value that a stored code u stands for is value_mult * u - value_offset.
- */
-static inline int
-code_value_mult(VkFormat format)
-{
-	return format == VK_FORMAT_B8 ? 1 : 2;
-}
-
-static inline int
-code_value_offset(VkFormat format)
-{
-	return format == VK_FORMAT_B8 ? 128 : (1 << vk_format_bits[format]) - 1;
-}
-
 /* ---------- elements, one at a time ---------- */
 
 static inline float
@@ -431,8 +416,8 @@ code_grid(VkFormat format, float inv_step)
 {
 	CodeGrid	grid;
 
-	grid.mult = code_value_mult(format);
-	grid.offset = code_value_offset(format);
+	grid.mult = vk_format_mult(format);
+	grid.offset = vk_format_offset(format);
 	grid.scale = inv_step / (float) grid.mult;
 	grid.shift = (float) grid.offset / (float) grid.mult;
 	grid.low = format == VK_FORMAT_B8 ? 1.0f : 0.0f;
@@ -472,8 +457,8 @@ static inline void
 code_error_span(const float *y, int first, int dim, VkFormat format, float a,
 				const uint8_t *codes, double *error2)
 {
-	int			mult = code_value_mult(format);
-	int			offset = code_value_offset(format);
+	int			mult = vk_format_mult(format);
+	int			offset = vk_format_offset(format);
 
 	for (int i = first; i < dim; i++)
 	{

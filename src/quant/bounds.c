@@ -27,7 +27,6 @@
 /* normalising both vectors, on the scale of twice the cosine distance */
 #define NORMALIZE_SLACK		(2 * 0x1p-21)
 #define DENORMAL_UNIT		0x1p-149
-#define REFINE_HEAD			12
 
 /* how much farther a centre may lie from the mean than from a query, for the query's
  * code against the mean to do for the list too */
@@ -217,11 +216,8 @@ fill_bound(const VkCoder *coder, const VkQueryCode *code,
 	bound->dot_offset = 0;
 	if (integer)
 	{
-		const bool	bytes = coder->format == VK_FORMAT_B8;
-		const int	bits = vk_format_bits[coder->format];
-
-		bound->dot_mult = bytes ? 1 : 2;
-		bound->dot_offset = quantized->sum * (bytes ? 128 : (1 << bits) - 1);
+		bound->dot_mult = vk_format_mult(coder->format);
+		bound->dot_offset = quantized->sum * vk_format_offset(coder->format);
 	}
 	bound->query_scale = integer ? quantized->scale : 1;
 	bound->code_unit = coder->code_unit;
@@ -285,11 +281,13 @@ vk_query_code_set(const VkCoder *coder, const VkQuery *query,
 }
 
 void
-vk_mean_code_finish(const VkCoder *coder, const VkQuery *query, VkMeanCode *mean,
-					float *scratch)
+vk_mean_code_set(const VkCoder *coder, const VkQuery *query, const VkQueryCode *made,
+				 VkMeanCode *mean, float *scratch)
 {
 	VkQuantized rest;
 
+	mean->quantized = made->quantized;
+	mean->code = made->code;
 	vk_kernels->subtract_code(query->rotated, mean->quantized.scale, mean->code,
 							  coder->dim, scratch);
 	vk_kernels->quantize_i8(scratch, coder->dim, mean->rest, &rest);
@@ -333,11 +331,12 @@ int64_t
 vk_refine_dot(const VkCoder *coder, const VkQueryCode *code, const uint8_t *refine)
 {
 	const bool	bytes = coder->refine_bits == 8;
+	const VkFormat format = bytes ? VK_FORMAT_B8 : VK_FORMAT_B4;
 	const int64_t sum = code->quantized.sum;
-	const int64_t dot = code->kernels->row[bytes] (code->packed_row, refine + REFINE_HEAD,
-												   coder->dim);
+	const int64_t dot = code->kernels->row[bytes] (code->packed_row,
+												   refine + VK_REFINE_HEAD, coder->dim);
 
-	return bytes ? dot - 128 * sum : 2 * dot - 15 * sum;
+	return vk_format_mult(format) * dot - vk_format_offset(format) * sum;
 }
 
 /* a refine code, read */

@@ -330,14 +330,13 @@ dot_with_center(const VkCoder *coder, const VkCenter *center, VkFormat format, f
 				EncodeScratch *work)
 {
 	const int	dim = coder->dim;
-	const int	bits = vk_format_bits[format];
-	const int	step = format == VK_FORMAT_B8 ? 1 : 2;
-	const int	zero = format == VK_FORMAT_B8 ? 128 : (1 << bits) - 1;
+	const int	mult = vk_format_mult(format);
+	const int	offset = vk_format_offset(format);
 
 	if (!vk_metric_centered(coder->metric) || center->code == NULL || !(center->norm > 0))
 		return 0;
 	for (int i = 0; i < dim; i++)
-		work->codes[i] = (uint8_t) (step * work->best[i] - zero);
+		work->codes[i] = (uint8_t) (mult * work->best[i] - offset);
 	return (double) center->a * a / center->norm *
 		vk_kernels->pair_dot[VK_I8] (center->code, work->codes, dim);
 }

@@ -274,15 +274,18 @@ extern void vk_query_code_set(const VkCoder *coder, const VkQuery *query,
 /* a query about the mean: quantized.scale * code, and nearly all that leaves */
 typedef struct VkMeanCode
 {
-	VkQuantized quantized;		/* as vk_query_code_set has made it of the query */
+	VkQuantized quantized;
 	const int8_t *code;
 	int8_t	   *rest;			/* rest_scale * rest */
 	float		rest_scale;
 } VkMeanCode;
 
-/* fill rest, dim bytes, and rest_scale; scratch: dim floats */
-extern void vk_mean_code_finish(const VkCoder *coder, const VkQuery *query,
-								VkMeanCode *mean, float *scratch);
+/*
+ * Set all of it from what vk_query_code_set has made against the mean, whose code is
+ * kept by reference.  rest: the caller's dim bytes; scratch: dim floats.
+ */
+extern void vk_mean_code_set(const VkCoder *coder, const VkQuery *query,
+							 const VkQueryCode *made, VkMeanCode *mean, float *scratch);
 
 /*
  * Make the bounds of code those of the query's code against the mean, but for rows of

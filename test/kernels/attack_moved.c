@@ -92,9 +92,7 @@ code_query(VkCheckRun *run, const VkAttackCase *c, Pair *pair)
 
 	vk_query_code_set(&c->coder, &pair->query, &c->center, true, &pair->code[0]);
 	vk_query_code_set(&c->coder, &pair->query, &mean, true, moved);
-	code.quantized = moved->quantized;
-	code.code = moved->code;
-	vk_mean_code_finish(&c->coder, &pair->query, &code, c->scratch);
+	vk_mean_code_set(&c->coder, &pair->query, moved, &code, c->scratch);
 	done = vk_query_code_move(&c->coder, &pair->query, &code, &c->center, moved);
 	distance2 = pair->code[0].norm2;
 	vk_check(run, done || distance2 * 15 < c->center.norm * c->center.norm,
