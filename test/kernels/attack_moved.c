@@ -186,7 +186,8 @@ attack_setting(VkCheckRun *run, const VkAttackSetting *setting)
 	int			moved = 0;
 
 	vk_case_alloc(&c, setting);
-	for (int i = 0; i < 40 * run->scale; i++)
+	/* a run of few cases needs one at least whose code can be moved */
+	for (int i = 0; i < 40 * run->scale || (moved == 0 && i < 40); i++)
 	{
 		vk_case_draw(&c, run, pow(10, vk_random_unit(run) * 12 - 6));
 		if (i == 0)
