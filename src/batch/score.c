@@ -95,6 +95,8 @@ subtract_share(int32 *pg_restrict dots, const float *pg_restrict center, float s
 		float		dot = share * center[lane];
 
 		dot = dot < DOT_MAX ? dot : DOT_MAX;
+		/* cppcheck forgets the line above */
+		/* cppcheck-suppress floatConversionOverflow */
 		dots[lane] -= (int32) (dot > -DOT_MAX ? dot : -DOT_MAX);
 	}
 }
