@@ -187,6 +187,8 @@ extern int	vk_prefilter;
 typedef struct VkIndex
 {
 	Size		size;			/* of the whole chunk */
+	uint64		serial;			/* in this backend, of facts read from a file: the same
+								 * number, the same facts; 0: vk_index_make's */
 	VkCoder		coder;			/* rotation.signs and mean point into the chunk */
 	uint64		seed;
 	uint64		coded;			/* VkMeta.coded: mean and step are those since then */
@@ -206,6 +208,8 @@ typedef struct VkIndex
  */
 extern VkIndex *vk_index_current(Relation index, VkMeta *meta,
 								 MemoryContext context);
+/* the relation cache's own, which any invalidation may free */
+extern const VkIndex *vk_index_cached(Relation index, VkMeta *meta);
 extern VkIndex *vk_index_copy(Relation index, MemoryContext context);
 /* from explicit parts, for the build; mean NULL = zero; step: L1, else 0 */
 extern VkIndex *vk_index_make(Relation index, int dim, VkMetric metric,

@@ -138,6 +138,7 @@ check_attributes(Relation index, const VkMeta *meta)
 static VkIndex *
 load_index(Relation index, VkMeta *meta)
 {
+	static uint64 serial = 0;
 	BlockNumber block;
 	float	   *mean;
 	uint64		coded;
@@ -163,6 +164,7 @@ load_index(Relation index, VkMeta *meta)
 					   meta->flat != 0, meta->seed, mean, meta->step,
 					   index->rd_indexcxt);
 	vk->coded = coded;
+	vk->serial = ++serial;
 	pfree(mean);
 	if (index->rd_amcache != NULL)
 		pfree(index->rd_amcache);
@@ -171,19 +173,29 @@ load_index(Relation index, VkMeta *meta)
 }
 
 /*
- * vk_index_current -- the facts of an index, in the caller's memory, and the meta
- * page that they go with
+ * vk_index_cached -- the facts of an index as the relation cache has them, and the
+ * meta page that they go with
  */
-VkIndex *
-vk_index_current(Relation index, VkMeta *meta, MemoryContext context)
+const VkIndex *
+vk_index_cached(Relation index, VkMeta *meta)
 {
-	VkIndex    *cached = (VkIndex *) index->rd_amcache;
-	VkIndex    *copy;
+	const VkIndex *cached = (const VkIndex *) index->rd_amcache;
 
 	vk_meta_read(index, meta);
 	if (cached == NULL || cached->coded != meta->coded)
 		cached = load_index(index, meta);
-	copy = (VkIndex *) MemoryContextAlloc(context, cached->size);
+	return cached;
+}
+
+/*
+ * vk_index_current -- the same in the caller's memory
+ */
+VkIndex *
+vk_index_current(Relation index, VkMeta *meta, MemoryContext context)
+{
+	const VkIndex *cached = vk_index_cached(index, meta);
+	VkIndex    *copy = (VkIndex *) MemoryContextAlloc(context, cached->size);
+
 	memcpy(copy, cached, cached->size);
 	set_pointers(copy, copy->coder.dim);
 

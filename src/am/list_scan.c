@@ -41,28 +41,31 @@
 /* refine codes asked for before they are read */
 #define REFINE_AHEAD	3
 
-/* Give candidates room for that many entries, keeping what they hold. */
+/*
+ * Give candidates room for that many entries, keeping what they hold.  An earlier
+ * query may have left more room, which changes nothing.
+ */
 void
 vk_candidates_reserve(MemoryContext context, VkCandidates *candidates,
 					  int64 capacity)
 {
-	if (candidates->entries != NULL && candidates->capacity >= capacity)
+	Size		entries = capacity * sizeof(VkCandidate);
+	Size		scratch = capacity * sizeof(float);
+
+	candidates->capacity = capacity;
+	if (candidates->reserved >= capacity)
 		return;
+	candidates->reserved = capacity;
 	if (candidates->entries == NULL)
 	{
-		candidates->entries = MemoryContextAllocHuge(context,
-													 capacity * sizeof(VkCandidate));
-		candidates->scratch = MemoryContextAllocHuge(context,
-													 capacity * sizeof(float));
+		candidates->entries = MemoryContextAllocHuge(context, entries);
+		candidates->scratch = MemoryContextAllocHuge(context, scratch);
 	}
 	else
 	{
-		candidates->entries = repalloc_huge(candidates->entries,
-											capacity * sizeof(VkCandidate));
-		candidates->scratch = repalloc_huge(candidates->scratch,
-											capacity * sizeof(float));
+		candidates->entries = repalloc_huge(candidates->entries, entries);
+		candidates->scratch = repalloc_huge(candidates->scratch, scratch);
 	}
-	candidates->capacity = capacity;
 }
 
 /* Must rows be checked before they count for the threshold? */

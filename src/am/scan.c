@@ -89,6 +89,65 @@ vk_scan_init_round(IndexScanDesc scan, VkRound *round)
 	round->arg = scan;
 }
 
+/* ---- what a scan knows of its index ---- */
+
+/*
+ * That of the last scan that ended, for the next one.  It has a hundred kB and more,
+ * which malloc gives back to the system at the end of each query, and the system
+ * clears page by page in the next (text768: an eighth of a query's time).
+ */
+#define KEPT_MOST	((Size) 1024 * 1024)
+
+static struct
+{
+	MemoryContext context;
+	VkIndex    *vk;
+	VkSearch   *search;			/* NULL: none */
+}			kept;
+
+/*
+ * The last scan's, if it was of this index and that has not changed since.  Then the
+ * Relation is the same too; what belongs to a query is set at its start.
+ */
+static bool
+take_search(Relation index, VkScan *so)
+{
+	if (kept.search == NULL ||
+		vk_index_cached(index, &so->meta)->serial != kept.vk->serial)
+		return false;
+	MemoryContextSetParent(kept.context, so->context);
+	MemoryContextSetIdentifier(kept.context, NULL);
+	so->index_context = kept.context;
+	so->vk = kept.vk;
+	so->search = kept.search;
+	kept.search = NULL;
+	return true;
+}
+
+static void
+create_search(Relation index, VkScan *so, VkMeta *meta)
+{
+	MemoryContext old = MemoryContextSwitchTo(so->index_context);
+
+	so->vk = vk_index_current(index, meta, so->index_context);
+	so->search = vk_search_create(index, so->vk);
+	MemoryContextSwitchTo(old);
+}
+
+static void
+keep_search(VkScan *so)
+{
+	if (MemoryContextMemAllocated(so->index_context, true) > KEPT_MOST)
+		return;
+	if (kept.search != NULL)
+		MemoryContextDelete(kept.context);
+	MemoryContextSetParent(so->index_context, TopMemoryContext);
+	MemoryContextSetIdentifier(so->index_context, "kept");
+	kept.context = so->index_context;
+	kept.vk = so->vk;
+	kept.search = so->search;
+}
+
 /* ---- the access method's entry points ---- */
 
 IndexScanDesc
@@ -104,13 +163,13 @@ vk_beginscan(Relation index, int nkeys, int norderbys)
 	so->context = context;
 	so->query_context = AllocSetContextCreate(context, "vkindex query",
 											  ALLOCSET_DEFAULT_SIZES);
-	so->index_context = AllocSetContextCreate(context, "vkindex scan of index",
-											  ALLOCSET_DEFAULT_SIZES);
-	so->vk = vk_index_copy(index, so->index_context);
 	so->support = vk_support(index);
-	MemoryContextSwitchTo(so->index_context);
-	so->search = vk_search_create(index, so->vk);
-	MemoryContextSwitchTo(context);
+	if (!take_search(index, so))
+	{
+		so->index_context = AllocSetContextCreate(context, "vkindex scan of index",
+												  ALLOCSET_DEFAULT_SIZES);
+		create_search(index, so, &so->meta);
+	}
 	so->reader = vk_heap_reader_create(index, so->support, so->vk->coder.dim);
 	MemoryContextSwitchTo(old);
 	scan->opaque = so;
@@ -290,17 +349,13 @@ read_index(IndexScanDesc scan)
 {
 	VkScan	   *so = scan->opaque;
 	Relation	index = scan->indexRelation;
-	MemoryContext old;
 
 	vk_meta_read(index, &so->meta);
 	vk_meta_test_snapshot(index, scan->xs_snapshot);
 	if (so->vk->coded == so->meta.coded)
 		return;
 	MemoryContextReset(so->index_context);
-	old = MemoryContextSwitchTo(so->index_context);
-	so->vk = vk_index_current(index, &so->meta, so->index_context);
-	so->search = vk_search_create(index, so->vk);
-	MemoryContextSwitchTo(old);
+	create_search(index, so, &so->meta);
 }
 
 /* documents in the table, about: the index counts vectors */
@@ -444,6 +499,7 @@ vk_endscan(IndexScanDesc scan)
 						vk_last_stats.fetched, vk_last_stats.emitted,
 						vk_last_stats.rounds)));
 	vk_heap_reader_close(so->reader);
+	keep_search(so);
 	MemoryContextDelete(so->context);
 	scan->opaque = NULL;
 }

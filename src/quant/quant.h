@@ -593,6 +593,7 @@ typedef struct VkCandidates
 	float	   *scratch;		/* capacity floats, caller's */
 	int64_t		count;
 	int64_t		capacity;
+	int64_t		reserved;		/* caller's: there is room for as many */
 	int64_t		wanted;			/* k: threshold = k-th smallest upper bound */
 	int64_t		prune_at;		/* next prune at this count */
 	int64_t		pruned_count;	/* count that the last prune left */

@@ -77,7 +77,7 @@ foreach my $method (sort keys %build)
 			0, "$name: no index is left");
 		nothing_left($node, $name);
 		is( $session->query(
-				q{SELECT count(*) FROM pg_backend_memory_contexts WHERE name ILIKE '%vkindex%'}),
+				q{SELECT count(*) FROM pg_backend_memory_contexts WHERE name ILIKE '%vkindex%' AND ident IS DISTINCT FROM 'kept'}),
 			0,
 			"$name: no memory is left");
 	}
@@ -172,7 +172,7 @@ foreach my $kind (sort keys %scan)
 	cmp_ok($errors, '>', 0, "$kind: timeouts cancel scans") if $kind ne 'nearest rows';
 	nothing_left($node, "timeouts in scans for $kind");
 	is( $session->query(
-			q{SELECT count(*) FROM pg_backend_memory_contexts WHERE name ILIKE '%vkindex%'}),
+			q{SELECT count(*) FROM pg_backend_memory_contexts WHERE name ILIKE '%vkindex%' AND ident IS DISTINCT FROM 'kept'}),
 		0,
 		"timeouts in scans for $kind: no memory is left");
 }
