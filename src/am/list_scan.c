@@ -38,6 +38,9 @@
 /* lines scored, and asked for, at a time */
 #define PIECE_LINES		64
 
+/* pages of a list asked for before it is begun */
+#define ASK_PAGES		4
+
 /* refine codes asked for before they are read */
 #define REFINE_AHEAD	3
 
@@ -617,6 +620,25 @@ make_room(VkListScan *scan)
 	}
 	Assert(round != NULL && round->tighten != NULL);
 	round->tighten(round->arg, out);
+}
+
+/*
+ * Ask for the first pages of a list that is scanned soon: for one line in each of
+ * the 4 kB that the CPU translates addresses by, of all of them at once.  It waits
+ * for a translation even where it only prefetches, but for several together.
+ */
+void
+vk_list_prefetch(Relation index, const VkSlot *slot)
+{
+	int			pages = (int) Min(slot->extent_length, ASK_PAGES);
+
+	for (int i = 0; i < pages; i++)
+	{
+		const char *page = vk_page_ahead(index, slot->extent_start + i);
+
+		prefetch_lines(page, 0, 1);
+		prefetch_lines(page, VK_PAGE_LINES / 2 + 1, 1);
+	}
 }
 
 /* Begin with the first page of a chain of blocks. */

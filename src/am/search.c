@@ -428,7 +428,7 @@ prefetch_summaries(VkSearch *search, uint32 number, const VkSlot *slot)
 
 /*
  * The list after this one, unless the ranking must go on first.  Its centre and
- * its first page are likely in no cache of the CPU: ask for them in time.
+ * its first pages are likely in no cache of the CPU: ask for them in time.
  */
 static VkRankedList
 look_ahead(VkSearch *search)
@@ -439,6 +439,7 @@ look_ahead(VkSearch *search)
 	{
 		vk_refine_prefetch(search->index, list.entry,
 						   search->center_coder.refine_size);
+		vk_list_prefetch(search->index, &list.slot);
 		if (search->round->filter != NULL && BlockNumberIsValid(list.slot.summary))
 			prefetch_summaries(search, list.number, &list.slot);
 	}

@@ -201,7 +201,9 @@ extern void vk_candidates_reserve(MemoryContext context, VkCandidates *candidate
  */
 extern void vk_list_begin(VkListScan *scan, const VkSlot *slot);
 extern bool vk_list_step(VkListScan *scan);
-/* ask the CPU for an entry's refine code: it is read soon */
+/* ask the CPU for the first pages of a list, and an entry's refine code: both are
+ * read soon */
+extern void vk_list_prefetch(Relation index, const VkSlot *slot);
 extern void vk_refine_prefetch(Relation index, const VkCandidate *entry, int size);
 /*
  * At the end of a list: tighten the threshold where enough candidates are new,
