@@ -318,29 +318,43 @@ vk_heap_reader_newest(VkHeapReader *reader, const ItemPointerData *tid, bool *de
 }
 
 /*
- * vk_heap_reader_ask -- ask for the page of a row that is fetched soon
+ * vk_heap_reader_ask -- ask for the pages of rows that are fetched soon
  *
- * Of the disk, where it is in no buffer; else of memory.  What the line pointer says
+ * Of the disk, where they are in no buffer; else of memory.  What a line pointer says
  * is read without a pin: it may be of another page by now, and serves to ask for
- * a line of it, nothing else.
+ * lines of it, nothing else.  All pages are asked for before one is looked at: a CPU
+ * waits for an address to be translated even where it only prefetches, but for
+ * several at once.
  */
 void
-vk_heap_reader_ask(VkHeapReader *reader, uint64 number)
+vk_heap_reader_ask(VkHeapReader *reader, const uint64 *numbers, int count)
 {
-	ItemPointerData tid;
-	Buffer		buffer;
+	Page		pages[VK_ASK_MOST];
+	OffsetNumber offsets[VK_ASK_MOST];
+	int			found = 0;
 
-	vk_tid_decode(number, &tid);
-	vk_heap_reader_check(reader, &tid);
-	buffer = PrefetchBuffer(reader->heap, MAIN_FORKNUM,
-							ItemPointerGetBlockNumber(&tid)).recent_buffer;
-	if (BufferIsValid(buffer))
+	Assert(count <= VK_ASK_MOST);
+	for (int i = 0; i < count; i++)
 	{
-		Page		page = BufferGetPage(buffer);
-		const ItemIdData *item = PageGetItemId(page, ItemPointerGetOffsetNumber(&tid));
+		ItemPointerData tid;
+		Buffer		buffer;
 
-		__builtin_prefetch(page, 1);
-		__builtin_prefetch((const char *) page + item->lp_off % BLCKSZ);
+		vk_tid_decode(numbers[i], &tid);
+		vk_heap_reader_check(reader, &tid);
+		buffer = PrefetchBuffer(reader->heap, MAIN_FORKNUM,
+								ItemPointerGetBlockNumber(&tid)).recent_buffer;
+		if (!BufferIsValid(buffer))
+			continue;
+		pages[found] = BufferGetPage(buffer);
+		offsets[found++] = ItemPointerGetOffsetNumber(&tid);
+	}
+	for (int i = 0; i < found; i++)
+		__builtin_prefetch(PageGetItemId(pages[i], offsets[i]));
+	for (int i = 0; i < found; i++)
+	{
+		const ItemIdData *item = PageGetItemId(pages[i], offsets[i]);
+
+		__builtin_prefetch((const char *) pages[i] + item->lp_off % BLCKSZ);
 	}
 }
 

@@ -41,10 +41,12 @@ extern bool vk_heap_reader_passes(VkHeapReader *reader, uint64 tid);
 extern bool vk_heap_reader_distance(VkHeapReader *reader, uint64 tid,
 									bool checked, double *distance);
 /*
- * Ask for the page of a row that is fetched soon; and how many rows ahead of the
- * one that is fetched: the tablespace's effective_io_concurrency.
+ * Ask for the pages of rows that are fetched soon, VK_ASK_MOST at most; and how many
+ * pages may be asked of the disk ahead of the row that is fetched: the tablespace's
+ * effective_io_concurrency.
  */
-extern void vk_heap_reader_ask(VkHeapReader *reader, uint64 number);
+#define VK_ASK_MOST 16
+extern void vk_heap_reader_ask(VkHeapReader *reader, const uint64 *numbers, int count);
 extern int	vk_heap_reader_window(const VkHeapReader *reader);
 /*
  * For batches, in place of a query: fetch a row; its vector, detoasted and valid

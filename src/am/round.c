@@ -272,18 +272,24 @@ load_rows(VkScan *so, const VkNeighbor *rows, int64 count)
 static void
 ask_ahead(VkScan *so, const VkEntry *current)
 {
+	uint64		numbers[VK_ASK_MOST];
+	int64		most;
+	int			count = 0;
+
 	if (so->ahead > 0)
 		so->ahead--;
-	for (; so->ahead < so->window && so->asked < so->entry_count; so->asked++)
+	if (so->ahead > so->window / 2 || so->window == 0)
+		return;
+	most = Min(Max(so->window - so->ahead, so->asked / 4), VK_ASK_MOST);
+	for (; count < most && so->asked < so->entry_count; so->asked++)
 	{
 		const VkEntry *entry = &so->entries[so->asked];
 
 		if (entry != current && !entry->exact)
-		{
-			vk_heap_reader_ask(so->reader, entry->tid);
-			so->ahead++;
-		}
+			numbers[count++] = entry->tid;
 	}
+	vk_heap_reader_ask(so->reader, numbers, count);
+	so->ahead += count;
 }
 
 /* ---- rounds ---- */
