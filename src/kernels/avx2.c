@@ -34,6 +34,14 @@ half_to_float_16(const uint16_t *h, float *f)
 					 _mm256_cvtph_ps(_mm_loadu_si128((const void *) (h + 8))));
 }
 
+static inline void
+short_to_float_16(const uint16_t *u, float *f)
+{
+	for (int i = 0; i < VK_LANES; i += 8)
+		_mm256_storeu_ps(f + i, _mm256_cvtepi32_ps(
+									_mm256_cvtepu16_epi32(_mm_loadu_si128((const void *) (u + i)))));
+}
+
 static inline uint32_t
 mask_not_above(const float *lower, float threshold)
 {

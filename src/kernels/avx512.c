@@ -32,6 +32,13 @@ half_to_float_16(const uint16_t *h, float *f)
 	_mm512_storeu_ps(f, _mm512_cvtph_ps(_mm256_loadu_si256((const void *) h)));
 }
 
+static inline void
+short_to_float_16(const uint16_t *u, float *f)
+{
+	_mm512_storeu_ps(f, _mm512_cvtepi32_ps(
+							_mm512_cvtepu16_epi32(_mm256_loadu_si256((const void *) u))));
+}
+
 static inline uint32_t
 mask_not_above(const float *lower, float threshold)
 {

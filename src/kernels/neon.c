@@ -34,6 +34,13 @@ half_to_float_16(const uint16_t *h, float *f)
 		vst1q_f32(f + i, vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(h + i))));
 }
 
+static inline void
+short_to_float_16(const uint16_t *u, float *f)
+{
+	for (int i = 0; i < VK_LANES; i += 4)
+		vst1q_f32(f + i, vcvtq_f32_u32(vmovl_u16(vld1_u16(u + i))));
+}
+
 /* a bit for each lane that is not above the threshold, NaN included */
 static inline uint32_t
 mask_not_above(const float *lower, float threshold)

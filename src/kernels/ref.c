@@ -58,6 +58,13 @@ half_to_float_16(const uint16_t *h, float *f)
 	half_to_float(h, VK_LANES, f);
 }
 
+static inline void
+short_to_float_16(const uint16_t *u, float *f)
+{
+	for (int lane = 0; lane < VK_LANES; lane++)
+		f[lane] = u[lane];
+}
+
 static inline uint32_t
 mask_not_above(const float *lower, float threshold)
 {

@@ -132,17 +132,18 @@ ALWAYS_INLINE void
 decode_list(const VkListAnnotation *annotation, float block_scale, Rows *rows)
 {
 	float		relative[VK_LANES];
+	float		tangents[VK_LANES];
 
 	half_to_float_16(annotation->a, rows->a);
 	half_to_float_16(annotation->norm, relative);
+	short_to_float_16(annotation->tangent, tangents);
 	for (int lane = 0; lane < VK_LANES; lane++)
 	{
 		float		share = fabsf(relative[lane]);
 		float		normal = at_least(share, HALF_NORMAL);
 		float		norm = share * block_scale;
 		float		norm_error = normal * HALF_ERROR * block_scale;
-		float		tangent = (float) (int32_t) annotation->tangent[lane] *
-			TANGENT_UNIT;
+		float		tangent = tangents[lane] * TANGENT_UNIT;
 
 		rows->norm[lane] = norm;
 		rows->norm_up[lane] = (norm + norm_error) * UP;
