@@ -37,9 +37,6 @@ static const VkCenter mean_center = {0};
 /* how many times as many are ranked where the first ranking was too short */
 #define RANK_AGAIN		16
 
-/* centroids that are sorted at once, at least */
-#define FIRST_SORTED	64
-
 /*
  * Entries looked at in groups: for a row, for a query that wants few lists, and for
  * each list that another wants.  Of 64 lists wanted out of 65,000 (128 dimensions,
@@ -49,54 +46,6 @@ static const VkCenter mean_center = {0};
 #define NEAREST_SEEN	2048
 #define LEAST_SEEN		(VK_FEW_RANKED * SEEN_A_LIST)
 #define SEEN_A_LIST		128
-
-static int
-compare_candidates(const void *a, const void *b)
-{
-	const VkCandidate *x = a;
-	const VkCandidate *y = b;
-
-	if (x->lower != y->lower)
-		return x->lower < y->lower ? -1 : 1;
-	return x->tid < y->tid ? -1 : x->tid > y->tid;
-}
-
-/*
- * Sort the next part of a ranking, of which so many are sorted: as many again.
- * Most searches end long before the last entry.  False where all are sorted.
- */
-static bool
-sort_more(VkCandidates *ranked, int64 *sorted)
-{
-	VkCandidate *rest = ranked->entries + *sorted;
-	int64		left = ranked->count - *sorted;
-	int64		part = Max(*sorted, FIRST_SORTED);
-
-	if (left == 0)
-		return false;
-	if (part < left)
-	{
-		float		last;
-		int64		count = 0;
-
-		for (int64 i = 0; i < left; i++)
-			ranked->scratch[i] = rest[i].lower;
-		last = vk_select_float(ranked->scratch, left, part - 1);
-		for (int64 i = 0; i < left; i++)
-			if (rest[i].lower <= last)
-			{
-				VkCandidate entry = rest[i];
-
-				rest[i] = rest[count];
-				rest[count++] = entry;
-			}
-		part = count;
-	}
-	part = Min(part, left);
-	qsort(rest, part, sizeof(VkCandidate), compare_candidates);
-	*sorted += part;
-	return true;
-}
 
 double
 vk_rank_seen(const VkMeta *meta)
@@ -173,7 +122,7 @@ static uint32
 next_group(VkSearch *search)
 {
 	if (search->groups_next == search->groups_sorted &&
-		!sort_more(&search->groups, &search->groups_sorted))
+		!vk_candidates_sort(&search->groups, &search->groups_sorted))
 		return 0;
 	return (uint32) (search->groups.entries[search->groups_next++].tid >> 16);
 }
@@ -252,7 +201,7 @@ vk_rank_centers(VkSearch *search, const VkCoder *coder, int64 wanted, bool refin
 	(void) vk_candidates_prune(&search->ranked);
 	search->ranked_next = search->ranked_sorted = 0;
 	search->ranked_wanted = wanted;
-	(void) sort_more(&search->ranked, &search->ranked_sorted);
+	(void) vk_candidates_sort(&search->ranked, &search->ranked_sorted);
 	INSTR_TIME_SET_CURRENT(end);
 	INSTR_TIME_SUBTRACT(end, start);
 	search->stats->rank_us += INSTR_TIME_GET_DOUBLE(end) * 1e6;
@@ -329,7 +278,7 @@ vk_rank_peek(VkSearch *search)
 		const VkCandidate *entry;
 
 		if (search->ranked_next == search->ranked_sorted &&
-			!sort_more(&search->ranked, &search->ranked_sorted))
+			!vk_candidates_sort(&search->ranked, &search->ranked_sorted))
 			return NULL;
 		entry = &search->ranked.entries[search->ranked_next];
 		if (!is_spent(search, entry))

@@ -129,15 +129,6 @@ compare_tids(const void *a, const void *b)
 	return x->tid < y->tid ? -1 : x->tid > y->tid;
 }
 
-int
-vk_candidate_compare_lowers(const void *a, const void *b)
-{
-	float		x = ((const VkCandidate *) a)->lower;
-	float		y = ((const VkCandidate *) b)->lower;
-
-	return x < y ? -1 : x > y;
-}
-
 /* VkRound.tighten: all of them, in heap order; those that are wanted stay */
 static void
 tighten(void *arg, VkCandidates *candidates)
@@ -175,24 +166,28 @@ check(void *arg, uint64 tid)
 	return vk_heap_reader_passes(so->reader, tid);
 }
 
-/* ---- the heap of entries ---- */
+/* ---- rows of a round, nearest first ---- */
 
-/* smallest lower bound first; NaN last; ties: exact first, then TID */
+/*
+ * Candidates wait in the order of their lower bounds, of which as much is sorted as is
+ * looked at; rows whose exact scores are known wait in a heap.  The next row is the
+ * first of the heap, once all bounds of candidates are above its score.
+ */
+
+/* smallest score first; NaN last; ties: TID */
 static int
 compare_entries(Datum a, Datum b, void *arg)
 {
 	const VkEntry *x = (const VkEntry *) DatumGetPointer(a);
 	const VkEntry *y = (const VkEntry *) DatumGetPointer(b);
-	int			order = float8_cmp_internal(x->lower, y->lower);
+	int			order = float8_cmp_internal(x->score, y->score);
 
-	if (order == 0)
-		order = (int) y->exact - (int) x->exact;
 	if (order == 0)
 		order = x->tid < y->tid ? -1 : x->tid > y->tid;
 	return -order;
 }
 
-/* an empty heap with room for count entries */
+/* no rows, and room for count of them */
 static void
 make_heap(VkScan *so, int64 count)
 {
@@ -216,53 +211,47 @@ make_heap(VkScan *so, int64 count)
 	}
 	if (so->heap != NULL)
 		binaryheap_reset(so->heap);
-	so->entry_count = count;
-	so->asked = so->ahead = 0;
+	so->entry_count = 0;
 	MemoryContextSwitchTo(old);
 }
 
-/*
- * Where rows are asked for ahead, the entries are in the order in which they are
- * fetched.
- */
+static void
+add_entry(VkScan *so, double score, uint64 tid, bool checked)
+{
+	VkEntry    *entry = &so->entries[so->entry_count++];
+
+	entry->score = score;
+	entry->tid = tid;
+	entry->checked = checked;
+	binaryheap_add(so->heap, PointerGetDatum(entry));
+}
+
 static void
 load_candidates(VkScan *so, VkCandidates *candidates)
 {
 	make_heap(so, candidates->count);
+	so->candidates = candidates;
+	so->sorted = so->taken = so->asked = so->ahead = 0;
 	so->window = vk_heap_reader_window(so->reader);
-	if (so->window > 0)
-		qsort(candidates->entries, candidates->count, sizeof(VkCandidate),
-			  vk_candidate_compare_lowers);
-	for (int64 i = 0; i < candidates->count; i++)
-	{
-		const VkCandidate *candidate = &candidates->entries[i];
-		VkEntry    *entry = &so->entries[i];
-
-		entry->exact = (candidate->slot & VK_EXACT) != 0;
-		entry->lower = entry->exact ? candidate->score : candidate->lower;
-		entry->tid = candidate->tid;
-		entry->checked = (candidate->slot & VK_CHECKED) != 0;
-		binaryheap_add_unordered(so->heap, PointerGetDatum(entry));
-	}
-	if (so->heap != NULL)
-		binaryheap_build(so->heap);
 }
 
 static void
 load_rows(VkScan *so, const VkNeighbor *rows, int64 count)
 {
 	make_heap(so, count);
+	so->candidates = NULL;
 	for (int64 i = 0; i < count; i++)
-	{
-		VkEntry    *entry = &so->entries[i];
+		add_entry(so, vk_exact_score(so->support, rows[i].distance), rows[i].tid, true);
+}
 
-		entry->exact = entry->checked = true;
-		entry->lower = vk_exact_score(so->support, rows[i].distance);
-		entry->tid = rows[i].tid;
-		binaryheap_add_unordered(so->heap, PointerGetDatum(entry));
-	}
-	if (so->heap != NULL)
-		binaryheap_build(so->heap);
+/* a candidate by its place in the order, NULL behind the last */
+static const VkCandidate *
+candidate_at(VkScan *so, int64 place)
+{
+	if (so->candidates == NULL ||
+		(place == so->sorted && !vk_candidates_sort(so->candidates, &so->sorted)))
+		return NULL;
+	return &so->candidates->entries[place];
 }
 
 /*
@@ -270,9 +259,10 @@ load_rows(VkScan *so, const VkNeighbor *rows, int64 count)
  * for unless it is the first.
  */
 static void
-ask_ahead(VkScan *so, const VkEntry *current)
+ask_ahead(VkScan *so)
 {
 	uint64		numbers[VK_ASK_MOST];
+	const VkCandidate *candidate;
 	int64		most;
 	int			count = 0;
 
@@ -281,12 +271,12 @@ ask_ahead(VkScan *so, const VkEntry *current)
 	if (so->ahead > so->window / 2 || so->window == 0)
 		return;
 	most = Min(Max(so->window - so->ahead, so->asked / 4), VK_ASK_MOST);
-	for (; count < most && so->asked < so->entry_count; so->asked++)
+	so->asked = Max(so->asked, so->taken);
+	while (count < most && (candidate = candidate_at(so, so->asked)) != NULL)
 	{
-		const VkEntry *entry = &so->entries[so->asked];
-
-		if (entry != current && !entry->exact)
-			numbers[count++] = entry->tid;
+		if (!(candidate->slot & VK_EXACT))
+			numbers[count++] = candidate->tid;
+		so->asked++;
 	}
 	vk_heap_reader_ask(so->reader, numbers, count);
 	so->ahead += count;
@@ -461,10 +451,12 @@ holds_index(const VkScan *so)
 	return so->exhaustive && holds_all(so);
 }
 
+/* are neither rows nor candidates left of the round? */
 static bool
-is_heap_empty(const VkScan *so)
+is_used_up(VkScan *so)
 {
-	return so->heap == NULL || binaryheap_empty(so->heap);
+	return (so->heap == NULL || binaryheap_empty(so->heap)) &&
+		candidate_at(so, so->taken) == NULL;
 }
 
 /*
@@ -482,40 +474,51 @@ is_there(IndexScanDesc scan, const VkEntry *entry)
 	return there;
 }
 
+/* The next candidate becomes a row with its exact score, if the query sees it. */
+static void
+take_candidate(IndexScanDesc scan)
+{
+	VkScan	   *so = scan->opaque;
+	const VkCandidate *candidate = candidate_at(so, so->taken++);
+	bool		checked = (candidate->slot & VK_CHECKED) != 0;
+	double		distance;
+
+	if (candidate->slot & VK_EXACT)
+	{
+		add_entry(so, candidate->score, candidate->tid, checked);
+		return;
+	}
+	ask_ahead(so);
+	if (vk_scan_distance(scan, candidate->tid, checked, &distance))
+		add_entry(so, vk_exact_score(so->support, distance), candidate->tid, true);
+}
+
 /*
- * Take the nearest row off the heap; NULL where there is none, or it must wait for
- * a later round.
+ * Take the nearest row; NULL where there is none, or it must wait for a later round.
  */
 static VkEntry *
 take_nearest(IndexScanDesc scan)
 {
 	VkScan	   *so = scan->opaque;
 
-	while (!is_heap_empty(so))
+	while (!is_used_up(so))
 	{
-		VkEntry    *top = (VkEntry *) DatumGetPointer(binaryheap_first(so->heap));
-		double		distance;
+		VkEntry    *top = binaryheap_empty(so->heap) ? NULL :
+			(VkEntry *) DatumGetPointer(binaryheap_first(so->heap));
+		const VkCandidate *candidate = candidate_at(so, so->taken);
 
 		CHECK_FOR_INTERRUPTS();
-		if (top->exact)
+		if (candidate != NULL &&
+			(top == NULL || float8_ge(top->score, candidate->lower)))
 		{
-			if (so->watermark < top->lower ||
-				(isnan(top->lower) && !holds_all(so)))
-				return NULL;
-			binaryheap_remove_first(so->heap);
-			if (so->strict || top->checked || is_there(scan, top))
-				return top;
+			take_candidate(scan);
 			continue;
 		}
-		ask_ahead(so, top);
-		if (vk_scan_distance(scan, top->tid, top->checked, &distance))
-		{
-			top->exact = top->checked = true;
-			top->lower = vk_exact_score(so->support, distance);
-			binaryheap_replace_first(so->heap, PointerGetDatum(top));
-		}
-		else
-			binaryheap_remove_first(so->heap);
+		if (so->watermark < top->score || (isnan(top->score) && !holds_all(so)))
+			return NULL;
+		binaryheap_remove_first(so->heap);
+		if (so->strict || top->checked || is_there(scan, top))
+			return top;
 	}
 	return NULL;
 }
@@ -532,9 +535,9 @@ compare_settled(const void *a, const void *b)
  * Within a radius the search for rows has ended with those.
  */
 static bool
-has_more(const VkScan *so)
+has_more(VkScan *so)
 {
-	return !is_heap_empty(so) ||
+	return !is_used_up(so) ||
 		(!so->keys.ranged && !holds_index(so));
 }
 
@@ -606,7 +609,7 @@ void
 vk_round_go_on(IndexScanDesc scan)
 {
 	VkScan	   *so = scan->opaque;
-	bool		empty = is_heap_empty(so) && holds_all(so);
+	bool		empty = is_used_up(so) && holds_all(so);
 	bool		redo = !so->strict && many_are_gone(so);
 	int64		next = Max(so->emitted_count, so->round_emitted == 0 && !redo ?
 						   so->wanted * 2 : so->wanted);
@@ -643,9 +646,9 @@ vk_round_next(IndexScanDesc scan, uint64 *tid, bool *recheck)
 	while ((entry = next_of_round(scan)) != NULL)
 	{
 		remember_emitted(so, entry->tid);
-		if (vk_round_is_late(so, entry->lower))
+		if (vk_round_is_late(so, entry->score))
 			continue;
-		so->last = entry->lower;
+		so->last = entry->score;
 		*tid = entry->tid;
 		*recheck = so->keys.recheck;
 		return true;

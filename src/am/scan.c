@@ -188,6 +188,7 @@ reset_query(VkScan *so)
 		ExecDropSingleTupleTableSlot(so->sort_slot);
 	so->sort = NULL;
 	so->sort_slot = NULL;
+	so->candidates = NULL;
 	so->entries = NULL;
 	so->entry_capacity = 0;
 	so->heap = NULL;

@@ -51,12 +51,11 @@ vk_within_radius(const VkScanKeys *keys, double distance)
 
 /* ---- the state of a scan ---- */
 
-/* An entry of the heap: a candidate, then a row with its exact distance */
+/* An entry of the heap: a row with its exact score */
 typedef struct VkEntry
 {
-	double		lower;			/* score; exact rows: the score itself */
+	double		score;
 	uint64		tid;
-	bool		exact;
 	bool		checked;		/* it is there, and passes the plan's conditions */
 } VkEntry;
 
@@ -108,10 +107,13 @@ typedef struct VkScan
 	int64		fetched;		/* rows of this round, from the table */
 	int64		gone;			/* of them, those that the snapshot does not see */
 	bool		gone_near;		/* many are: rounds ask for each row whether it is */
-	VkEntry    *entries;
+	VkCandidates *candidates;	/* by their lower bounds; NULL: rows alone */
+	int64		sorted;			/* so many of them are */
+	int64		taken;			/* so many have become rows */
+	VkEntry    *entries;		/* rows, in no order */
 	int64		entry_count;
 	int64		entry_capacity;
-	binaryheap *heap;
+	binaryheap *heap;			/* of them, those that are left */
 	VkEntry   **settled;		/* below target 1: rows of the round, in order */
 	int64		settled_count;
 	int64		settled_next;	/* of them */
@@ -120,7 +122,7 @@ typedef struct VkScan
 	int			window;			/* rows whose pages are asked for before they are
 								 * fetched, at most */
 	int			ahead;			/* those that are */
-	int64		asked;			/* entries before it are, or need not be */
+	int64		asked;			/* candidates before it are, or need not be */
 	uint64	   *emitted;		/* TIDs in the order of emission */
 	int64		emitted_count;
 	int64		emitted_capacity;
@@ -155,8 +157,6 @@ extern void vk_scan_init_round(IndexScanDesc scan, VkRound *round);
 extern void vk_round_start(IndexScanDesc scan, int64 wanted);
 /* what rounds for so many more rows have in common; each adds what it collects */
 extern void vk_round_init(IndexScanDesc scan, int64 wanted, VkRound *round);
-/* of two candidates, for qsort */
-extern int	vk_candidate_compare_lowers(const void *a, const void *b);
 extern void vk_round_answer(VkScan *so, const VkNeighbor *rows, int64 wanted);
 extern bool vk_round_next(IndexScanDesc scan, uint64 *tid, bool *recheck);
 /* once a round has no more rows: another round, or all the rest, or the end */
