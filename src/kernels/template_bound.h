@@ -31,7 +31,7 @@
  *
  *	  A lane without a bound (no finite error, a norm outside the range in
  *	  which bounds hold, or any overflow) gets the whole line.  The includer
- *	  defines half_to_float_16 and mask_not_above beforehand.
+ *	  defines half_to_float_16, short_to_float_16 and mask_not_above beforehand.
  *
  * IDENTIFICATION
  *	  src/kernels/template_bound.h
@@ -149,34 +149,44 @@ bound_lane(const VkBoundQuery *query, const Rows *rows,
 	scores->upper[lane] = choose(valid, upper, INFINITY);
 }
 
-ALWAYS_INLINE float
-screen_lane(const VkBoundQuery *query, const Rows *rows, bool flat,
-			const VkDots *dots, int lane)
+/*
+ * Does the screen exclude all lanes?  Their scores are then what it found.  For one
+ * query it is cheaper to multiply the row's numbers with the query's first than with
+ * each other (proven_row, screen_lower).
+ */
+ALWAYS_INLINE bool
+screen_excludes(const VkBoundQuery *query, const Rows *rows, bool flat,
+				const VkDots *dots, float threshold, VkScores *scores)
 {
-	ScreenRow	row = proven_row(rows, lane, flat);
-	float		lower = screen_lower(&query->screen, row.norm2, row.a,
-									 row.a_error, row.error, row.norm,
-									 dots->i[lane]);
-
-	lower -= query->gamma * fabsf(lower);
-	return choose(row.holds & (fabsf(lower) <= FLT_MAX), lower, -INFINITY);
-}
-
-/* All lanes; template_screen.h says why scores are made beside *scores. */
-ALWAYS_INLINE uint32_t
-screen_rows(const VkBoundQuery *query, const Rows *rows, bool flat,
-			const VkDots *dots, float threshold, VkScores *scores)
-{
-	VkScores	own_scores;
+	const VkScreenQuery *screen = &query->screen;
+	float		lowers[VK_LANES];
 
 	for (int lane = 0; lane < VK_LANES; lane++)
 	{
-		own_scores.lower[lane] = screen_lane(query, rows, flat, dots,
-											 lane);
-		own_scores.upper[lane] = INFINITY;
+		float		a = rows->a[lane];
+		float		norm2 = rows->norm2[lane];
+		float		norm_up = rows->norm_up[lane];
+		float		t = screen->scale *
+			(float) (screen->dot_mult * dots->i[lane] - screen->dot_offset);
+		float		dot = fmaf(t, a, fabsf(t) * fmaf(fabsf(a), HALF_SHARE, HALF_TINY));
+		float		error = fmaf(screen->weight_error, rows->relative[lane],
+								 screen->weight_norm);
+		float		lower = fmaf(screen->weight_norm2,
+								 fmaf(-2.0f, norm2_error(rows, lane, flat), norm2),
+								 screen->base);
+
+		lower = fmaf(-rows->norm[lane], dot, lower);
+		lower = fmaf(-norm_up, error, lower);
+		lower -= query->gamma * fabsf(lower);
+		lowers[lane] = choose(screen_holds(norm2, norm_up) & (fabsf(lower) <= FLT_MAX),
+							  lower, -INFINITY);
 	}
-	*scores = own_scores;
-	return mask_not_above(scores->lower, threshold);
+	if (mask_not_above(lowers, threshold) != 0)
+		return false;
+	memcpy(scores->lower, lowers, sizeof(lowers));
+	for (int lane = 0; lane < VK_LANES; lane++)
+		scores->upper[lane] = INFINITY;
+	return true;
 }
 
 ALWAYS_INLINE uint32_t
@@ -201,7 +211,7 @@ screen_and_bound(const VkBoundQuery *query, const Rows *rows, bool flat,
 {
 	if (query->dot_mult == 0)
 		return bound_rows(query, rows, flat, dots, true, threshold, scores);
-	if (screen_rows(query, rows, flat, dots, threshold, scores) == 0)
+	if (screen_excludes(query, rows, flat, dots, threshold, scores))
 		return 0;
 	return bound_rows(query, rows, flat, dots, false, threshold, scores);
 }
@@ -324,15 +334,15 @@ ALWAYS_INLINE bool
 all_beyond(const VkBoundQuery *query, const Rows *rows, const VkDots *dots,
 		   float threshold, VkScores *scores)
 {
-	VkScores	own_scores;
+	float		beyond[VK_LANES];
 
 	for (int lane = 0; lane < VK_LANES; lane++)
-	{
-		own_scores.lower[lane] = estimate_beyond(query, rows, dots, lane, threshold);
-		own_scores.upper[lane] = INFINITY;
-	}
-	*scores = own_scores;
-	return mask_not_above(scores->lower, 0.0f) == 0;
+		beyond[lane] = estimate_beyond(query, rows, dots, lane, threshold);
+	if (mask_not_above(beyond, 0.0f) != 0)
+		return false;
+	for (int lane = 0; lane < VK_LANES; lane++)
+		scores->lower[lane] = scores->upper[lane] = INFINITY;
+	return true;
 }
 
 static uint32_t

@@ -14,9 +14,11 @@
  *	  The screen never excludes what a bound kernel reports; u = 2^-24:
  *
  *	  - Here are one conversion, one product and five fused steps, so at most
- *		7 u of each term.  bound_lane inflates its half width by 2^-19, two of
- *		its factors by 2^-21 each and rounds at most 14 times: in all under
- *		2^-18.  The weights of error and norm are inflated by 2^-17.
+ *		7 u of each term; screen_excludes (template_bound.h) takes the same
+ *		factors in another order, with at most 7 u as well.  bound_lane
+ *		inflates its half width by 2^-19, two of its factors by 2^-21 each and
+ *		rounds at most 14 times: in all under 2^-18.  The weights of error and
+ *		norm are inflated by 2^-17.
  *	  - The dot: a half is off by HALF_ERROR of itself; 2^-22 for the score's
  *		roundings, those of bound_lane's dot (4 u) and of t a here (10 u) are
  *		below the 2^-18 - 2^-20 that HALF_SHARE has beyond HALF_ERROR.
@@ -43,7 +45,8 @@
  *	  screen's steps, the lines and the steps here, at most 30 u of each term,
  *	  while at a limit no term exceeds |base| + |threshold| + N.
  *
- *	  The includer defines half_to_float_16 and mask_not_above beforehand.
+ *	  The includer defines half_to_float_16, short_to_float_16 and mask_not_above
+ *	  beforehand.
  *
  * IDENTIFICATION
  *	  src/kernels/template_screen.h
