@@ -38,8 +38,8 @@
 /* lines scored, and asked for, at a time */
 #define PIECE_LINES		64
 
-/* pages of a list asked for before it is begun */
-#define ASK_PAGES		4
+/* pages of a list asked for together, beforehand */
+#define ASK_PAGES		8
 
 /* refine codes asked for before they are read */
 #define REFINE_AHEAD	3
@@ -325,6 +325,24 @@ pages_ahead(VkListScan *scan, const char *page)
 	return scan->ahead;
 }
 
+/*
+ * Ask for pages from one block on, but not for the end or what lies behind it: for one
+ * line in each of the 4 kB that the CPU translates addresses by, of all of them at
+ * once.  It waits for a translation even where it only prefetches, but for several
+ * together.
+ */
+static void
+ask_pages(Relation index, BlockNumber block, BlockNumber end)
+{
+	for (int i = 0; i < ASK_PAGES && block + i < end; i++)
+	{
+		const char *page = vk_page_ahead(index, block + i);
+
+		prefetch_lines(page, 0, 1);
+		prefetch_lines(page, VK_PAGE_LINES / 2 + 1, 1);
+	}
+}
+
 /* what to ask for while this page is scored */
 static Ahead
 choose_ahead(VkListScan *scan, Page page)
@@ -339,6 +357,8 @@ choose_ahead(VkListScan *scan, Page page)
 		scan->run = ahead.page == (const char *) page + BLCKSZ ? scan->run + 1 : 0;
 		if (scan->run >= LONG_RUN)
 			ahead.page = NULL;
+		else if (scan->position % ASK_PAGES == 0)
+			ask_pages(scan->index, scan->block + ASK_PAGES, scan->extent_end);
 		return ahead;
 	}
 	scan->run = next == scan->block + 1 ? scan->run + 1 : 0;
@@ -595,23 +615,11 @@ make_room(VkListScan *scan)
 	round->tighten(round->arg, out);
 }
 
-/*
- * Ask for the first pages of a list that is scanned soon: for one line in each of
- * the 4 kB that the CPU translates addresses by, of all of them at once.  It waits
- * for a translation even where it only prefetches, but for several together.
- */
+/* Ask for the first pages of a list that is scanned soon. */
 void
 vk_list_prefetch(Relation index, const VkSlot *slot)
 {
-	int			pages = (int) Min(slot->extent_length, ASK_PAGES);
-
-	for (int i = 0; i < pages; i++)
-	{
-		const char *page = vk_page_ahead(index, slot->extent_start + i);
-
-		prefetch_lines(page, 0, 1);
-		prefetch_lines(page, VK_PAGE_LINES / 2 + 1, 1);
-	}
+	ask_pages(index, slot->extent_start, slot->extent_start + slot->extent_length);
 }
 
 /* Begin with the first page of a chain of blocks. */
@@ -619,6 +627,7 @@ void
 vk_list_begin(VkListScan *scan, const VkSlot *slot)
 {
 	scan->block = slot->head;
+	scan->extent_end = slot->extent_start + slot->extent_length;
 	scan->position = 0;
 	scan->carry.open = false;
 	scan->live = scan->matched = 0;

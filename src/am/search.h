@@ -189,6 +189,7 @@ struct VkListScan
 
 	/* the next page */
 	BlockNumber block;
+	BlockNumber extent_end;		/* behind the pages that follow one another */
 	uint32		position;
 	VkCarry		carry;
 };
