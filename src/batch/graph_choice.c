@@ -36,6 +36,7 @@ static const struct
 	{"tile avx512", 0.05, 1},
 	{"tile amx", 0.015, 1},
 	{"tile neon", 0.05, 1},
+	{"tile sve", 0.05, 1},
 	{"tile sme", 0.015, 1},
 	{"blocks", 0, 0.1},
 	{"one by one", 0, 0.01},
