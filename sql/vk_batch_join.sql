@@ -77,6 +77,25 @@ SELECT nodes('SELECT q.id FROM questions q
 	CROSS JOIN LATERAL (SELECT i.id FROM items i ORDER BY i.v <-> q.v LIMIT 2) t');
 RESET vkindex.enable_batch;
 
+-- under a LIMIT no more rows are locked, and no more volatile functions called, than without
+CREATE SEQUENCE calls;
+SELECT nodes('SELECT t.id FROM (SELECT * FROM questions FOR UPDATE SKIP LOCKED) q
+	CROSS JOIN LATERAL (SELECT i.id FROM items i ORDER BY i.v <-> q.v LIMIT 2) t') AS all_locked,
+	nodes('SELECT t.id FROM (SELECT * FROM questions FOR UPDATE SKIP LOCKED) q
+	CROSS JOIN LATERAL (SELECT i.id FROM items i ORDER BY i.v <-> q.v LIMIT 2) t LIMIT 60') AS some_locked,
+	nodes('WITH q AS MATERIALIZED (SELECT * FROM (SELECT * FROM questions FOR SHARE) s)
+	SELECT t.id FROM q CROSS JOIN LATERAL (SELECT i.id FROM items i ORDER BY i.v <-> q.v LIMIT 2) t LIMIT 60') AS in_a_cte,
+	nodes('SELECT t.id FROM (SELECT * FROM questions OFFSET 0) q
+	CROSS JOIN LATERAL (SELECT i.id FROM items i ORDER BY i.v <-> q.v LIMIT 2) t LIMIT 60') AS neither;
+SELECT count(*) FROM (SELECT t.id FROM (SELECT v, nextval('calls') FROM questions WHERE v IS NOT NULL) q
+	CROSS JOIN LATERAL (SELECT i.id FROM items i ORDER BY i.v <-> q.v LIMIT 2) t LIMIT 60) s;
+SELECT last_value FROM calls;
+SELECT setval('calls', 1, false);
+SELECT count(*) FROM (SELECT t.id FROM questions q
+	CROSS JOIN LATERAL (SELECT i.id FROM items i ORDER BY i.v <-> q.v LIMIT 2) t
+	WHERE q.v IS NOT NULL AND nextval('calls') > q.id - 1000 LIMIT 60) s;
+SELECT last_value FROM calls;
+
 -- a vector of the wrong length, as without batches
 CREATE TABLE wrong (v f32vec);
 INSERT INTO wrong VALUES ('[1,2,3]'), ('[1,2]');

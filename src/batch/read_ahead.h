@@ -114,7 +114,7 @@ extern void vk_read_ahead_discount(PlannerInfo *root, NestPath *loop,
 
 /* ---- read_ahead_range.c ---- */
 
-/* can a query be made of rows that a loop over outer may never come to? */
+/* may a query be made of rows that a loop over outer may never come to? */
 extern bool vk_query_may_be_early(PlannerInfo *root, const RelOptInfo *outer,
 								  Expr *query);
 /* the index scan that a path is, or a bitmap's of one index; NULL: neither */

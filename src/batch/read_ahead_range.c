@@ -111,10 +111,59 @@ is_searched(const PlannerInfo *root, const RelOptInfo *outer)
 	return false;
 }
 
+/* query_tree_walker: does a query lock the rows that it reads? */
+static bool
+locks_rows(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	if (IsA(node, Query))
+		return ((Query *) node)->rowMarks != NIL ||
+			query_tree_walker((Query *) node, locks_rows, context, 0);
+	return expression_tree_walker(node, locks_rows, context);
+}
+
+static Query *
+find_cte(PlannerInfo *root, const RangeTblEntry *rte)
+{
+	ListCell   *cell;
+
+	for (Index up = rte->ctelevelsup; up > 0; up--)
+		root = root->parent_root;
+	foreach(cell, root->parse->cteList)
+	{
+		CommonTableExpr *cte = lfirst_node(CommonTableExpr, cell);
+
+		if (strcmp(cte->ctename, rte->ctename) == 0)
+			return castNode(Query, cte->ctequery);
+	}
+	return NULL;
+}
+
+/* may anybody notice that rows of outer were read which nobody asked for? */
+static bool
+reading_shows(PlannerInfo *root, const RelOptInfo *outer)
+{
+	int			relid = -1;
+
+	while ((relid = bms_next_member(outer->relids, relid)) >= 0)
+	{
+		const RangeTblEntry *rte = root->simple_rte_array[relid];
+		const RelOptInfo *rel = root->simple_rel_array[relid];
+		Query	   *query = rte->rtekind == RTE_SUBQUERY ? rte->subquery :
+			rte->rtekind == RTE_CTE && !rte->self_reference ? find_cte(root, rte) : NULL;
+
+		if ((rel != NULL && contain_volatile_functions((Node *) rel->baserestrictinfo)) ||
+			locks_rows((Node *) query, NULL) || contain_volatile_functions((Node *) query))
+			return true;
+	}
+	return false;
+}
+
 bool
 vk_query_may_be_early(PlannerInfo *root, const RelOptInfo *outer, Expr *query)
 {
-	if (!may_fail((Node *) query, NULL))
+	if (!may_fail((Node *) query, NULL) && !reading_shows(root, outer))
 		return true;
 	/* of a subquery it is not known yet which relation of the query above it is */
 	for (; root != NULL; root = root->parent_root, outer = NULL)
