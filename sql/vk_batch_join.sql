@@ -96,6 +96,21 @@ SELECT count(*) FROM (SELECT t.id FROM questions q
 	WHERE q.v IS NOT NULL AND nextval('calls') > q.id - 1000 LIMIT 60) s;
 SELECT last_value FROM calls;
 
+-- an answer is asked for more rows, where vkindex.max_scan_rows has ended the search before it
+CREATE TABLE steps (id integer, v f32vec(2));
+INSERT INTO steps SELECT n, ARRAY[n / 4, 0]::f32vec FROM generate_series(1, 20000) n;
+CREATE INDEX steps_flat ON steps USING vkflat (v);
+CREATE TABLE places AS SELECT n AS id, ARRAY[n * 10, 0]::f32vec(2) AS v FROM generate_series(1, 100) n;
+ANALYZE steps, places;
+SET enable_seqscan = off;
+SET vkindex.max_scan_rows = 10;
+SELECT count(*) FROM (SELECT id FROM steps ORDER BY v <-> '[0,0]' LIMIT 5) s;
+RESET vkindex.max_scan_rows;
+RESET enable_seqscan;
+SELECT nodes('SELECT s.id FROM places q CROSS JOIN LATERAL (SELECT id FROM steps t ORDER BY t.v <-> q.v FETCH FIRST 2 ROWS WITH TIES) s');
+SELECT count(*) FROM places q CROSS JOIN LATERAL (SELECT id FROM steps t ORDER BY t.v <-> q.v FETCH FIRST 2 ROWS WITH TIES) s;
+DROP TABLE steps, places;
+
 -- a vector of the wrong length, as without batches
 CREATE TABLE wrong (v f32vec);
 INSERT INTO wrong VALUES ('[1,2,3]'), ('[1,2]');

@@ -121,7 +121,7 @@ vk_search_reset_unscored(VkSearch *search, const VkMeta *meta, VkScanStats *stat
 {
 	search->meta = meta;
 	search->stats = stats;
-	search->scored = false;
+	search->scored = search->cut = false;
 	search->code_current = search->code_of_mean = search->code_moved = false;
 	search->mean.code = NULL;
 	search->ranked_wanted = 0;

@@ -179,7 +179,7 @@ vk_sorted_start(IndexScanDesc scan, bool listed)
 	vk_heap_reader_reset(so->reader);
 	ExecDropSingleTupleTableSlot(so->sort_slot);
 	so->sort_slot = MakeSingleTupleTableSlot(desc, &TTSOpsMinimalTuple);
-	so->stats.exhaustive = !vk_search_cut(so->search);
+	so->stats.exhaustive = !so->cut;
 	so->phase = VK_PHASE_SORTED;
 	MemoryContextSwitchTo(old);
 }
