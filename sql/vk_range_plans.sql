@@ -197,6 +197,23 @@ SELECT q.id, count(t.id) FROM q LEFT JOIN t ON t.v <-> q.v < q.r GROUP BY 1 ORDE
 SET enable_seqscan = off;
 RESET enable_indexscan;
 
+-- the order of a table that an outer join may leave out makes no range approximate
+CREATE TABLE lists AS SELECT n AS id, (SELECT array_agg(n * (k * 7919 + 37) % 1009 / 1009.0 ORDER BY k)
+	FROM generate_series(1, 8) k)::f32vec(8) AS v FROM generate_series(1, 10000) n;
+CREATE INDEX lists_ivf ON lists USING vkivf (v) WITH (lists = 100);
+CREATE TABLE left_side AS SELECT n AS id FROM generate_series(1, 10000) n;
+ANALYZE lists, left_side;
+SET vkindex.target_recall = 0.5;
+EXPLAIN (COSTS OFF) SELECT count(d) FROM (SELECT t.v <-> '[.5,.5,.5,.5,.5,.5,.5,.5]' AS d FROM left_side a
+	LEFT JOIN lists t ON t.id = a.id AND t.v <-> '[.5,.5,.5,.5,.5,.5,.5,.5]' < 0.3
+	ORDER BY t.v <-> '[.5,.5,.5,.5,.5,.5,.5,.5]' OFFSET 0) s;
+SELECT count(d) FROM (SELECT t.v <-> '[.5,.5,.5,.5,.5,.5,.5,.5]' AS d FROM left_side a
+	LEFT JOIN lists t ON t.id = a.id AND t.v <-> '[.5,.5,.5,.5,.5,.5,.5,.5]' < 0.3
+	ORDER BY t.v <-> '[.5,.5,.5,.5,.5,.5,.5,.5]' OFFSET 0) s;
+SELECT count(*) FROM lists WHERE (v <-> '[.5,.5,.5,.5,.5,.5,.5,.5]') + 0 < 0.3;
+RESET vkindex.target_recall;
+DROP TABLE lists, left_side;
+
 -- under row security no range is pushed; an equality that leaks nothing is
 CREATE ROLE regress_vk_plans;
 GRANT USAGE ON SCHEMA vk_test TO regress_vk_plans;

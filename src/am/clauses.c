@@ -43,6 +43,31 @@
 /* a longer array is no list of conditions */
 #define MOST_ELEMENTS	100
 
+Relids
+vk_joined_relids(const RelOptInfo *rel)
+{
+	return rel->top_parent_relids != NULL ? rel->top_parent_relids : rel->relids;
+}
+
+bool
+vk_is_nullable(const PlannerInfo *root, const RelOptInfo *rel)
+{
+	Relids		table = vk_joined_relids(rel);
+	ListCell   *cell;
+
+	foreach(cell, root->join_info_list)
+	{
+		SpecialJoinInfo *join = lfirst_node(SpecialJoinInfo, cell);
+
+		if (((join->jointype == JOIN_LEFT || join->jointype == JOIN_ANTI ||
+			  join->jointype == JOIN_FULL) &&
+			 bms_overlap(table, join->syn_righthand)) ||
+			(join->jointype == JOIN_FULL && bms_overlap(table, join->syn_lefthand)))
+			return true;
+	}
+	return false;
+}
+
 /* index columns without collation match any */
 static bool
 collation_agrees(IndexOptInfo *index, int column, Oid collation)

@@ -38,6 +38,11 @@ typedef struct VkClause
 	RestrictInfo *spheres[2];	/* not exact, exact; made on demand */
 } VkClause;
 
+/* a relation as joins know it: a partition by its topmost parent */
+extern Relids vk_joined_relids(const RelOptInfo *rel);
+/* may an outer join make rows of NULLs of a relation's? */
+extern bool vk_is_nullable(const PlannerInfo *root, const RelOptInfo *rel);
+
 /* the vector column's distance that an expression is, if any */
 extern bool vk_distance_match(PlannerInfo *root, IndexOptInfo *index,
 							  Node *expression, VkDistance *distance);

@@ -63,6 +63,9 @@ static set_rel_pathlist_hook_type previous_set_rel_pathlist = NULL;
 
 /*
  * find_order -- does the query order by a distance of the index's column?
+ *
+ * Not by one that an outer join makes NULL for some rows.  Before 16 it looks the same,
+ * and a range of the join's own condition would be taken for one of that order.
  */
 static void
 find_order(PathMaker *maker)
@@ -71,7 +74,7 @@ find_order(PathMaker *maker)
 	EquivalenceMember *member;
 
 	maker->order = NULL;
-	if (maker->root->query_pathkeys == NIL)
+	if (maker->root->query_pathkeys == NIL || vk_is_nullable(maker->root, maker->rel))
 		return;
 	key = linitial_node(PathKey, maker->root->query_pathkeys);
 	if (!VK_PATHKEY_RISES(key) || key->pk_nulls_first ||

@@ -37,6 +37,7 @@
 #include "utils/typcache.h"
 
 #include "am/am.h"
+#include "am/clauses.h"
 #include "am/refusal.h"
 
 /* what an expression has to do with the distance of an index; best first */
@@ -278,36 +279,6 @@ vector_reason(const Subject *subject, Node *value, const char *what)
 	return NULL;
 }
 
-/* the table as joins know it: a partition by its topmost parent */
-static Relids
-joined_relids(const Subject *subject)
-{
-	return subject->rel->top_parent_relids ? subject->rel->top_parent_relids :
-		subject->rel->relids;
-}
-
-/*
- * is_nullable -- may an outer join make rows of NULLs of this table's?
- */
-static bool
-is_nullable(const Subject *subject)
-{
-	Relids		table = joined_relids(subject);
-	ListCell   *cell;
-
-	foreach(cell, subject->root->join_info_list)
-	{
-		SpecialJoinInfo *join = lfirst(cell);
-
-		if ((join->jointype == JOIN_LEFT && bms_overlap(table, join->syn_righthand)) ||
-			(join->jointype == JOIN_FULL &&
-			 (bms_overlap(table, join->syn_righthand) ||
-			  bms_overlap(table, join->syn_lefthand))))
-			return true;
-	}
-	return false;
-}
-
 /*
  * is_kept -- do the other tables of a condition decide what becomes of each row
  * of this one, so that its rows cannot be looked up by theirs?
@@ -315,7 +286,7 @@ is_nullable(const Subject *subject)
 static bool
 is_kept(const Subject *subject, const RestrictInfo *condition)
 {
-	Relids		table = joined_relids(subject);
+	Relids		table = vk_joined_relids(subject->rel);
 	ListCell   *cell;
 
 	foreach(cell, subject->root->join_info_list)
@@ -363,7 +334,7 @@ order_reason(const Subject *subject, const Distance *found,
 	if (parse->groupClause || parse->groupingSets || parse->hasAggs ||
 		parse->windowClause || parse->distinctClause)
 		return pstrdup("GROUP BY, DISTINCT, an aggregate or a window function comes before ORDER BY: put ORDER BY and LIMIT into a sub-select of the plain rows");
-	if (is_nullable(subject))
+	if (vk_is_nullable(subject->root, subject->rel))
 		return pstrdup("the table is on the side of an outer join that may be missing, so that its distances are ordered after the join: order and limit it in a sub-select or LATERAL");
 	reason = kind_reason(subject, found);
 	if (reason != NULL)
@@ -402,7 +373,7 @@ sight_order(const Subject *subject, VkSighting *sighting)
 										foreach_current_index(cell));
 		sighting->fit = sighting->reason ? VK_FIT_WRONG : VK_FIT_RIGHT;
 		sighting->ordered = true;
-		sighting->order_lost = is_nullable(subject);
+		sighting->order_lost = vk_is_nullable(subject->root, subject->rel);
 		sighting->order_continued = list_length(parse->sortClause) > 1;
 		if (sighting->reason == NULL)
 			sighting->reason = pstrdup("the order of the index is lost in the rest of the query: put ORDER BY and LIMIT into a sub-select of this table alone");
