@@ -5,7 +5,7 @@
  *
  * NOTES
  *	  One share lock is held at a time and no pin is kept between pages
- *	  (POSTGRES.md, protocol 5-9).  Kernels run under the page's share lock;
+ *	  (README, Concurrency).  Kernels run under the page's share lock;
  *	  they are leaf functions.
  *
  * IDENTIFICATION
@@ -615,11 +615,18 @@ make_room(VkListScan *scan)
 	round->tighten(round->arg, out);
 }
 
+/* where the pages that a list was made with end, if they follow each other */
+static BlockNumber
+extent_end(const VkSlot *slot)
+{
+	return slot->extent_length > 0 ? slot->extent_start + slot->extent_length : 0;
+}
+
 /* Ask for the first pages of a list that is scanned soon. */
 void
 vk_list_prefetch(Relation index, const VkSlot *slot)
 {
-	ask_pages(index, slot->extent_start, slot->extent_start + slot->extent_length);
+	ask_pages(index, slot->extent_start, extent_end(slot));
 }
 
 /* Begin with the first page of a chain of blocks. */
@@ -627,7 +634,7 @@ void
 vk_list_begin(VkListScan *scan, const VkSlot *slot)
 {
 	scan->block = slot->head;
-	scan->extent_end = slot->extent_start + slot->extent_length;
+	scan->extent_end = extent_end(slot);
 	scan->position = 0;
 	scan->carry.open = false;
 	scan->live = scan->matched = 0;

@@ -232,7 +232,7 @@ move_code(VkSearch *search)
 {
 	const VkCoder *coder = &search->vk->coder;
 
-	if (search->list.proven || !(search->begun.flags & VK_SLOT_CENTER_DOTS) ||
+	if (search->list.proven || !(search->begun.flags & vk_list_flags(coder)) ||
 		!vk_query_code_move(coder, &search->query, mean_code(search), &search->center,
 							&search->code))
 		return false;
@@ -382,6 +382,7 @@ open_by_slot(VkSearch *search)
 		uint32		first = number / VK_PAGE_LINES * VK_PAGE_LINES;
 		const VkSlot *slot = &search->slots[number - first];
 
+		CHECK_FOR_INTERRUPTS();
 		if (first != search->slots_first)
 		{
 			(void) vk_directory_page(search->index, meta, first, search->slots);
@@ -489,7 +490,10 @@ open_by_rank(VkSearch *search)
 		CHECK_FOR_INTERRUPTS();
 		entry = vk_rank_next(search, &search->center_coder, search->rank_refined);
 		if (entry == NULL)
+		{
+			search->ran_out = true;
 			return false;
+		}
 		list = search->ahead.entry != NULL ? search->ahead : read_ranked(search, entry);
 		search->ahead = look_ahead(search);
 		if (!vk_slot_visible(&list.slot, search->meta->epoch))
@@ -548,7 +552,7 @@ vk_search_begin(VkSearch *search, const VkRound *round)
 	search->rows = search->taken = 0;
 	search->seen_before = search->tally.seen;
 	search->visit_count = 0;
-	search->cut = false;
+	search->cut = search->ran_out = false;
 	search->open = false;
 	search->stats->reach = 0;
 	search->work = vk_work_wanted(search);
@@ -643,4 +647,17 @@ vk_search_step(VkSearch *search, VkCandidates **candidates)
 	(void) vk_candidates_prune(found);
 	*candidates = found;
 	return true;
+}
+
+void
+vk_search_check_complete(const VkSearch *search)
+{
+	if (search->ran_out)
+		ereport(ERROR,
+				(errcode(ERRCODE_INDEX_CORRUPTED),
+				 errmsg("index \"%s\" contains lists without a centroid",
+						RelationGetRelationName(search->index)),
+				 errdetail("Of %u lists " INT64_FORMAT " have one.",
+						   search->meta->lists, search->probed),
+				 errhint("Please REINDEX it.")));
 }

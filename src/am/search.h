@@ -94,6 +94,9 @@ extern VkCandidates *vk_search_collect(VkSearch *search, const VkRound *round,
 extern void vk_search_begin(VkSearch *search, const VkRound *round);
 extern bool vk_search_step(VkSearch *search, VkCandidates **candidates);
 
+/* After the last step: an error if the centre list lacked some list. */
+extern void vk_search_check_complete(const VkSearch *search);
+
 /* has vkindex.max_scan_rows ended the last round? */
 extern bool vk_search_cut(const VkSearch *search);
 
@@ -347,6 +350,7 @@ struct VkSearch
 	double		rows_estimated; /* as of the last estimate of the work */
 	double		taken;			/* candidates that the caller has taken */
 	bool		cut;			/* by vkindex.max_scan_rows */
+	bool		ran_out;		/* of entries of the centre list, before the work was done */
 	VkCandidates candidates;
 	VkVisit    *visits;			/* one a list begun */
 	int64		visit_count;

@@ -115,6 +115,7 @@ sort_lists(IndexScanDesc scan)
 				sort_listed(scan, tid);
 		}
 	vk_check_not_recycled(scan->indexRelation, so->meta.epoch);
+	vk_search_check_complete(so->search);
 	vk_scan_note_cut(scan);
 	if (tids != NULL)
 		sort_documents(scan, tids);

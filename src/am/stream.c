@@ -69,6 +69,7 @@ next_page(IndexScanDesc scan)
 			return true;
 		so->page = NULL;
 		vk_check_not_recycled(scan->indexRelation, so->meta.epoch);
+		vk_search_check_complete(so->search);
 		vk_scan_note_cut(scan);
 		so->rest = MemoryContextAlloc(so->query_context, sizeof(VkRestWalk));
 		so->rest->number = vk_share_take_rest(so->share) ?

@@ -43,7 +43,7 @@ vk_scorer_blocks(VkBatchScorer *scorer, uint32 number, const VkSlot *slot)
 	scorer->slot = number;
 	scorer->born = slot->born;
 	scorer->center_dots_known = !scorer->proven &&
-		(slot->flags & VK_SLOT_CENTER_DOTS) != 0;
+		(slot->flags & vk_list_flags(scorer->coder)) != 0;
 	return scorer->blocks;
 }
 

@@ -433,6 +433,18 @@ sub try_damaged
 	return @wrong;
 }
 
+# Where all lists are wanted, one that the centre list lacks must not be left out.
+my ($lacking) = grep { $_->{name} eq 'centre of no list' } @cases;
+
+foreach my $order ('', "ORDER BY embedding <=> '$query'")
+{
+	my $within = "SELECT count(*) FROM (SELECT id FROM $lacking->{table} WHERE embedding <=> '$query' < 3 $order) s";
+	my (undef, undef, $said) = $node->psql('postgres', "SET enable_seqscan = off; SET vkindex.target_recall = 1; $within");
+
+	like($said, qr/ERROR:  XX002: index "$lacking->{table}_vk" contains lists without a centroid/,
+		"ivf: all rows within a radius, a list without a centroid, '$order'");
+}
+
 foreach my $case (@cases)
 {
 	my @wrong = try_damaged($case);
