@@ -267,7 +267,7 @@ extern void vk_check_chain_page(Relation index, Buffer buffer, uint16 kind,
 								uint32 slot, uint64 born, uint32 position);
 pg_noreturn extern void vk_corrupt(Relation index, BlockNumber block,
 								   const char *what);
-/* what a standby has recycled may be missed, POSTGRES.md, rule 20 */
+/* what a standby has recycled may be missed, README, List operations, "Standby" */
 extern bool vk_began_in_recovery(void);
 pg_noreturn extern void vk_report_recycled(Relation index);
 extern bool vk_block_exists(Relation index, BlockNumber block);
@@ -409,7 +409,7 @@ vk_tid_hash(uint64 number)
 	return murmurhash32((uint32) number ^ (uint32) (number >> 32) * 0x9E3779B9U);
 }
 
-/* ---- list.c: append to a list (protocol 10-14, DECISIONS 21) ---- */
+/* ---- list.c: append to a list (README, Concurrency) ---- */
 
 typedef struct VkRow
 {

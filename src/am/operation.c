@@ -4,7 +4,7 @@
  *	  A list operation on disk: old lists give way to new ones, all at once.
  *
  * NOTES
- *	  POSTGRES.md, protocol 15-22.  New lists have slots and pages that are born
+ *	  README, List operations.  New lists have slots and pages that are born
  *	  in the next epoch, so nobody sees them; old ones are closed, which stops
  *	  inserts, and retire in that same epoch; then one record on the meta page
  *	  begins the epoch.  A crash before that record leaves what

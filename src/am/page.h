@@ -17,8 +17,7 @@
  *	  OFFSET SIZE DESCRIPTION					LINES		DESCRIPTION
  *		   0   24 page header					1.5			TIDs, 16 x 6 bytes
  *		  24   40 VkPageHead					0.5			VkBlockHead
- *		  64 8128 lines of blocks				2			annotation: vkflat 128
- *													bytes; vkivf 96
+ *		  64 8128 lines of blocks				2			annotation
  *												a			attribute values: for each
  *													column 16 keys (attributes.h),
  *													lane after lane
@@ -262,7 +261,7 @@ typedef struct VkMeta
 	uint8		element;		/* VkStoredElement of the column's type */
 	uint8		attributes;		/* attribute columns */
 	uint64		seed;			/* of the rotation and of k-means */
-	uint64		epoch;			/* POSTGRES.md, protocol 3 */
+	uint64		epoch;			/* lists are visible by it: README, Concurrency */
 	uint32		op_in_progress;
 	uint32		slots;			/* directory slots in use, fixed ones included */
 	uint32		lists;			/* lists with centroids, visible; 0: segments only */

@@ -5,7 +5,7 @@
  *
  * NOTES
  *	  All processes see the index at one epoch: that of the first to ask
- *	  (POSTGRES.md, protocol 28).  Slots are handed out by a counter, one at a
+ *	  (README, Parallel scans).  Slots are handed out by a counter, one at a
  *	  time, so a process that comes late, or is slow, takes fewer.  What a
  *	  process has taken it keeps: when it searches again, for more rows, it
  *	  visits the same segments.  The rows of the rest lists belong to whoever asks

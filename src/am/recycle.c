@@ -11,7 +11,7 @@
  *	  first on, at last the slot.  Every step leaves what the next run, after a
  *	  crash, goes on with.
  *
- *	  A standby replays this whatever its own queries see (POSTGRES.md, rule 20).
+ *	  A standby replays this whatever its own queries see (README, "Standby").
  *	  They find out by a page that is not the list's, or by the stored epoch.
  *
  *	  The free space map is not WAL-logged as it changes: who takes a page from it

@@ -7,9 +7,10 @@
  *	  A round asks search.c for the rows that may be among the nearest k, and
  *	  emits best first: the entry with the smallest lower bound is fetched from
  *	  the heap; once an exact one is on top it is the answer.  Rows that were
- *	  dropped on the way leave the smallest of their lower bounds as watermark
- *	  (POSTGRES.md, rule 13): an exact row beyond it is not emitted, the round
- *	  is repeated for twice as many rows, skipping what was emitted.  When the
+ *	  dropped on the way leave the smallest of their lower bounds as watermark,
+ *	  since those that set the threshold may be dead or filtered out: an exact row
+ *	  beyond it is not emitted, the round is repeated for twice as many rows,
+ *	  skipping what was emitted.  When the
  *	  next round would not fit in work_mem, or would want most of the index,
  *	  all that is left is sorted (sorted.c).  So every row of the table comes out
  *	  once, however many are asked for.

@@ -5,7 +5,7 @@
  *
  * NOTES
  *	  One share lock is held at a time and no pin is kept between pages
- *	  (POSTGRES.md, protocol 5-9).  Kernels run under the page's share lock; they
+ *	  (README, Concurrency).  Kernels run under the page's share lock; they
  *	  are leaf functions.  The heap is touched by a round's callbacks only, with
  *	  no lock held.  Refine codes are read list by list, after the list's blocks,
  *	  while the query's code for that centre is at hand: the threshold that

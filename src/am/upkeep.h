@@ -5,7 +5,7 @@
  *
  * NOTES
  *	  Everything that changes lists is one primitive: a set of old lists is
- *	  rewritten into a set of new ones (POSTGRES.md, protocol 15-22).  The
+ *	  rewritten into a set of new ones (README, List operations).  The
  *	  files, from the bottom:
  *
  *	  center_entries.c
@@ -208,7 +208,7 @@ typedef struct VkRecycled
 extern VkRecycled vk_recycle(Relation index, Relation heap);
 /*
  * In recovery, after lists were read: an error where one of those visible at the
- * epoch may have been recycled meanwhile (POSTGRES.md, rule 20).
+ * epoch may have been recycled meanwhile (README, List operations, "Standby").
  */
 extern void vk_check_not_recycled(Relation index, uint64 epoch);
 /* free the pages of a mean that nothing names any more */

@@ -6,7 +6,7 @@
  * NOTES
  *	  Work is counted in rows.  The recall curve says how many rows a search for
  *	  k neighbors must see.  Conditions make that more: to find k rows of which a
- *	  share s passes is the work of finding k / s (NUMERICS.md, section 4), and s
+ *	  share s passes is the work of finding k / s, and s
  *	  is counted on the way; within a radius k is the number of rows found.  The
  *	  curve knows nothing of where the rows lie that meet a condition, so such a
  *	  search also goes on for as long as its answer changes.  One without conditions

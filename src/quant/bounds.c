@@ -404,7 +404,7 @@ proven_dot_error(const RefineRow *row, const VkQueryCode *code,
 			(parts->round_factor + DOT_SLACK * code_norm) * far) * (1 + 0x1p-19);
 }
 
-/* epsilon standard deviations of P over rotations (DECISIONS 9) */
+/* epsilon standard deviations of P over rotations (README, The bound) */
 static double
 likely_dot_error(const RefineRow *row, const VkQueryCode *code, int dim,
 				 double sine2)

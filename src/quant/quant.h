@@ -74,7 +74,7 @@ vk_metric_centered(VkMetric metric)
 }
 
 /* ---------------------------------------------------------------------
- * rotation.c: seeded orthogonal transform (DECISIONS 7).  Four rounds of signs
+ * rotation.c: seeded orthogonal transform (README, Rotation).  Four rounds of signs
  * and a fast Hadamard transform over the first p (odd rounds) or last p (even)
  * elements, p = 2^floor(log2 dim).  Same bits on every ISA.  identity: copies.
  */
@@ -93,7 +93,7 @@ extern void vk_rotation_init(VkRotation *rotation, int dim, uint64_t seed,
 extern void vk_rotate(const VkRotation *rotation, const float *x, float *out);
 /* the inverse, in floats: for reports, no bound is kept */
 extern void vk_rotate_back(const VkRotation *rotation, const float *y, float *out);
-/* rho: relative error of a rotated vector's norm (DECISIONS 7); 0 if identity
+/* rho: relative error of a rotated vector's norm; 0 if identity
  * plus what a float subtraction of the mean costs */
 extern double vk_rotation_error(const VkRotation *rotation);
 
@@ -127,7 +127,7 @@ typedef struct VkCoder
 extern void vk_coder_init(VkCoder *coder, int dim, VkMetric metric,
 						  VkFormat format, int refine_bits, bool flat,
 						  uint64_t seed, const float *mean, void *memory);
-extern int	vk_refine_size(int refine_bits, int dim);	/* DECISIONS 16 */
+extern int	vk_refine_size(int refine_bits, int dim);	/* a multiple of 4 bytes */
 
 /* a centre: a decoded 8-bit code in the rotated space about the mean */
 typedef struct VkCenter
@@ -179,7 +179,7 @@ extern void vk_row_rotate(const VkCoder *coder, const float *x, float *y,
 /*
  * Encode a rotated row (vk_row_rotate) against a centre.  norm2 is that of
  * vk_row_rotate.  wild: store "no bound" (always a candidate); also set for
- * rows whose norms leave the range in which bounds hold (DECISIONS 3).
+ * rows whose norms leave the range in which bounds hold (README, What the fields hold).
  */
 extern void vk_row_encode(const VkCoder *coder, const float *y, double norm2,
 						  const VkCenter *center, bool wild, VkRowCode *out,
@@ -194,7 +194,7 @@ extern void vk_center_encode(const float *y, int dim, int8_t *code, float *a);
 extern double vk_center_norm(const int8_t *code, float a, int dim);
 
 /*
- * Refine code head (DECISIONS 16): N f32, a f32, E half and <centre, x'> half
+ * Refine code head: N f32, a f32, E half and <centre, x'> half
  * (relative).
  * For the centre list the refine code is 8 bits and decodes to the centre:
  * vk_refine_center reads it (code: dim int8) and returns the centre's norm, not
@@ -375,7 +375,7 @@ typedef struct VkBitScore
 extern const VkBitScore *vk_bit_score(VkMetric metric);
 
 /* ---------------------------------------------------------------------
- * kmeans.c (NUMERICS section 6).  Several processes may take part, of which
+ * kmeans.c (README, K-means).  Several processes may take part, of which
  * one leads.
  */
 
@@ -521,7 +521,7 @@ extern size_t vk_grouping_size(int dim, int lists, int groups, size_t stride);
 extern void vk_group_centers(VkGrouping *grouping, void *memory);
 
 /* ---------------------------------------------------------------------
- * curve.c: rows to scan for a recall (NUMERICS section 4, DECISIONS 25)
+ * curve.c: rows to scan for a recall (README, Curve)
  */
 #define VK_CURVE_LEVELS		8	/* .5 .7 .8 .9 .95 .98 .99 .995 */
 #define VK_CURVE_ANCHORS	7	/* k = 1 3 10 30 100 300 1000 */
