@@ -438,11 +438,14 @@ my ($lacking) = grep { $_->{name} eq 'centre of no list' } @cases;
 
 foreach my $order ('', "ORDER BY embedding <=> '$query'")
 {
-	my $within = "SELECT count(*) FROM (SELECT id FROM $lacking->{table} WHERE embedding <=> '$query' < 3 $order) s";
-	my (undef, undef, $said) = $node->psql('postgres', "SET enable_seqscan = off; SET vkindex.target_recall = 1; $within");
+	my $session = start_sql($node, <<"SQL");
+SET enable_seqscan = off;
+SET vkindex.target_recall = 1;
+SELECT count(*) FROM (SELECT id FROM $lacking->{table} WHERE embedding <=> '$query' < 3 $order) s;
+SQL
 
-	like($said, qr/ERROR:  XX002: index "$lacking->{table}_vk" contains lists without a centroid/,
-		"ivf: all rows within a radius, a list without a centroid, '$order'");
+	like(finish_sql($session), qr/ERROR:  XX002: index "$lacking->{table}_vk" contains lists without a centroid/,
+		'ivf: all rows within a radius' . ($order && ' in order') . ', a list without a centroid');
 }
 
 foreach my $case (@cases)
