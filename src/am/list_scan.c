@@ -20,7 +20,6 @@
 #include "miscadmin.h"
 #include "port/pg_bitutils.h"
 #include "utils/float.h"
-#include "utils/memutils.h"
 
 #include "am/search.h"
 #include "kernels/rounding.h"

@@ -160,16 +160,22 @@ reading_shows(PlannerInfo *root, const RelOptInfo *outer)
 	return false;
 }
 
-bool
-vk_query_may_be_early(PlannerInfo *root, const RelOptInfo *outer, Expr *query)
+/* does a loop over outer come to all of its rows? */
+static bool
+is_read_whole(const PlannerInfo *root, const RelOptInfo *outer)
 {
-	if (!may_fail((Node *) query, NULL) && !reading_shows(root, outer))
-		return true;
 	/* of a subquery it is not known yet which relation of the query above it is */
 	for (; root != NULL; root = root->parent_root, outer = NULL)
 		if (root->tuple_fraction > 0 || is_searched(root, outer))
 			return false;
 	return true;
+}
+
+bool
+vk_query_may_be_early(PlannerInfo *root, const RelOptInfo *outer, Expr *query)
+{
+	return is_read_whole(root, outer) ||
+		(!may_fail((Node *) query, NULL) && !reading_shows(root, outer));
 }
 
 bool
