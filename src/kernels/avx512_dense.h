@@ -155,18 +155,21 @@ float_part(VkElement element, VectorRows a, int m, VectorRows b, int n, int dim,
 	{
 		if (ahead)
 		{
-			prefetch_rows(b, n, k / 16 * step_size);
+			prefetch_rows(b, n, 0);
 			if (element == VK_F32)
-				prefetch_rows(b, n, (k / 16 + 1) * step_size);
+				prefetch_rows(b, n, step_size);
 		}
-		float_step(sum, element, a, m, b, n, k, 0, 0xffff);
-		float_step(sum, element, a, m, b, n, k + 16, 1, 0xffff);
+		float_step(sum, element, a, m, b, n, 0, 0, 0xffff);
+		float_step(sum, element, a, m, b, n, 16, 1, 0xffff);
+		a.base += 2 * step_size;
+		b.base += 2 * step_size;
+		/* clang counts up a pointer for each row otherwise, some on the stack */
+		__asm__("" : "+r"(a.base), "+r"(b.base));
 	}
 	if (k < dim)
 	{
-		float_step(sum, element, a, m, b, n, k, 0, first_lanes(dim - k));
-		float_step(sum, element, a, m, b, n, k + 16, 1,
-				   first_lanes(dim - k - 16));
+		float_step(sum, element, a, m, b, n, 0, 0, first_lanes(dim - k));
+		float_step(sum, element, a, m, b, n, 16, 1, first_lanes(dim - k - 16));
 	}
 	for (int j = 0; j < n; j++)
 	{
