@@ -48,6 +48,29 @@ vk_scan_distance(IndexScanDesc scan, uint64 tid, bool checked, double *distance)
 }
 
 void
+vk_scan_ask_begin(VkScan *so)
+{
+	so->ask = Min(vk_heap_reader_window(so->reader), VK_ASK_MOST);
+}
+
+/* Few of a scan's first rows, which may be all that are wanted. */
+void
+vk_scan_ask(VkScan *so, const VkCandidates *page, int64 next)
+{
+	uint64		numbers[VK_ASK_MOST];
+	int			count = 0;
+
+	if (next == 0)
+		so->asked = 0;
+	if (next < so->asked)
+		return;
+	while (count < so->ask && so->asked < page->count)
+		numbers[count++] = page->entries[so->asked++].tid;
+	vk_heap_reader_ask(so->reader, numbers, count);
+	so->ask = Min(2 * so->ask, VK_ASK_MOST);
+}
+
+void
 vk_scan_note_cut(IndexScanDesc scan)
 {
 	VkScan	   *so = scan->opaque;

@@ -134,8 +134,9 @@ typedef struct VkScan
 
 	/* the stream */
 	VkRound		round;
-	VkCandidates *page;			/* candidates of the page at hand, NULL: none */
-	int64		next;			/* of the page at hand */
+	int			ask;			/* so many rows are asked for together; 0: none are */
+	VkCandidates *page;			/* candidates of the pages at hand, NULL: none */
+	int64		next;			/* of these */
 	VkRestWalk *rest;			/* NULL: still in the lists */
 } VkScan;
 
@@ -146,6 +147,12 @@ extern bool vk_scan_distance(IndexScanDesc scan, uint64 tid, bool checked,
 /* tell the user, once a scan, that vkindex.max_scan_rows has ended a search */
 extern void vk_scan_note_cut(IndexScanDesc scan);
 extern void vk_scan_begin_search(VkScan *so);
+/*
+ * For scans that fetch every row they find: begin asking for their pages, and ask
+ * for some of the candidates, from the one at hand on, unless that was done.
+ */
+extern void vk_scan_ask_begin(VkScan *so);
+extern void vk_scan_ask(VkScan *so, const VkCandidates *page, int64 next);
 /* rows on a rest list: may they match? */
 extern bool vk_scan_wants_rest(const VkScan *so, uint32 number);
 /* what rounds of every kind have in common */

@@ -552,7 +552,7 @@ vk_search_begin(VkSearch *search, const VkRound *round)
 	search->rows = search->taken = 0;
 	search->seen_before = search->tally.seen;
 	search->visit_count = 0;
-	search->cut = search->ran_out = false;
+	search->cut = search->ran_out = search->over = false;
 	search->open = false;
 	search->stats->reach = 0;
 	search->work = vk_work_wanted(search);
@@ -625,28 +625,36 @@ vk_search_collect(VkSearch *search, const VkRound *round, bool *exhaustive)
 	return &search->candidates;
 }
 
+/* scan the next page; false: there is none */
+static bool
+step_page(VkSearch *search)
+{
+	while (!search->over && (!search->open || !vk_list_step(&search->list)))
+	{
+		if (search->open)
+			close_list(search);
+		search->open = open_next(search);
+		search->over = !search->open;
+		if (search->over)
+			vk_work_note(search);
+	}
+	return !search->over;
+}
+
 bool
-vk_search_step(VkSearch *search, VkCandidates **candidates)
+vk_search_step(VkSearch *search, int64 least, VkCandidates **candidates)
 {
 	VkCandidates *found = &search->candidates;
 
 	search->taken += found->count;
 	found->count = found->pruned_count = 0;
-	while (!search->open || !vk_list_step(&search->list))
+	while (found->count < least && step_page(search))
 	{
-		if (search->open)
-			close_list(search);
-		search->open = open_next(search);
-		if (!search->open)
-		{
-			vk_work_note(search);
-			return false;
-		}
+		vk_list_settle(&search->list);
+		(void) vk_candidates_prune(found);
 	}
-	vk_list_settle(&search->list);
-	(void) vk_candidates_prune(found);
 	*candidates = found;
-	return true;
+	return found->count > 0;
 }
 
 void

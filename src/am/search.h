@@ -88,11 +88,11 @@ extern VkCandidates *vk_search_collect(VkSearch *search, const VkRound *round,
 
 /*
  * The same page by page, for rounds that want all rows: begin, then step until
- * it returns false.  Each step leaves the candidates of one page, which the
- * caller takes before the next.
+ * it returns false.  Each step leaves the candidates of as many pages as have `least`
+ * (> 0), or of the last; the caller takes them before the next.
  */
 extern void vk_search_begin(VkSearch *search, const VkRound *round);
-extern bool vk_search_step(VkSearch *search, VkCandidates **candidates);
+extern bool vk_search_step(VkSearch *search, int64 least, VkCandidates **candidates);
 
 /* After the last step: an error if the centre list lacked some list. */
 extern void vk_search_check_complete(const VkSearch *search);
@@ -351,6 +351,7 @@ struct VkSearch
 	double		taken;			/* candidates that the caller has taken */
 	bool		cut;			/* by vkindex.max_scan_rows */
 	bool		ran_out;		/* of entries of the centre list, before the work was done */
+	bool		over;			/* the last page has been seen */
 	VkCandidates candidates;
 	VkVisit    *visits;			/* one a list begun */
 	int64		visit_count;

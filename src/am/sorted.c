@@ -104,7 +104,8 @@ sort_lists(IndexScanDesc scan)
 	if (!so->scored)
 		vk_search_reset_unscored(so->search, &so->meta, &so->stats);
 	vk_search_begin(so->search, &round);
-	while (vk_search_step(so->search, &page))
+	vk_scan_ask_begin(so);
+	while (vk_search_step(so->search, Max(so->ask, 1), &page))
 		for (int64 i = 0; i < page->count; i++)
 		{
 			uint64		tid = page->entries[i].tid;
@@ -112,7 +113,11 @@ sort_lists(IndexScanDesc scan)
 			if (tids != NULL)
 				tuplesort_putdatum(tids, Int64GetDatum((int64) tid), false);
 			else
+			{
+				if (!so->unordered)
+					vk_scan_ask(so, page, i);
 				sort_listed(scan, tid);
+			}
 		}
 	vk_check_not_recycled(scan->indexRelation, so->meta.epoch);
 	vk_search_check_complete(so->search);

@@ -4,8 +4,9 @@
  *	  Scans without an ORDER BY: every row that matches, in no order.
  *
  * NOTES
- *	  Pages are read one by one and their rows returned before the next is read,
- *	  so any number of rows takes no memory.  Where there is a radius, bounds
+ *	  Pages are read until some rows are found, whose pages in the table are asked
+ *	  for together, and these are returned before the next is read, so any number of
+ *	  rows takes no memory.  Where there is a radius, bounds
  *	  decide on most rows; the others are decided by their exact distance, or
  *	  left to the executor in a bitmap scan, which has no table to look into.
  *	  On a standby that lists were missing is known at the end only; the rows that
@@ -42,6 +43,9 @@ vk_stream_start(IndexScanDesc scan)
 	so->stats.exhaustive = so->strict || !so->scored;
 	so->page = NULL;
 	so->rest = NULL;
+	so->ask = 0;
+	if (scan->heapRelation != NULL)
+		vk_scan_ask_begin(so);
 	so->phase = VK_PHASE_STREAM;
 }
 
@@ -56,7 +60,7 @@ is_sure(const VkScan *so, const VkCandidate *entry)
 		entry->upper < vk_round_down(so->round.radius);
 }
 
-/* the next page of the lists, then of the rest lists; false: there is none */
+/* the next pages of the lists, then one of the rest lists; false: there is none */
 static bool
 next_page(IndexScanDesc scan)
 {
@@ -65,7 +69,7 @@ next_page(IndexScanDesc scan)
 	so->next = 0;
 	if (so->rest == NULL)
 	{
-		if (so->keys.other_rows && vk_search_step(so->search, &so->page))
+		if (so->keys.other_rows && vk_search_step(so->search, Max(so->ask, 1), &so->page))
 			return true;
 		so->page = NULL;
 		vk_check_not_recycled(scan->indexRelation, so->meta.epoch);
@@ -100,9 +104,10 @@ vk_stream_next(IndexScanDesc scan, uint64 *tid, bool *recheck)
 	{
 		while (so->page != NULL && so->next < so->page->count)
 		{
-			const VkCandidate *entry = &so->page->entries[so->next++];
+			const VkCandidate *entry = &so->page->entries[so->next];
 
 			CHECK_FOR_INTERRUPTS();
+			vk_scan_ask(so, so->page, so->next++);
 			if (!is_sure(so, entry) &&
 				!vk_scan_distance(scan, entry->tid, false, &distance))
 				continue;
