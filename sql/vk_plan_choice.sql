@@ -111,6 +111,12 @@ ANALYZE wide, wide_plain;
 SELECT tab, plan('SELECT id FROM TAB ORDER BY v <-> array_fill(1, ARRAY[600])::f32vec LIMIT 10', tab) AS nearest,
 	plan('SELECT id FROM TAB WHERE id < 20 ORDER BY v <-> array_fill(1, ARRAY[600])::f32vec LIMIT 10', tab) AS few
 FROM unnest(ARRAY['wide', 'wide_plain']) tab;
+-- and a scan in order reads each once: no sort of the exact range is cheaper
+CREATE TABLE wide_lists AS TABLE wide;
+CREATE INDEX wide_lists_v ON wide_lists USING vkivf (v) WITH (calibrate = 200);
+ANALYZE wide_lists;
+SELECT plan('SELECT id FROM TAB WHERE v <-> array_fill(1, ARRAY[600])::f32vec < 2350 ORDER BY v <-> array_fill(1, ARRAY[600])::f32vec',
+	'wide_lists') AS within;
 
 -- the declared recall is part of the price
 CREATE FUNCTION cost(query text) RETURNS float8

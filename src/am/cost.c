@@ -64,6 +64,16 @@
  * where proven bounds of coarse codes decide. */
 #define PROVEN_FETCHES		10
 
+/* About a radius: rows whose proven bounds do not tell on which side they lie, for one
+ * that lies within, divided by the error of a code.  With 4 bits SIFT and text768 have 4
+ * to 9 where 10 lie within, 3 to 6 where 1,000, 2 to 4 where it is a hundredth of all to
+ * a fifth: so fewer where most rows lie within, down to EDGE_ROWS. */
+#define UNSURE_ROWS			24
+#define EDGE_ROWS			1
+
+/* by statistical bounds all candidates are looked at, within or not */
+#define CANDIDATES			1.4
+
 /* Finding one row's exact distance, in units of cpu_tuple_cost: a page by its
  * number, the visibility of the row, its place in the order. */
 #define FETCH_TUPLES		50
@@ -115,8 +125,8 @@ typedef struct ScanShape
 	double		read;			/* share of the lists considered that are read */
 	double		head_lines;		/* of a block */
 	double		code_lines;
-	double		unsure;			/* rows about a radius whose codes do not tell on
-								 * which side they are, as a share of those inside */
+	double		unsure;			/* rows whose exact distance must tell whether they
+								 * lie within a radius */
 	bool		coarse;			/* codes are not the vectors themselves, about */
 	bool		exact;			/* codes are, and their scores the distances */
 	double		dim;
@@ -408,6 +418,21 @@ query_vectors(PlannerInfo *root, Expr *order)
 	return Max(ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array)), 1);
 }
 
+/* see ScanShape; each bit of a code halves its error */
+static double
+unsure_rows(const ScanShape *shape, int bits)
+{
+	const Conditions *conditions = &shape->conditions;
+	double		beyond = 1.0 - Min(shape->matched / shape->rows, 1.0);
+
+	if (shape->exact || !conditions->spheres)
+		return 0;
+	if (shape->whole_budget < shape->entries)
+		return shape->matched * CANDIDATES;
+	return Min(shape->matched * 2.0 / exp2(bits) *
+			   (EDGE_ROWS + UNSURE_ROWS * pow(beyond, 3)), shape->rows);
+}
+
 static void
 shape_scan(ScanShape *shape, PlannerInfo *root, IndexPath *path, List *masked,
 		   const VkMeta *meta, double loops)
@@ -445,10 +470,9 @@ shape_scan(ScanShape *shape, PlannerInfo *root, IndexPath *path, List *masked,
 	shape->head_lines = VK_BLOCK_HEAD_LINES + attribute_lines(meta);
 	shape->dim = meta->dim;
 	shape->code_lines = vk_format_lines((VkFormat) meta->format, meta->dim);
-	/* each bit of a code halves its error */
 	bits = Max(vk_format_bits[meta->format], meta->refine_bits);
 	shape->exact = vk_metric_of_bits((VkMetric) meta->metric);
-	shape->unsure = shape->exact ? 0 : 2.0 / exp2(bits);
+	shape->unsure = unsure_rows(shape, bits);
 	shape->coarse = bits < 16;
 	shape->toasted = info->indexkeys[0] == 0 ? 0 :
 		vec_toasted_bytes(planner_rt_fetch(info->rel->relid, root)->relid,
@@ -535,11 +559,13 @@ lists_cost(const ScanShape *shape, double rows)
  * fetch_cost -- finding the exact distances of so many rows of the table
  *
  * Of these, `returned` are returned; core charges for their pages as it does
- * for all rows that match.  Detoasting costs what it does in the operators, so
- * that plans differ by the number of vectors that they read.
+ * for all rows that match.  So it does for the distance of each row where there is
+ * an ORDER BY, though the operator finds it here: `vectors` counts the others.
+ * Detoasting costs what it does in the operators, so that plans differ by the
+ * number of vectors that they read.
  */
 static Cost
-fetch_cost(const ScanShape *shape, double rows, double returned)
+fetch_cost(const ScanShape *shape, double rows, double returned, double vectors)
 {
 	const RelOptInfo *rel = shape->info->rel;
 	double		pages = pages_fetched(shape, rows, rel->pages) -
@@ -549,9 +575,8 @@ fetch_cost(const ScanShape *shape, double rows, double returned)
 	double		page_cost;
 
 	get_tablespace_page_costs(rel->reltablespace, &random_cost, &page_cost);
-	return Max(pages, 0.0) * random_cost +
-		rows * (FETCH_TUPLES * cpu_tuple_cost +
-				vec_detoast_cost(shape->toasted, page_cost));
+	return Max(pages, 0.0) * random_cost + rows * FETCH_TUPLES * cpu_tuple_cost +
+		Max(vectors, 0.0) * vec_detoast_cost(shape->toasted, page_cost);
 }
 
 /*
@@ -566,15 +591,15 @@ scan_work(const ScanShape *shape, bool ordered, double processes,
 		  Cost *startup, Cost *total)
 {
 	double		matched = shape->matched / processes;
+	double		unsure = shape->unsure / processes;
 	double		fetched;
 
 	*startup = shape->vectors * ranking_cost(shape);
 	if (!ordered)
 	{
 		*total = *startup + lists_cost(shape, shape->budget) / processes +
-			matched * cpu_index_tuple_cost;
-		if (shape->conditions.spheres)
-			*total += fetch_cost(shape, matched * shape->unsure, 0);
+			matched * cpu_index_tuple_cost +
+			fetch_cost(shape, unsure, Min(unsure, matched), unsure);
 		return;
 	}
 	fetched = shape->exact ? 0 : shape->wanted;
@@ -583,12 +608,12 @@ scan_work(const ScanShape *shape, bool ordered, double processes,
 	if (fetched > matched || shape->wanted > vk_scan_round_limit())
 		fetched = matched;
 	*startup += shape->vectors * lists_cost(shape, shape->budget) / processes +
-		fetch_cost(shape, fetched, shape->wanted);
+		fetch_cost(shape, fetched, shape->wanted, fetched - shape->wanted);
 	*total = *startup + matched * cpu_index_tuple_cost;
 	if (shape->whole_budget > shape->budget)
 		*total += lists_cost(shape, shape->whole_budget - shape->budget) / processes;
 	if (matched > fetched)
-		*total += fetch_cost(shape, matched - fetched, matched - fetched);
+		*total += fetch_cost(shape, matched - fetched, matched - fetched, 0);
 }
 
 static void
