@@ -102,6 +102,12 @@ FROM unnest(ARRAY['%1$s < %2$s AND %1$s <= %2$s', '%1$s <= %2$s AND %1$s < %2$s'
 	format(condition, 'v <-> centre()', format('%L::float8', radius('l2', centre(), 31))) c;
 -- the farthest first, of those within
 SELECT agree('index', 'SELECT v <-> centre() FROM t WHERE v <-> centre() < 1.3 ORDER BY v <-> centre() DESC NULLS LAST LIMIT 5', 'Sort.*Index Cond: .*<<', true);
+-- whatever is asked for before it is fetched
+SELECT ahead, set_config('effective_io_concurrency', ahead::text, false) AS set,
+	agree('index', 'SELECT id FROM t WHERE v <-> centre() < 2'),
+	agree('index', 'SELECT count(*) FROM (SELECT FROM t WHERE v <-> centre() < 2 LIMIT 21) l', 'Index Cond: .*<<') AS some
+FROM (VALUES (0), (1), (7), (1000)) n(ahead);
+RESET effective_io_concurrency;
 -- no range: greater than, equal, another operator's, volatile, of the row's own
 SELECT condition, agree('sequential', 'SELECT id FROM t WHERE ' || replace(condition, 'Q', 'centre()')) AS rows,
 	(rows_by('index', 'SELECT id FROM t WHERE ' || replace(condition, 'Q', 'centre()'), '')).note AS by_index
