@@ -111,13 +111,14 @@ prefetch_rows(VectorRows row, int count, size_t k)
 }
 
 /*
- * One step of 16 dimensions; element, m and n are constants where it inlines,
- * and with a constant full mask it has plain loads.
+ * A half, 16 dimensions, of a step of 32; element, m and n are constants where it
+ * inlines, and with a constant full mask it has plain loads.
  */
 static inline __attribute__((always_inline)) void
 float_step(__m512 sum[TILE_A][TILE_B][2], VkElement element, VectorRows a, int m,
-		   VectorRows b, int n, size_t k, int half, __mmask16 lanes)
+		   VectorRows b, int n, int half, __mmask16 lanes)
 {
+	const size_t k = 16 * half;
 	__m512		b_part[TILE_B];
 
 	for (int j = 0; j < n; j++)
@@ -159,8 +160,8 @@ float_part(VkElement element, VectorRows a, int m, VectorRows b, int n, int dim,
 			if (element == VK_F32)
 				prefetch_rows(b, n, step_size);
 		}
-		float_step(sum, element, a, m, b, n, 0, 0, 0xffff);
-		float_step(sum, element, a, m, b, n, 16, 1, 0xffff);
+		float_step(sum, element, a, m, b, n, 0, 0xffff);
+		float_step(sum, element, a, m, b, n, 1, 0xffff);
 		a.base += 2 * step_size;
 		b.base += 2 * step_size;
 		/* clang counts up a pointer for each row otherwise, some on the stack */
@@ -168,8 +169,8 @@ float_part(VkElement element, VectorRows a, int m, VectorRows b, int n, int dim,
 	}
 	if (k < dim)
 	{
-		float_step(sum, element, a, m, b, n, 0, 0, first_lanes(dim - k));
-		float_step(sum, element, a, m, b, n, 16, 1, first_lanes(dim - k - 16));
+		float_step(sum, element, a, m, b, n, 0, first_lanes(dim - k));
+		float_step(sum, element, a, m, b, n, 1, first_lanes(dim - k - 16));
 	}
 	for (int j = 0; j < n; j++)
 	{
