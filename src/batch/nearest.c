@@ -118,17 +118,27 @@ renew_threshold(VkBatch *batch, VkBatchQuery *query)
 void
 vk_nearest_prune(VkBatch *batch, VkBatchQuery *query)
 {
+	VkBatchCandidate *open = query->open;
+	const int64 count = query->open_count;
+	float		dropped = query->dropped;
+	float		threshold;
 	int64		kept = 0;
 
 	renew_threshold(batch, query);
-	for (int64 i = 0; i < query->open_count; i++)
+	threshold = query->threshold;
+	/* no branch: a CPU could not guess what is kept */
+	for (int64 i = 0; i < count; i++)
 	{
-		if (query->open[i].lower <= query->threshold)
-			query->open[kept++] = query->open[i];
-		else
-			query->dropped = Min(query->dropped, query->open[i].lower);
+		VkBatchCandidate entry = open[i];
+		bool		keep = entry.lower <= threshold;
+		float		lower = keep ? get_float4_infinity() : entry.lower;
+
+		open[kept] = entry;
+		kept += keep;
+		dropped = lower < dropped ? lower : dropped;
 	}
 	query->open_count = kept;
+	query->dropped = dropped;
 }
 
 /* ---- rows whose distance is known ---- */

@@ -63,18 +63,20 @@ count_not_above(const float *v, int64_t n, float limit)
 	return count;
 }
 
+/* by ranks and masks, which compilers make vectors of, and not of the extremes of floats */
 static float
 largest_not_above(const float *v, int64_t n, float limit)
 {
-	float		largest = -INFINITY;
+	int32_t		largest = INT32_MIN;
 
 	for (int64_t i = 0; i < n; i++)
 	{
-		float		x = v[i] <= limit ? v[i] : -INFINITY;
+		int32_t		mask = -(v[i] <= limit);
+		int32_t		rank = (float_rank(v[i]) & mask) | (INT32_MIN & ~mask);
 
-		largest = x > largest ? x : largest;
+		largest = rank > largest ? rank : largest;
 	}
-	return largest;
+	return ranked_float(largest);
 }
 
 /*
@@ -84,18 +86,20 @@ largest_not_above(const float *v, int64_t n, float limit)
 float
 vk_select_float(const float *v, int64_t n, int64_t k)
 {
+	int32_t		least = INT32_MAX;
+	int32_t		most = INT32_MIN;
 	int64_t		low;
 	int64_t		high;
-	float		least = v[0];
-	float		most = v[0];
 
-	for (int64_t i = 1; i < n; i++)
+	for (int64_t i = 0; i < n; i++)
 	{
-		least = v[i] < least ? v[i] : least;
-		most = v[i] > most ? v[i] : most;
+		int32_t		rank = float_rank(v[i]);
+
+		least = rank < least ? rank : least;
+		most = rank > most ? rank : most;
 	}
-	low = float_rank(least);
-	high = float_rank(most);
+	low = least;
+	high = most;
 	while (low < high)
 	{
 		int64_t		middle = low + (high - low) / 2;
@@ -148,26 +152,32 @@ vk_candidates_prune(VkCandidates *candidates)
 {
 	VkCandidate *entries = candidates->entries;
 	const int64_t count = candidates->count;
+	float		threshold = candidates->threshold;
+	float		dropped = candidates->dropped;
 	int64_t		kept = 0;
 
 	if (count >= candidates->wanted && candidates->wanted > 0)
 	{
-		float		threshold;
+		float		last;
 
 		for (int64_t i = 0; i < count; i++)
 			candidates->scratch[i] = entries[i].upper;
-		threshold = vk_select_float(candidates->scratch, count,
-									candidates->wanted - 1);
-		if (threshold < candidates->threshold)
-			candidates->threshold = threshold;
+		last = vk_select_float(candidates->scratch, count, candidates->wanted - 1);
+		threshold = last < threshold ? last : threshold;
+		candidates->threshold = threshold;
 	}
+	/* no branch: a CPU could not guess what is kept */
 	for (int64_t i = 0; i < count; i++)
 	{
-		if (entries[i].lower <= candidates->threshold)
-			entries[kept++] = entries[i];
-		else if (entries[i].lower < candidates->dropped)
-			candidates->dropped = entries[i].lower;
+		VkCandidate entry = entries[i];
+		bool		keep = entry.lower <= threshold;
+		float		lower = keep ? INFINITY : entry.lower;
+
+		entries[kept] = entry;
+		kept += keep;
+		dropped = lower < dropped ? lower : dropped;
 	}
+	candidates->dropped = dropped;
 	candidates->count = kept;
 	schedule_prune(candidates);
 	return kept <= candidates->capacity / 2;
