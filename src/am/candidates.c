@@ -14,12 +14,23 @@
  */
 #include "postgres.h"
 
+#include "miscadmin.h"
 #include "utils/memutils.h"
 
 #include "am/search.h"
 
 /* candidates that are sorted at once, at least */
 #define FIRST_SORTED	64
+
+#define ST_SORT vk_candidates_order
+#define ST_ELEMENT_TYPE VkCandidate
+#define ST_COMPARE(a, b) \
+	((a)->lower != (b)->lower ? ((a)->lower < (b)->lower ? -1 : 1) : \
+	 (a)->tid < (b)->tid ? -1 : (a)->tid > (b)->tid)
+#define ST_SCOPE
+#define ST_CHECK_FOR_INTERRUPTS
+#define ST_DEFINE
+#include "lib/sort_template.h"
 
 /*
  * Give candidates room for that many entries, keeping what they hold.  An earlier
@@ -46,18 +57,6 @@ vk_candidates_reserve(MemoryContext context, VkCandidates *candidates,
 		candidates->entries = repalloc_huge(candidates->entries, entries);
 		candidates->scratch = repalloc_huge(candidates->scratch, scratch);
 	}
-}
-
-/* smallest lower bound first; ties: TID */
-int
-vk_candidate_compare_lowers(const void *a, const void *b)
-{
-	const VkCandidate *x = a;
-	const VkCandidate *y = b;
-
-	if (x->lower != y->lower)
-		return x->lower < y->lower ? -1 : 1;
-	return x->tid < y->tid ? -1 : x->tid > y->tid;
 }
 
 /* most searches end long before the last candidate */
@@ -89,7 +88,7 @@ vk_candidates_sort(VkCandidates *candidates, int64 *sorted)
 		part = count;
 	}
 	part = Min(part, left);
-	qsort(rest, part, sizeof(VkCandidate), vk_candidate_compare_lowers);
+	vk_candidates_order(rest, part);
 	*sorted += part;
 	return true;
 }

@@ -63,7 +63,7 @@ tighten(void *arg, VkCandidates *candidates)
 	VkCandidate *entries = candidates->entries;
 	int64		kept = Min(candidates->count, candidates->capacity / 2);
 
-	qsort(entries, candidates->count, sizeof(VkCandidate), vk_candidate_compare_lowers);
+	vk_candidates_order(entries, candidates->count);
 	if (kept < candidates->count)
 	{
 		candidates->dropped = Min(candidates->dropped, entries[kept].lower);

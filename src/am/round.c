@@ -146,7 +146,7 @@ tighten(void *arg, VkCandidates *candidates)
 			entries[kept++] = entry;
 	}
 	candidates->count = kept;
-	qsort(entries, kept, sizeof(VkCandidate), vk_candidate_compare_lowers);
+	vk_candidates_order(entries, kept);
 	if (kept > candidates->wanted)
 	{
 		candidates->count = candidates->wanted;

@@ -200,11 +200,11 @@ struct VkListScan
 extern void vk_candidates_reserve(MemoryContext context, VkCandidates *candidates,
 								  int64 capacity);
 /*
- * Sort candidates by their lower bounds: all, by qsort and the comparison; or as far
- * as is needed: *sorted of them are in order, sort the next part, at least as many
- * again.  False where all are sorted.
+ * Sort candidates by their lower bounds, ties by TID: an array; or as far as is
+ * needed: *sorted of them are in order, sort the next part, at least as many again.
+ * False where all are sorted.
  */
-extern int	vk_candidate_compare_lowers(const void *a, const void *b);
+extern void vk_candidates_order(VkCandidate *entries, size_t count);
 extern bool vk_candidates_sort(VkCandidates *candidates, int64 *sorted);
 /*
  * Score every live row of one chain of blocks into scan->out: begin, then step
