@@ -680,12 +680,9 @@ vk_list_step(VkListScan *scan)
  * contiguous, as builds leave it.
  */
 void
-vk_refine_prefetch(Relation index, const VkCandidate *entry, int size)
+vk_refine_prefetch(Relation index, BlockNumber page_number, uint32 bytes, int size)
 {
-	uint32		bytes = (uint32) entry->location;
-	BlockNumber block = (BlockNumber) (entry->location >> 32) +
-		bytes / VK_PAYLOAD_SIZE;
-	const char *page = vk_page_ahead(index, block);
+	const char *page = vk_page_ahead(index, page_number + bytes / VK_PAYLOAD_SIZE);
 	int			first = (VK_PAGE_HEAD_SIZE + bytes % VK_PAYLOAD_SIZE) / VK_LINE_SIZE;
 	int			lines = (size + VK_LINE_SIZE - 1) / VK_LINE_SIZE + 1;
 
@@ -738,7 +735,7 @@ settle_candidates(VkListScan *scan, int64 first, int64 last)
 	{
 		CHECK_FOR_INTERRUPTS();
 		if (size > 0 && i + REFINE_AHEAD < last)
-			vk_refine_prefetch(scan->index, &entries[i + REFINE_AHEAD], size);
+			vk_refine_prefetch_entry(scan->index, &entries[i + REFINE_AHEAD], size);
 		settle_candidate(scan, &entries[i]);
 	}
 }

@@ -438,8 +438,8 @@ look_ahead(VkSearch *search)
 
 	if (list.entry != NULL)
 	{
-		vk_refine_prefetch(search->index, list.entry,
-						   search->center_coder.refine_size);
+		vk_refine_prefetch_entry(search->index, list.entry,
+								 search->center_coder.refine_size);
 		vk_list_prefetch(search->index, &list.slot);
 		if (search->round->filter != NULL && BlockNumberIsValid(list.slot.summary))
 			prefetch_summaries(search, list.number, &list.slot);

@@ -215,7 +215,14 @@ extern bool vk_list_step(VkListScan *scan);
 /* ask the CPU for the first pages of a list, and an entry's refine code: both are
  * read soon */
 extern void vk_list_prefetch(Relation index, const VkSlot *slot);
-extern void vk_refine_prefetch(Relation index, const VkCandidate *entry, int size);
+extern void vk_refine_prefetch(Relation index, BlockNumber page, uint32 bytes, int size);
+/* the same of an entry's */
+static inline void
+vk_refine_prefetch_entry(Relation index, const VkCandidate *entry, int size)
+{
+	vk_refine_prefetch(index, (BlockNumber) (entry->location >> 32),
+					   (uint32) entry->location, size);
+}
 /*
  * At the end of a list: tighten the threshold where enough candidates are new,
  * and refine and check those that the list has left, in batches, the bounds of

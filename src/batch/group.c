@@ -132,7 +132,8 @@ vk_scorer_create(VkBatch *batch)
 	scorer->center_dots = palloc(lanes * sizeof(float));
 	if (coder->refine_size > 0)
 	{
-		scorer->fresh = palloc(lanes * sizeof(FreshLane));
+		for (int i = 0; i < 2; i++)
+			scorer->fresh[i].lanes = palloc(lanes * sizeof(FreshLane));
 		scorer->uppers = palloc(lanes * sizeof(float));
 		scorer->refine = palloc((Size) lanes * coder->refine_size);
 		scorer->refine_read = palloc(lanes * sizeof(bool));

@@ -57,6 +57,25 @@ prefetch_pairs(const VkBatch *batch, const VkBatchPair *pairs, int64 i, int64 co
 	}
 }
 
+/* Ask for the pages of the next rows; returns the place of the first pair behind them. */
+static int64
+ask_rows(VkHeapReader *reader, const VkBatchPair *pairs, int64 i, int64 count)
+{
+	uint64		numbers[VK_ASK_MOST];
+	int			asked = 0;
+
+	for (uint64 last = 0; i < count; i++)
+	{
+		if (pairs[i].tid == last)
+			continue;
+		if (asked == VK_ASK_MOST)
+			break;
+		numbers[asked++] = last = pairs[i].tid;
+	}
+	vk_heap_reader_ask(reader, numbers, asked);
+	return i;
+}
+
 /* Find the distances of pairs, in the order of the table. */
 static void
 resolve_pairs(VkBatch *batch, VkBatchPair *pairs, int64 count)
@@ -64,6 +83,7 @@ resolve_pairs(VkBatch *batch, VkBatchPair *pairs, int64 count)
 	VkBatchTarget *target = batch->target;
 	int			lines = Min(VECTOR_LINES,
 							VARSIZE_ANY(DatumGetPointer(batch->queries[0].value)) / VK_LINE_SIZE + 1);
+	int64		asked = vk_heap_reader_window(target->reader) > 0 ? 0 : count;
 	uint64		tid = 0;
 	bool		visible = false;
 	Datum		vector = 0;
@@ -76,6 +96,8 @@ resolve_pairs(VkBatch *batch, VkBatchPair *pairs, int64 count)
 		double		distance;
 
 		prefetch_pairs(batch, pairs, i, count, lines);
+		if (i == asked)
+			asked = ask_rows(target->reader, pairs, i, count);
 		if (pairs[i].lower > query->threshold)
 		{
 			query->dropped = Min(query->dropped, pairs[i].lower);

@@ -32,6 +32,9 @@
 /* queries from which on limits of whole blocks are worth their making */
 #define BLOCKS_PAY		32
 
+/* refine codes of one query that are asked for at once, at most */
+#define REFINE_ASKED	16
+
 /* dots beyond it are none of a sane page, and might overflow */
 #define DOT_MAX			0x1p30f
 
@@ -184,12 +187,20 @@ add_candidate(const VkBatchScorer *scorer, VkBatchQuery *query, float lower, flo
 	vk_nearest_candidate(query, lower, upper, tid);
 }
 
+/* of a query of the group, by its place there */
+static inline FreshLanes *
+fresh_lanes(VkBatchScorer *scorer, int i)
+{
+	return &scorer->fresh[i % 2];
+}
+
 /* Take those lanes of a block that may be among a query's nearest. */
 static void
 take_block(VkBatchScorer *scorer, VkBatchGroup *group, int i, int block,
 		   uint32 lanes, const VkDots *dots)
 {
 	VkBatchQuery *query = group->queries[i];
+	FreshLanes *fresh = fresh_lanes(scorer, i);
 	const VkBlockTop *top = &scorer->blocks->tops[block];
 	VkScores	scores;
 	uint32		left;
@@ -201,13 +212,12 @@ take_block(VkBatchScorer *scorer, VkBatchGroup *group, int i, int block,
 	{
 		int			lane = pg_rightmost_one_pos32(left);
 
-		if (scorer->fresh == NULL)
+		if (fresh->lanes == NULL)
 			add_candidate(scorer, query, scores.lower[lane], scores.upper[lane],
 						  vk_tid_encode(&top->tids[lane]));
 		else
-			scorer->fresh[scorer->fresh_count++] =
-				(FreshLane) {scores.lower[lane], scores.upper[lane],
-			block * VK_LANES + lane};
+			fresh->lanes[fresh->count++] = (FreshLane) {scores.lower[lane],
+			scores.upper[lane], block * VK_LANES + lane};
 	}
 }
 
@@ -253,6 +263,28 @@ take_bits(VkBatchScorer *scorer, VkBatchGroup *group, int i, int block,
 
 /* ---- refine codes ---- */
 
+/* where a lane's code begins, in bytes of the chain's pages from the block's first on */
+static uint32
+refine_bytes(const VkBatchScorer *scorer, int place)
+{
+	return (uint32) (scorer->blocks->refine[place / VK_LANES].bytes +
+					 (uint64) (place % VK_LANES) * scorer->coder->refine_size);
+}
+
+/* Ask for codes that are not read yet. */
+static void
+prefetch_refine(VkBatchScorer *scorer, const FreshLanes *fresh)
+{
+	for (int j = 0; j < Min(fresh->count, REFINE_ASKED); j++)
+	{
+		int			place = fresh->lanes[j].place;
+
+		if (!scorer->refine_read[place])
+			vk_refine_prefetch(scorer->index, scorer->blocks->refine[place / VK_LANES].page,
+							   refine_bytes(scorer, place), scorer->coder->refine_size);
+	}
+}
+
 static const uint8 *
 refine_code(VkBatchScorer *scorer, int place)
 {
@@ -264,9 +296,7 @@ refine_code(VkBatchScorer *scorer, int place)
 	{
 		CHECK_FOR_INTERRUPTS();
 		vk_refine_read(scorer->index, scorer->slot, scorer->born, start->page,
-					   start->position,
-					   (uint32) (start->bytes + (uint64) (place % VK_LANES) * size),
-					   size, code);
+					   start->position, refine_bytes(scorer, place), size, code);
 		scorer->refine_read[place] = true;
 	}
 	return code;
@@ -300,8 +330,8 @@ static void
 refine_fresh(VkBatchScorer *scorer, VkBatchGroup *group, int i)
 {
 	VkBatchQuery *query = group->queries[i];
-	FreshLane  *fresh = scorer->fresh;
-	int			count = scorer->fresh_count;
+	FreshLane  *fresh = fresh_lanes(scorer, i)->lanes;
+	int			count = fresh_lanes(scorer, i)->count;
 	float		first = query->threshold;
 	int			left = 0;
 
@@ -421,14 +451,16 @@ vk_scorer_score(VkBatchScorer *scorer, VkBatchGroup *group)
 		return;
 	if (group->tiled)
 		make_tile(scorer, group);
-	for (int i = 0; i < group->count; i++)
+	/* the codes that a query wants are asked for while the next one is scored */
+	for (int i = 0; i <= group->count; i++)
 	{
-		scorer->fresh_count = 0;
-		if (group->tiled)
-			score_tiled(scorer, group, i);
-		else
-			score_alone(scorer, group, i);
-		if (scorer->fresh_count > 0)
-			refine_fresh(scorer, group, i);
+		if (i < group->count)
+		{
+			fresh_lanes(scorer, i)->count = 0;
+			(group->tiled ? score_tiled : score_alone) (scorer, group, i);
+			prefetch_refine(scorer, fresh_lanes(scorer, i));
+		}
+		if (i > 0 && fresh_lanes(scorer, i - 1)->count > 0)
+			refine_fresh(scorer, group, i - 1);
 	}
 }

@@ -21,6 +21,12 @@ typedef struct FreshLane
 	int			place;			/* block * VK_LANES + lane */
 } FreshLane;
 
+typedef struct FreshLanes
+{
+	FreshLane  *lanes;
+	int			count;
+} FreshLanes;
+
 struct VkBatchScorer
 {
 	VkBatch    *batch;
@@ -53,9 +59,9 @@ struct VkBatchScorer
 	float	   *center_dots;	/* of those that are scored: <centre, c> / |centre| over
 								 * VkBoundQuery.dot_mult */
 
-	FreshLane  *fresh;			/* of one query */
-	float	   *uppers;			/* theirs */
-	int			fresh_count;
+	/* where rows have refine codes: */
+	FreshLanes	fresh[2];		/* of the query at hand and the one before it, by turns */
+	float	   *uppers;			/* of one's fresh lanes */
 	uint8	   *refine;			/* refine codes of the blocks, once read */
 	bool	   *refine_read;
 };
