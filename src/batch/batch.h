@@ -164,6 +164,9 @@ extern void vk_nearest_add(VkBatch *batch, VkBatchQuery *query, double distance,
 						   uint64 tid);
 /* the rows in order, nearest first, in place */
 extern void vk_nearest_sort(VkBatchQuery *query);
+/* as many as are wanted of them and of others in order, each row once */
+extern void vk_nearest_merge(VkBatch *batch, VkBatchQuery *query, const VkNeighbor *known,
+							 int64 count);
 
 static inline void
 vk_nearest_candidate(VkBatchQuery *query, float lower, float upper, uint64 tid)

@@ -221,3 +221,30 @@ vk_nearest_sort(VkBatchQuery *query)
 	if (query->row_count > 1)
 		qsort(query->rows, query->row_count, sizeof(VkNeighbor), compare_rows);
 }
+
+void
+vk_nearest_merge(VkBatch *batch, VkBatchQuery *query, const VkNeighbor *known, int64 count)
+{
+	const VkNeighbor *found = query->rows;
+	int64		found_count = query->row_count;
+	int64		room = Min(found_count + count, query->wanted);
+	VkNeighbor *rows;
+	int64		next = 0;
+	int64		i = 0;
+
+	if (count == 0)
+		return;
+	rows = MemoryContextAllocHuge(batch->context, room * sizeof(VkNeighbor));
+	query->rows = rows;
+	query->row_count = 0;
+	query->row_capacity = room;
+	while (query->row_count < room && (i < found_count || next < count))
+	{
+		int			order = i == found_count ? 1 : next == count ? -1 :
+			compare_rows(&found[i], &known[next]);
+
+		rows[query->row_count++] = order <= 0 ? found[i] : known[next];
+		i += order <= 0;
+		next += order >= 0;
+	}
+}

@@ -383,6 +383,7 @@ score_tiled(VkBatchScorer *scorer, VkBatchGroup *group, int i)
 	VkBatchQuery *query = group->queries[i];
 	VkScreenQuery *screen = &group->screens[i];
 	const int32 *dots = scorer->dots + (Size) i * scorer->count * VK_LANES;
+	bool		excluded = false;
 
 	if (query->threshold != group->thresholds[i])
 	{
@@ -390,21 +391,26 @@ score_tiled(VkBatchScorer *scorer, VkBatchGroup *group, int i)
 		vk_screen_threshold(&group->bounds[i], scorer->proven, query->threshold, screen);
 	}
 	screen_tiled(scorer, dots, screen);
-	query->dropped = Min(query->dropped, query->threshold);
 	for (int first = 0; first < scorer->count; first += VK_LANES)
 	{
-		for (uint32 left = scorer->masks[first / VK_LANES]; left != 0; left &= left - 1)
+		uint32		left = scorer->masks[first / VK_LANES];
+
+		excluded |= left != (1U << Min(scorer->count - first, VK_LANES)) - 1;
+		for (; left != 0; left &= left - 1)
 		{
 			int			j = first + pg_rightmost_one_pos32(left);
 			uint16		lanes;
 
 			vk_kernels->screen(dots + j * VK_LANES, &scorer->rows[j], 1, screen, &lanes);
 			lanes &= scorer->live[j];
+			excluded |= lanes != scorer->live[j];
 			if (lanes != 0)
 				take_block(scorer, group, i, scorer->places[j], lanes,
 						   (const VkDots *) (dots + j * VK_LANES));
 		}
 	}
+	if (excluded)
+		query->dropped = Min(query->dropped, group->thresholds[i]);
 }
 
 /* one query by itself */

@@ -129,6 +129,22 @@ search_again(VkBatch *batch, int64 k, int64 wanted)
 	return again.count;
 }
 
+/* Answer a query by a scan; what is known of it already is not forgotten. */
+static void
+answer_alone(VkBatch *batch, VkBatchQuery *query, int64 k)
+{
+	VkNeighbor *known = query->rows;
+	int64		known_count = query->row_count;
+
+	query->rows = NULL;
+	query->row_count = query->row_capacity = 0;
+	query->wanted = k;
+	vk_batch_answer_one(batch, query);
+	vk_nearest_sort(query);
+	vk_nearest_merge(batch, query, known, known_count);
+	query->single = true;
+}
+
 void
 vk_batch_nearest(VkBatch *batch, int64 k)
 {
@@ -148,10 +164,7 @@ vk_batch_nearest(VkBatch *batch, int64 k)
 
 		if (together && is_complete(batch, query, k))
 			continue;
-		query->wanted = k;
-		vk_batch_answer_one(batch, query);
-		vk_nearest_sort(query);
-		query->single = true;
+		answer_alone(batch, query, k);
 		if (!together)
 			strlcpy(target->stats.path, "one by one", VK_PATH_SIZE);
 	}
