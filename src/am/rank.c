@@ -31,9 +31,6 @@
 /* the mean as a centre */
 static const VkCenter mean_center = {0};
 
-/* statistical bounds that are the estimate itself */
-#define NO_SPREAD		0.0f
-
 /* how many times as many are ranked where the first ranking was too short */
 #define RANK_AGAIN		16
 
@@ -66,12 +63,11 @@ set_center_code(VkSearch *search, const VkCoder *coder, bool refined)
 		vk_query_code_create(coder, &search->center_code);
 		MemoryContextSwitchTo(old);
 	}
-	if (search->ranked_wanted == 0)
-	{
-		vk_query_code_set(coder, &search->query, &mean_center, true,
-						  &search->center_code);
-		search->center_code.bound.epsilon = refined ? VK_EPSILON : NO_SPREAD;
-	}
+	if (search->center_coded)
+		return;
+	vk_query_code_set(coder, &search->query, &mean_center, true, &search->center_code);
+	search->center_code.bound.epsilon = refined ? VK_EPSILON : VK_NO_SPREAD;
+	search->center_coded = true;
 }
 
 /* candidates empty, with room to begin with */
@@ -86,28 +82,39 @@ begin_candidates(VkSearch *search, VkCandidates *candidates, int64 wanted,
 					   candidates->capacity, wanted);
 }
 
+void
+vk_rank_slot(VkSearch *search, uint32 number, VkSlot *slot)
+{
+	vk_directory_slot(search->index, search->meta, &search->directory, number, slot);
+	if (vk_slot_has_centers(number, slot))
+		return;
+	if (vk_began_in_recovery())
+		vk_report_recycled(search->index);
+	vk_corrupt(search->index, VK_META_BLOCK,
+			   psprintf("Slot %u holds no centroids.", number));
+}
+
+/* Note a chain that entries lie in; returns its VkCandidate.slot. */
+static uint32
+add_chain(VkSearch *search, uint32 number, uint64 born)
+{
+	search->chains = vk_array_grow(search->context, search->chains,
+								   search->chain_count, &search->chain_capacity,
+								   sizeof(VkCenterChain));
+	search->chains[search->chain_count] = (VkCenterChain) {number, born};
+	return (uint32) search->chain_count++;
+}
+
 /* the entries of one list into scan->out; returns how many there are */
 static int64
 scan_entries(VkSearch *search, VkListScan *scan, uint32 number, bool refined)
 {
-	VkCenterChain *chain;
 	VkSlot		slot;
 
-	vk_directory_slot(search->index, search->meta, &search->directory, number, &slot);
-	if (!vk_slot_has_centers(number, &slot))
-	{
-		if (vk_began_in_recovery())
-			vk_report_recycled(search->index);
-		vk_corrupt(search->index, VK_META_BLOCK,
-				   psprintf("Slot %u holds no centroids.", number));
-	}
-	search->chains = vk_array_grow(search->context, search->chains,
-								   search->chain_count, &search->chain_capacity,
-								   sizeof(VkCenterChain));
-	chain = &search->chains[search->chain_count];
-	chain->slot = scan->slot = number;
-	chain->born = scan->born = slot.born;
-	scan->visit = (uint32) search->chain_count++;
+	vk_rank_slot(search, number, &slot);
+	scan->slot = number;
+	scan->born = slot.born;
+	scan->visit = add_chain(search, number, slot.born);
 
 	vk_list_begin(scan, &slot);
 	while (vk_list_step(scan))
@@ -205,6 +212,22 @@ vk_rank_centers(VkSearch *search, const VkCoder *coder, int64 wanted, bool refin
 	INSTR_TIME_SET_CURRENT(end);
 	INSTR_TIME_SUBTRACT(end, start);
 	search->stats->rank_us += INSTR_TIME_GET_DOUBLE(end) * 1e6;
+}
+
+VkCandidates *
+vk_rank_take(VkSearch *search, const VkSlot *chain, int64 wanted, int64 centers,
+			 int64 room)
+{
+	VkCandidates *ranked = &search->ranked;
+
+	vk_candidates_reserve(search->context, ranked, Max(room, 1));
+	vk_candidates_init(ranked, ranked->entries, ranked->scratch, ranked->capacity, wanted);
+	search->chain_count = 0;
+	(void) add_chain(search, search->meta->root, chain->born);
+	search->centers = centers;
+	search->ranked_next = search->ranked_sorted = 0;
+	search->ranked_wanted = wanted;
+	return ranked;
 }
 
 /* Decode the centre that a ranked entry stands for: its refine code. */
@@ -347,6 +370,7 @@ vk_search_nearest(VkSearch *search, const VkMeta *meta, const float *vector,
 		search->stats = &unused;
 		vk_query_init(&search->nearest_coder, vector, search->query.rotated,
 					  &search->query, search->scratch);
+		search->center_coded = false;
 		search->ranked_wanted = 0;
 		vk_rank_centers(search, &search->nearest_coder, 4, refined);
 		vk_rank_restart(search);

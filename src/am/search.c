@@ -124,6 +124,7 @@ vk_search_reset_unscored(VkSearch *search, const VkMeta *meta, VkScanStats *stat
 	search->scored = search->cut = false;
 	search->code_current = search->code_of_mean = search->code_moved = false;
 	search->mean.code = NULL;
+	search->center_coded = false;
 	search->ranked_wanted = 0;
 	search->visit_count = 0;
 	memset(&search->tally, 0, sizeof(search->tally));
@@ -448,12 +449,12 @@ look_ahead(VkSearch *search)
 }
 
 /*
- * Rank as many centroids as the round will likely need.  Where they lie in groups
- * and recall is measured, or all lists are wanted, the ranking begins with few, as
- * it does for a query that wants no more.
+ * The centroids that the round will likely need.  Where they lie in groups and recall
+ * is measured, or all lists are wanted, the ranking begins with few, as it does for a
+ * query that wants no more.
  */
-static void
-begin_ranking(VkSearch *search)
+static int64
+centers_expected(const VkSearch *search)
 {
 	const VkRound *round = search->round;
 	const VkMeta *meta = search->meta;
@@ -466,9 +467,24 @@ begin_ranking(VkSearch *search)
 		Max((double) meta->centers / meta->lists, 1);
 	if ((round->exhaustive || round->budget > 0) && meta->groups > 0)
 		expected = Min(expected, VK_FEW_RANKED);
+	return (int64) ceil(expected);
+}
+
+int64
+vk_search_expected(VkSearch *search, const VkRound *round)
+{
+	search->round = round;
+	search->work = vk_work_wanted(search);
+	return centers_expected(search);
+}
+
+static void
+begin_ranking(VkSearch *search)
+{
+	int64		expected = centers_expected(search);
+
 	if (search->ranked_wanted < expected)
-		vk_rank_centers(search, &search->center_coder, (int64) ceil(expected),
-						search->rank_refined);
+		vk_rank_centers(search, &search->center_coder, expected, search->rank_refined);
 	vk_rank_restart(search);
 }
 

@@ -321,7 +321,8 @@ struct VkSearch
 	bool		code_of_mean;	/* and against the mean */
 	bool		code_moved;		/* but its bounds are against the list's centre */
 	VkMeanCode	mean;			/* of center_code; code: NULL, not made yet */
-	VkQueryCode center_code;	/* against the mean, for the centre list */
+	VkQueryCode center_code;	/* against the mean, for the centre list, */
+	bool		center_coded;	/* if it is that of this query */
 	VkTally		tally;
 
 	/* centroids, nearest first; tid >> 16 is the slot */
@@ -383,6 +384,8 @@ typedef void (*VkPlannedList) (void *arg, uint32 number, const VkSlot *slot,
 							   const VkCenterChain *chain);
 extern void vk_search_plan(VkSearch *search, const VkRound *round,
 						   VkPlannedList planned, void *arg);
+/* how many centroids it will rank for that */
+extern int64 vk_search_expected(VkSearch *search, const VkRound *round);
 
 /* memory for a query's code, 64-byte aligned, from the current context */
 extern void vk_query_code_create(const VkCoder *coder, VkQueryCode *code);
@@ -451,6 +454,14 @@ extern double vk_reach_deviations(const VkSearch *search, double norm2, double c
  */
 extern void vk_rank_centers(VkSearch *search, const VkCoder *coder, int64 wanted,
 							bool refined);
+/*
+ * Take a ranking of the entries in the chain of that slot that was made otherwise:
+ * the wanted nearest of so many.  The caller adds them, `room` at most, in any order.
+ */
+extern VkCandidates *vk_rank_take(VkSearch *search, const VkSlot *chain, int64 wanted,
+								  int64 centers, int64 room);
+/* the slot of a list of entries */
+extern void vk_rank_slot(VkSearch *search, uint32 number, VkSlot *slot);
 /* begin with the nearest again */
 extern void vk_rank_restart(VkSearch *search);
 /* the list that vk_rank_next will return, NULL if it must rank again */

@@ -229,7 +229,13 @@ typedef struct VkBatchGroup
 
 typedef struct VkBatchScorer VkBatchScorer;
 
-extern VkBatchScorer *vk_scorer_create(VkBatch *batch);
+/*
+ * For blocks of the target's layout; what is scored of them is the coder's to say.
+ * epsilon: standard deviations that bounds are wide where they need not be proven.
+ */
+extern VkBatchScorer *vk_scorer_create(VkBatch *batch, const VkCoder *coder, float epsilon);
+/* are there tiles of such codes? */
+extern bool vk_has_tiles(const VkCoder *coder);
 /* bytes of memory that each query of a group takes, about */
 extern Size vk_scorer_query_size(const VkCoder *coder);
 /* for groups of up to so many queries */
@@ -264,6 +270,9 @@ extern bool vk_batch_collectable(VkBatchTarget *target);
 extern bool vk_batch_collect(VkBatch *batch);
 /* the same, but for rows that codes tell nothing of */
 extern void vk_batch_collect_coded(VkBatch *batch);
+
+/* ---- plan.c: plan.h has the rest ---- */
+
 /* bytes that it takes to plan which lists a query visits, about; k as below */
 extern double vk_batch_plan_size(const VkBatchTarget *target, int64 k);
 

@@ -64,8 +64,8 @@ tile_isa(VkFormat format)
 	return NULL;
 }
 
-static bool
-has_tile(const VkCoder *coder)
+bool
+vk_has_tiles(const VkCoder *coder)
 {
 	return coder->format < VK_INT_FORMATS && coder->metric != VK_METRIC_L1 &&
 		!vk_metric_of_bits(coder->metric);
@@ -78,7 +78,7 @@ choose_tile(VkBatchScorer *scorer)
 	const VkCoder *coder = scorer->coder;
 
 	scorer->tile_pays = PG_INT32_MAX;
-	if (!has_tile(coder))
+	if (!vk_has_tiles(coder))
 		return;
 	scorer->isa = tile_isa(coder->format);
 	scorer->tile_pays = 1;
@@ -104,18 +104,17 @@ block_groups(int blocks)
 }
 
 VkBatchScorer *
-vk_scorer_create(VkBatch *batch)
+vk_scorer_create(VkBatch *batch, const VkCoder *coder, float epsilon)
 {
 	VkBatchScorer *scorer = palloc0(sizeof(VkBatchScorer));
-	const VkIndex *vk = batch->target->vk;
-	const VkCoder *coder = &vk->coder;
-	VkBlocks   *blocks = vk_blocks_create(vk, batch->blocks_size);
+	VkBlocks   *blocks = vk_blocks_create(batch->target->vk, batch->blocks_size);
 	int			lanes = blocks->capacity * VK_LANES;
 
 	scorer->batch = batch;
 	scorer->index = batch->target->index;
 	scorer->coder = coder;
 	scorer->proven = batch->strict;
+	scorer->epsilon = epsilon;
 	choose_tile(scorer);
 	scorer->blocks = blocks;
 	scorer->places = palloc(blocks->capacity * sizeof(int));
@@ -146,7 +145,7 @@ vk_scorer_create(VkBatch *batch)
 static Size
 packed_size(const VkCoder *coder, int count)
 {
-	return has_tile(coder) ? VK_PACKED_TILE_SIZE(coder->format, count, coder->dim) : 0;
+	return vk_has_tiles(coder) ? VK_PACKED_TILE_SIZE(coder->format, count, coder->dim) : 0;
 }
 
 /* must each query keep a code of its own? */
@@ -164,7 +163,7 @@ vk_scorer_query_size(const VkCoder *coder)
 
 	if (!coder->flat)
 		size += 2 * coder->dim;
-	return has_tile(coder) ? size : size + sizeof(VkQueryCode) + vk_query_code_size(coder);
+	return vk_has_tiles(coder) ? size : size + sizeof(VkQueryCode) + vk_query_code_size(coder);
 }
 
 VkBatchGroup *
@@ -173,7 +172,7 @@ vk_group_create(const VkBatchScorer *scorer, int most)
 	const VkCoder *coder = scorer->coder;
 	VkBatchGroup *group = palloc0(sizeof(VkBatchGroup));
 
-	if (has_tile(coder))
+	if (vk_has_tiles(coder))
 		group->packed = allocate_lines(packed_size(coder, most));
 	/* lists have fewer queries than there are at most */
 	group->codes = palloc0(most * sizeof(VkQueryCode));
@@ -272,6 +271,7 @@ set_code(VkBatchScorer *scorer, VkBatchGroup *group, int i, const VkCenter *cent
 		vk_query_code_set(coder, &query->query, center, true, code);
 		memcpy(scorer->query_codes + i * scorer->query_stride, code->code, coder->dim);
 	}
+	code->bound.epsilon = scorer->epsilon;
 	/* dots will be less those with the centre: by tiles or not, bounds are the same */
 	group->center_shares[i] = moved ? code->bound.center_weight / code->quantized.scale : 0;
 	group->bounds[i] = code->bound;

@@ -33,6 +33,7 @@ struct VkBatchScorer
 	Relation	index;
 	const VkCoder *coder;
 	bool		proven;
+	float		epsilon;		/* of bounds that are not */
 	const char *isa;			/* of tiles; NULL: there are none */
 	int			tile_pays;		/* queries */
 

@@ -312,6 +312,7 @@ extern void vk_refine_bounds(const VkCoder *coder, const VkQueryCode *code,
 							 double *lower, double *upper);
 
 #define VK_EPSILON	2.5f		/* standard deviations, statistical reading */
+#define VK_NO_SPREAD	0.0f	/* bounds are the estimate itself */
 
 /*
  * Gamma, the relative rounding of an operator's own sum over dim terms: in the
