@@ -121,7 +121,8 @@ vk_blocks_bounds(const VkBlocks *blocks, int block, const VkCoder *coder, bool p
 }
 
 void
-vk_block_reader_begin(VkBlockReader *reader, uint32 number, const VkSlot *slot)
+vk_block_reader_begin(VkBlockReader *reader, uint32 number, const VkSlot *slot,
+					  BlockNumber after)
 {
 	reader->slot = number;
 	reader->born = slot->born;
@@ -129,6 +130,7 @@ vk_block_reader_begin(VkBlockReader *reader, uint32 number, const VkSlot *slot)
 	reader->position = 0;
 	reader->line = 0;
 	reader->open = false;
+	reader->after = after;
 }
 
 /* Copy what a page has of the block that an earlier one began. */
@@ -139,6 +141,7 @@ copy_rest(VkBlockReader *reader, VkBlocks *blocks, Buffer buffer)
 	Page		page = BufferGetPage(buffer);
 	int			lines = Min(vk->coder.lines - reader->done, VK_PAGE_LINES);
 
+	vk_prefetch_lines(reader->ahead, 0, 1 + lines);
 	memcpy(vk_blocks_code(blocks, blocks->count - 1) + (size_t) reader->done * VK_LINE_SIZE,
 		   vk_page_line(page, 1), (size_t) lines * VK_LINE_SIZE);
 	reader->done += lines;
@@ -160,6 +163,7 @@ copy_block(VkBlockReader *reader, VkBlocks *blocks, Page page, int line, int pla
 	int			lines = Min(vk->coder.lines, VK_PAGE_LINES - first + 1);
 	VkRefineStart *refine = &blocks->refine[block];
 
+	vk_prefetch_lines(reader->ahead, line > 1 ? line : 0, first + lines - line);
 	blocks->tops[block] = *top;
 	blocks->live[block] = top->head.live & ((1U << Min(top->head.count, VK_LANES)) - 1);
 	memcpy(vk_blocks_annotation(blocks, block),
@@ -212,8 +216,10 @@ vk_block_reader_next(VkBlockReader *reader, VkBlocks *blocks)
 									reader->slot, reader->born, reader->position,
 									BUFFER_LOCK_SHARE);
 		vk_test_old_snapshot(reader->snapshot, reader->index, BufferGetPage(buffer));
-		finished = copy_page(reader, blocks, buffer);
 		next = vk_page_head(BufferGetPage(buffer))->next;
+		reader->ahead = vk_page_ahead(reader->index,
+									  BlockNumberIsValid(next) ? next : reader->after);
+		finished = copy_page(reader, blocks, buffer);
 		UnlockReleaseBuffer(buffer);
 		if (finished)
 		{

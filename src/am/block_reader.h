@@ -67,11 +67,14 @@ typedef struct VkBlockReader
 	int			line;			/* the next block head on it; 0: the first */
 	bool		open;			/* the last block runs on to the next page */
 	int			done;			/* code lines of it that are copied */
+	BlockNumber after;			/* read next where the list ends; invalid: not known */
+	const char *ahead;			/* what will be read after this page; NULL: not known */
 } VkBlockReader;
 
-/* index, vk, snapshot and stats are set already */
+/* index, vk, snapshot and stats are set already; block after is read next, as far as
+ * is known */
 extern void vk_block_reader_begin(VkBlockReader *reader, uint32 number,
-								  const VkSlot *slot);
+								  const VkSlot *slot, BlockNumber after);
 /* the next blocks of the list; false where there is none.  No lock is kept. */
 extern bool vk_block_reader_next(VkBlockReader *reader, VkBlocks *blocks);
 

@@ -250,7 +250,7 @@ check_list(CodeCheck *codes, uint32 number, const VkSlot *slot, const VkCenter *
 	if (slot->born < codes->check->meta.coded || !BlockNumberIsValid(slot->head))
 		return;
 	set_center(codes, slot, center);
-	vk_block_reader_begin(&codes->reader, number, slot);
+	vk_block_reader_begin(&codes->reader, number, slot, InvalidBlockNumber);
 	while (vk_block_reader_next(&codes->reader, codes->blocks))
 		for (int block = 0; block < blocks->count; block++)
 			for (uint32 lanes = blocks->live[block]; lanes != 0; lanes &= lanes - 1)

@@ -241,34 +241,7 @@ prepare_code(VkListScan *scan)
 }
 
 /*
- * Ask for lines of the page after this one while this one is scored: pages lie
- * anywhere in the buffer pool, and the hardware's own prefetchers stop at every
- * jump.  Into the second-level cache, which can wait for more lines at once
- * than the first can (Zen 4, 8 kB pages in random order: 28 GB/s so, 13 into
- * the first level, 12 without).  Always inline: gcc 12 takes a function that
- * only prefetches for one without effect, and drops the calls.
- */
-static pg_attribute_always_inline void
-prefetch_lines(const char *ahead, int line, int lines)
-{
-	const char *at;
-
-	if (ahead == NULL)
-		return;
-	at = ahead + line * VK_LINE_SIZE;
-	for (; lines >= 4; lines -= 4, at += 4 * VK_LINE_SIZE)
-	{
-		__builtin_prefetch(at, 0, 2);
-		__builtin_prefetch(at + VK_LINE_SIZE, 0, 2);
-		__builtin_prefetch(at + 2 * VK_LINE_SIZE, 0, 2);
-		__builtin_prefetch(at + 3 * VK_LINE_SIZE, 0, 2);
-	}
-	for (; lines > 0; lines--, at += VK_LINE_SIZE)
-		__builtin_prefetch(at, 0, 2);
-}
-
-/*
- * The same in a long run of pages, of the next VK_STREAMS of them at once: some
+ * vk_prefetch_lines in a long run of pages, of the next VK_STREAMS of them at once: some
  * cores wait for a few lines of one stream only, and page after page is one
  * stream.  While a page is scored, another part is asked for of each of those
  * behind it: the last of the next one, the first of the farthest.
@@ -297,7 +270,7 @@ prefetch_ahead(const Ahead *ahead, int line, int lines)
 	if (ahead->streams != NULL)
 		prefetch_streams(ahead->streams, line, lines);
 	else
-		prefetch_lines(ahead->page, line, lines);
+		vk_prefetch_lines(ahead->page, line, lines);
 }
 
 /*
@@ -337,8 +310,8 @@ ask_pages(Relation index, BlockNumber block, BlockNumber end)
 	{
 		const char *page = vk_page_ahead(index, block + i);
 
-		prefetch_lines(page, 0, 1);
-		prefetch_lines(page, VK_PAGE_LINES / 2 + 1, 1);
+		vk_prefetch_lines(page, 0, 1);
+		vk_prefetch_lines(page, VK_PAGE_LINES / 2 + 1, 1);
 	}
 }
 
@@ -686,8 +659,8 @@ vk_refine_prefetch(Relation index, BlockNumber page_number, uint32 bytes, int si
 	int			first = (VK_PAGE_HEAD_SIZE + bytes % VK_PAYLOAD_SIZE) / VK_LINE_SIZE;
 	int			lines = (size + VK_LINE_SIZE - 1) / VK_LINE_SIZE + 1;
 
-	prefetch_lines(page, 0, 1);
-	prefetch_lines(page, first, Min(lines, VK_PAGE_LINES + 1 - first));
+	vk_prefetch_lines(page, 0, 1);
+	vk_prefetch_lines(page, first, Min(lines, VK_PAGE_LINES + 1 - first));
 }
 
 /* Read one candidate's refine code and narrow its bounds. */

@@ -146,6 +146,33 @@ typedef struct VkCarry
 	VkRefineStart refine;
 } VkCarry;
 
+/*
+ * Ask for lines of the page after this one while this one is read: pages lie
+ * anywhere in the buffer pool, and the hardware's own prefetchers stop at every
+ * jump.  Into the second-level cache, which can wait for more lines at once
+ * than the first can (Zen 4, 8 kB pages in random order: 28 GB/s so, 13 into
+ * the first level, 12 without).  Always inline: gcc 12 takes a function that
+ * only prefetches for one without effect, and drops the calls.
+ */
+static pg_attribute_always_inline void
+vk_prefetch_lines(const char *ahead, int line, int lines)
+{
+	const char *at;
+
+	if (ahead == NULL)
+		return;
+	at = ahead + line * VK_LINE_SIZE;
+	for (; lines >= 4; lines -= 4, at += 4 * VK_LINE_SIZE)
+	{
+		__builtin_prefetch(at, 0, 2);
+		__builtin_prefetch(at + VK_LINE_SIZE, 0, 2);
+		__builtin_prefetch(at + 2 * VK_LINE_SIZE, 0, 2);
+		__builtin_prefetch(at + 3 * VK_LINE_SIZE, 0, 2);
+	}
+	for (; lines > 0; lines--, at += VK_LINE_SIZE)
+		__builtin_prefetch(at, 0, 2);
+}
+
 /* pages behind a page that are asked for at once */
 #define VK_STREAMS			8
 

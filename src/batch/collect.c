@@ -106,7 +106,7 @@ visit_segment(VkBatch *batch, VkBatchScorer *scorer, VkBatchGroup **groups,
 	VkBlocks   *blocks = vk_scorer_blocks(scorer, number, slot);
 	int64		scored;
 
-	vk_block_reader_begin(&reader, number, slot);
+	vk_block_reader_begin(&reader, number, slot, InvalidBlockNumber);
 	while (vk_block_reader_next(&reader, blocks))
 	{
 		vk_scorer_begin(scorer, batch->count);
@@ -198,7 +198,7 @@ read_center(VkBatchTarget *target, const VkPlannedVisit *list, uint8 *refine, in
 static void
 visit_list(VkBatch *batch, VkBatchScorer *scorer, VkBatchGroup *group,
 		   const VkPlannedVisit *list, const VkCenter *center, VkBatchQuery **queries,
-		   int count)
+		   int count, BlockNumber after)
 {
 	VkBlockReader reader = block_reader(batch->target);
 	VkBlocks   *blocks = vk_scorer_blocks(scorer, list->number, &list->slot);
@@ -210,7 +210,7 @@ visit_list(VkBatch *batch, VkBatchScorer *scorer, VkBatchGroup *group,
 		int			members = Min(count - first, VK_GROUP_QUERIES);
 
 		vk_group_set(scorer, group, queries + first, members, center);
-		vk_block_reader_begin(&reader, list->number, &list->slot);
+		vk_block_reader_begin(&reader, list->number, &list->slot, after);
 		while (vk_block_reader_next(&reader, blocks))
 		{
 			vk_scorer_begin(scorer, members);
@@ -230,20 +230,19 @@ visit_lists(VkBatch *batch, VkBatchScorer *scorer, const VkVisitPlan *plan)
 	int8	   *code = palloc0(TYPEALIGN(4, dim) + 4);
 	VkBatchQuery **queries = palloc(batch->count * sizeof(VkBatchQuery *));
 	const VkPlannedVisit *list;
+	const VkPlannedVisit *next;
 
 	for (int turn = 0; turn < VK_VISIT_TURNS; turn++)
-		for (int64 i = 0; (list = vk_visits_list(plan, i)) != NULL; i++)
+		for (list = vk_visits_next(plan, turn, NULL); list != NULL; list = next)
 		{
-			const VkPlannedVisit *next = vk_visits_list(plan, i + 1);
-			int			count = vk_visits_queries(plan, i, turn, queries);
-			VkCenter	center;
+			int			count = vk_visits_queries(plan, list, turn, queries);
+			VkCenter	center = read_center(target, list, refine, code);
 
-			if (count == 0)
-				continue;
+			next = vk_visits_next(plan, turn, list);
 			if (next != NULL)
 				vk_list_prefetch(target->index, &next->slot);
-			center = read_center(target, list, refine, code);
-			visit_list(batch, scorer, group, list, &center, queries, count);
+			visit_list(batch, scorer, group, list, &center, queries, count,
+					   next != NULL ? next->slot.head : InvalidBlockNumber);
 			limit_memory(batch);
 			vk_pause();
 		}

@@ -75,7 +75,7 @@ list_rows(void *arg, uint32 number, const VkSlot *slot)
 	reader.vk = target->vk;
 	reader.snapshot = target->snapshot;
 	reader.stats = &unused;
-	vk_block_reader_begin(&reader, number, slot);
+	vk_block_reader_begin(&reader, number, slot, InvalidBlockNumber);
 	while (vk_block_reader_next(&reader, blocks))
 		for (int i = 0; i < blocks->count; i++)
 			for (int lane = 0; lane < VK_LANES; lane++)

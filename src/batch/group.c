@@ -198,7 +198,7 @@ group_code(VkBatchScorer *scorer, VkBatchGroup *group, int i)
 
 /*
  * Ask the CPU for a query that is coded soon: all of them together do not fit in
- * its cache.  Always inline: see prefetch_lines in list_scan.c.
+ * its cache.  Always inline: see vk_prefetch_lines.
  */
 static pg_attribute_always_inline void
 prefetch_query(const VkBatchQuery *query, int dim, bool moved)

@@ -276,7 +276,7 @@ fetch_window(VkOpenPairs *open, int64 first, int64 end, int64 *number, uint64 *p
 }
 
 /*
- * Ask the CPU for a query that comes soon.  Always inline: see prefetch_lines in
+ * Ask the CPU for a query that comes soon.  Always inline: see vk_prefetch_lines in
  * list_scan.c.
  */
 static pg_attribute_always_inline void

@@ -274,12 +274,6 @@ vk_visits_plan(VkBatch *batch)
 
 /* ---- what has been planned ---- */
 
-const VkPlannedVisit *
-vk_visits_list(const VkVisitPlan *plan, int64 list)
-{
-	return list < plan->list_count ? &plan->lists[list] : NULL;
-}
-
 /* the numbers of a list's queries in a turn, and how many they are */
 static int
 planned_queries(const Visits *visits, int64 list, const int32 **numbers)
@@ -309,14 +303,33 @@ queries_left(const VkVisitPlan *plan, const int32 *planned, int planned_count,
 	return count;
 }
 
+/* are the queries of the turn all others? */
+static bool
+takes_others(const VkVisitPlan *plan, VkVisitTurn turn)
+{
+	return plan->batch->strict && turn == VK_OTHER_TURN;
+}
+
+const VkPlannedVisit *
+vk_visits_next(const VkVisitPlan *plan, VkVisitTurn turn, const VkPlannedVisit *list)
+{
+	const int32 *numbers;
+	int64		i = list == NULL ? 0 : list - plan->lists + 1;
+
+	while (i < plan->list_count && !takes_others(plan, turn) &&
+		   planned_queries(&plan->turns[turn], i, &numbers) == 0)
+		i++;
+	return i < plan->list_count ? &plan->lists[i] : NULL;
+}
+
 int
-vk_visits_queries(const VkVisitPlan *plan, int64 list, VkVisitTurn turn,
+vk_visits_queries(const VkVisitPlan *plan, const VkPlannedVisit *list, VkVisitTurn turn,
 				  VkBatchQuery **queries)
 {
-	bool		others = plan->batch->strict && turn == VK_OTHER_TURN;
+	const bool	others = takes_others(plan, turn);
 	const int32 *numbers;
-	int			count = planned_queries(&plan->turns[others ? VK_FIRST_TURN : turn], list,
-										&numbers);
+	int			count = planned_queries(&plan->turns[others ? VK_FIRST_TURN : turn],
+										list - plan->lists, &numbers);
 
 	if (others)
 		return queries_left(plan, numbers, count, queries);

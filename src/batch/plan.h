@@ -34,11 +34,15 @@ typedef struct VkVisitPlan VkVisitPlan;
 
 /* Choose each query's lists: the visits of them all, in batch->context. */
 extern VkVisitPlan *vk_visits_plan(VkBatch *batch);
-/* the lists, by their place in the index; NULL behind the last */
-extern const VkPlannedVisit *vk_visits_list(const VkVisitPlan *plan, int64 list);
-/* those that visit it in a turn, into queries; returns how many */
-extern int	vk_visits_queries(const VkVisitPlan *plan, int64 list, VkVisitTurn turn,
-							  VkBatchQuery **queries);
+/*
+ * The lists that some query visits in a turn, by their place in the index: the first
+ * one, the next; NULL behind the last.
+ */
+extern const VkPlannedVisit *vk_visits_next(const VkVisitPlan *plan, VkVisitTurn turn,
+											const VkPlannedVisit *list);
+/* these queries; returns how many they are */
+extern int	vk_visits_queries(const VkVisitPlan *plan, const VkPlannedVisit *list,
+							  VkVisitTurn turn, VkBatchQuery **queries);
 
 /* ---- rank.c: the centroids of all lists by their distance from many queries ---- */
 

@@ -164,7 +164,7 @@ score_entries(VkBatchRanking *ranking, int count)
 	reader.vk = target->vk;
 	reader.snapshot = target->snapshot;
 	reader.stats = &target->stats;
-	vk_block_reader_begin(&reader, target->meta.root, &ranking->root);
+	vk_block_reader_begin(&reader, target->meta.root, &ranking->root, InvalidBlockNumber);
 	while (vk_block_reader_next(&reader, blocks))
 	{
 		note_places(ranking, blocks);

@@ -40,7 +40,7 @@
 
 /*
  * Ask the CPU for what the next pairs need: the vectors of all queries together do
- * not fit in its cache.  Always inline: see prefetch_lines in list_scan.c.
+ * not fit in its cache.  Always inline: see vk_prefetch_lines.
  */
 static pg_attribute_always_inline void
 prefetch_pairs(const VkBatch *batch, const VkBatchPair *pairs, int64 i, int64 count,

@@ -130,7 +130,7 @@ vk_scorer_begin(VkBatchScorer *scorer, int queries)
 		if (scorer->center_dots_known)
 			set_center_dots(coder, annotation,
 							scorer->center_dots + (scorer->count - 1) * VK_LANES);
-		if (scorer->isa == NULL)
+		if (queries < scorer->tile_pays)
 			continue;
 		if (coder->flat)
 			vk_kernels->screen_flat(annotation, rows);
