@@ -22,7 +22,7 @@ BEGIN
 			CASE pair[2] WHEN 'vkivf' THEN 'WITH (lists = 20)' ELSE '' END);
 		PERFORM change();
 		INSERT INTO results SELECT pair[1], pair[2], call, s.* FROM
-			unnest(ARRAY['vk_knn_batch(''t_idx'', queries(100), 10)', 'vk_knn_batch(''t_idx'', queries(40), 5000)',
+			unnest(ARRAY['vk_knn_batch(''t_idx'', queries(400), 10)', 'vk_knn_batch(''t_idx'', queries(40), 5000)',
 				format('vk_range_batch(''t_idx'', queries(100), %s) ORDER BY query, "row"', radius), 'vk_knn_graph(''t_idx'', 3)',
 				format('vk_similarity_graph(''t_idx'', %s, false, 0) ORDER BY "row", neighbor', radius),
 				format('vk_similarity_graph(''t_idx'', %s, true, 0) ORDER BY "row", neighbor', radius),
@@ -63,7 +63,7 @@ DROP INDEX t_idx;
 CREATE INDEX t_idx ON t USING vkivf (v) WITH (lists = 20);
 SELECT * FROM shared($$SELECT * FROM vk_knn_batch('t_idx', queries(100), 4, 1)$$);
 SELECT exhaustive, rounds > 1 AS rounds FROM vk_last_scan();
-SELECT * FROM shared($$SELECT * FROM vk_knn_batch('t_idx', queries(100), 4, 0.6)$$);
+SELECT * FROM shared($$SELECT * FROM vk_knn_batch('t_idx', queries(400), 4, 0.6)$$);
 SELECT exhaustive FROM vk_last_scan();
 
 -- what the transaction has done itself; the snapshot of a statement that writes

@@ -58,8 +58,8 @@ CREATE TABLE around (v f32vec(64));
 INSERT INTO around SELECT vec(n, 64, s) FROM generate_series(1, 1500) n, unnest('{-1,1}'::real[]) s;
 CREATE TABLE places AS SELECT flat_vec(0, 64) AS v UNION ALL SELECT vec(n, 64) FROM generate_series(1, 3) n;
 CREATE INDEX around_idx ON around USING vkivf (v) WITH (bits = 4, centroids = 'vk_test.places');
-SELECT count(*) FROM vk_knn_batch('around_idx', array_fill(flat_vec(0, 64), ARRAY[6]), 10);
-SELECT fetched < 300 AS few FROM vk_last_scan();
+SELECT count(*) FROM vk_knn_batch('around_idx', array_fill(flat_vec(0, 64), ARRAY[130]), 10);
+SELECT fetched < 300 AS few, path <> 'one by one' AS together FROM vk_last_scan();
 
 -- more than there are; queries that are NULL have no rows
 SELECT d.* FROM knn_differ('t_idx', queries(3), 5000) d;
@@ -153,7 +153,10 @@ SELECT count(*) AS rows, count(*) FILTER (WHERE distance <= limits[query]) / 200
 FROM vk_knn_batch('t_idx', (SELECT array_agg(vec(n % 40, 40) + vec(90000 + n, 40, 0.4) ORDER BY n) FROM generate_series(1, 200) n), 10, 0.95),
 	(SELECT array_agg(d ORDER BY n) AS limits FROM generate_series(1, 200) n, LATERAL (
 		SELECT max(d) AS d FROM (SELECT v <-> vec(n % 40, 40) + vec(90000 + n, 40, 0.4) AS d FROM t ORDER BY 1 LIMIT 10) s) l) l;
-SELECT exhaustive, scanned < 6000 * 200 AS less FROM vk_last_scan();
+SELECT exhaustive, scanned < 6000 * 200 AS less, path <> 'one by one' AS together FROM vk_last_scan();
+-- few queries visit hardly any list together
+SELECT count(*) FROM vk_knn_batch('t_idx', queries(30), 10);
+SELECT path FROM vk_last_scan();
 SELECT d.* FROM knn_differ('t_idx', (queries(3)), 7000) d;
 SELECT count(*) FROM vk_knn_batch('t_idx', ARRAY[vec(1, 40)], 2147483647);
 SHOW vkindex.target_recall;
@@ -163,8 +166,8 @@ SELECT exhaustive, scanned >= 6000 AS scanned FROM vk_last_scan();
 SHOW vkindex.target_recall;
 COMMIT;
 -- queries so near the mean of all rows that their codes about it have no room for the lists' centres
-SELECT count(*) AS rows, count(*) FILTER (WHERE distance <= (SELECT max(d) FROM (SELECT v <-> q AS d FROM t ORDER BY 1 LIMIT 10) s)) > 40 AS most
-FROM (SELECT avg(v) AS q FROM t) m, vk_knn_batch('t_idx', array_fill(q, ARRAY[8]), 10);
+SELECT count(*) AS rows, count(*) FILTER (WHERE distance <= (SELECT max(d) FROM (SELECT v <-> q AS d FROM t ORDER BY 1 LIMIT 10) s)) > 650 AS most
+FROM (SELECT avg(v) AS q FROM t) m, vk_knn_batch('t_idx', array_fill(q, ARRAY[130]), 10);
 RESET vkindex.target_recall;
 
 -- what cannot be asked

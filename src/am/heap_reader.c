@@ -374,6 +374,19 @@ fetch_row(VkHeapReader *reader, uint64 number)
 	return vk_heap_reader_fetch(reader, &tid, reader->snapshot);
 }
 
+static void
+report_null(const VkHeapReader *reader)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INDEX_CORRUPTED),
+			 errmsg("index \"%s\" has a code for a null value",
+					RelationGetRelationName(reader->index)),
+			 errdetail("Heap TID is (%u,%u).",
+					   ItemPointerGetBlockNumberNoCheck(&reader->slot->tts_tid),
+					   ItemPointerGetOffsetNumberNoCheck(&reader->slot->tts_tid)),
+			 errhint("Please REINDEX it.")));
+}
+
 /*
  * The vector of the fetched row, detoasted; *value as the table has it.  NULL
  * where its TOAST is missing and that is all right.
@@ -386,14 +399,7 @@ row_vector(VkHeapReader *reader, bool missing_ok, Datum *value)
 
 	*value = row_value(reader, &isnull);
 	if (isnull)
-		ereport(ERROR,
-				(errcode(ERRCODE_INDEX_CORRUPTED),
-				 errmsg("index \"%s\" has a code for a null value",
-						RelationGetRelationName(reader->index)),
-				 errdetail("Heap TID is (%u,%u).",
-						   ItemPointerGetBlockNumberNoCheck(&reader->slot->tts_tid),
-						   ItemPointerGetOffsetNumberNoCheck(&reader->slot->tts_tid)),
-				 errhint("Please REINDEX it.")));
+		report_null(reader);
 	plain = missing_ok ? vk_toast_reader_try(reader->toast, *value) :
 		vk_toast_reader_value(reader->toast, *value);
 	/* the operator looks at the dimensions of a document's vectors */
@@ -468,6 +474,27 @@ vk_heap_reader_value(VkHeapReader *reader, uint64 number, Datum *vector,
 	MemoryContextReset(reader->row_context);
 	old = MemoryContextSwitchTo(reader->row_context);
 	*vector = row_vector(reader, false, &value);
+	MemoryContextSwitchTo(old);
+	*tid = reader->slot->tts_tid;
+	return true;
+}
+
+bool
+vk_heap_reader_measure(VkHeapReader *reader, uint64 number, Datum vector,
+					   double *distance, ItemPointer tid)
+{
+	MemoryContext old;
+	bool		isnull;
+	Datum		value;
+
+	if (!fetch_row(reader, number))
+		return false;
+	MemoryContextReset(reader->row_context);
+	old = MemoryContextSwitchTo(reader->row_context);
+	value = row_value(reader, &isnull);
+	if (isnull)
+		report_null(reader);
+	*distance = DatumGetFloat8(FunctionCall2(&reader->operator, value, vector));
 	MemoryContextSwitchTo(old);
 	*tid = reader->slot->tts_tid;
 	return true;

@@ -55,6 +55,12 @@ extern int	vk_heap_reader_window(const VkHeapReader *reader);
  */
 extern bool vk_heap_reader_value(VkHeapReader *reader, uint64 number,
 								 Datum *vector, ItemPointer tid);
+/*
+ * Its distance from a detoasted vector in place of its own: where an index scan for
+ * that vector has just returned the row, it has left it (distance_memo.c).
+ */
+extern bool vk_heap_reader_measure(VkHeapReader *reader, uint64 number, Datum vector,
+								   double *distance, ItemPointer tid);
 /* only where that version lies; false: the snapshot sees none */
 extern bool vk_heap_reader_place(VkHeapReader *reader, uint64 number, ItemPointer tid);
 /*

@@ -34,6 +34,7 @@ typedef struct VkBatchTarget
 	VkHeapReader *reader;
 	FmgrInfo	operator;		/* distance of two vectors */
 	double		rows;			/* in the index, about */
+	double		asked;			/* queries of the whole call; 0: each batch is one */
 	VkSearch   *search;			/* for what a query looks like, and its lists */
 	VkScanStats stats;			/* becomes vk_last_scan's */
 	bool		indexed_tids;	/* rows by the TIDs that the index has */
@@ -273,7 +274,9 @@ extern void vk_batch_collect_coded(VkBatch *batch);
 
 /* ---- plan.c: plan.h has the rest ---- */
 
-/* bytes that it takes to plan which lists a query visits, about; k as below */
+/* visits that are planned of a query for k rows, about; k of 0: within a radius */
+extern double vk_batch_visits(const VkBatchTarget *target, int64 k);
+/* bytes that it takes to plan which lists a query visits, about */
 extern double vk_batch_plan_size(const VkBatchTarget *target, int64 k);
 
 /* ---- search.c ---- */

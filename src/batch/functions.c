@@ -290,6 +290,7 @@ begin_queries(VkBatchWork *work)
 	work->units = read_queries(work->target, work->queries, &queries->values,
 							   &queries->nulls);
 	work->query_count = work->units;
+	work->target->asked = work->query_count;
 	work->capacity = vk_batch_capacity(work->target, queries->k, 0);
 	return queries;
 }

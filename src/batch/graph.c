@@ -450,6 +450,7 @@ begin_graph(VkBatchWork *work)
 	}
 	work->units = request->pages;
 	work->query_count = graph->row_count;
+	work->target->asked = work->query_count;
 	work->capacity = CHUNK_SHARE * graph->capacity;
 	work->enough = graph->dense != NULL ? ENOUGH_DENSE : 0;
 	return graph;

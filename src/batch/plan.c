@@ -338,9 +338,8 @@ vk_visits_queries(const VkVisitPlan *plan, const VkPlannedVisit *list, VkVisitTu
 	return count;
 }
 
-/* visits that are planned of a query for k rows, about; k of 0: within a radius */
-static double
-planned_visits(const VkBatchTarget *target, int64 k)
+double
+vk_batch_visits(const VkBatchTarget *target, int64 k)
 {
 	const VkMeta *meta = &target->meta;
 	double		rows;
@@ -350,12 +349,12 @@ planned_visits(const VkBatchTarget *target, int64 k)
 	if (vk_probes > 0)
 		return Min(vk_probes, meta->lists);
 	rows = vk_curve_budget(&meta->curve, k, vk_target_recall, target->rows);
-	return Min(rows / Max(target->rows, 1), 1) * meta->lists;
+	return Max(Min(rows / Max(target->rows, 1), 1) * meta->lists, 1);
 }
 
 double
 vk_batch_plan_size(const VkBatchTarget *target, int64 k)
 {
 	/* an array that grows is copied into one of twice the size */
-	return planned_visits(target, k) * (3 * sizeof(Visit) + sizeof(int32));
+	return vk_batch_visits(target, k) * (3 * sizeof(Visit) + sizeof(int32));
 }

@@ -47,14 +47,12 @@ take_row(VkBatch *batch, VkBatchQuery *query, uint64 tid)
 {
 	VkBatchTarget *target = batch->target;
 	ItemPointerData place;
-	Datum		vector;
 	double		distance;
 
 	if (query->self != 0 && (batch->once ? tid <= query->self : tid == query->self))
 		return true;
-	if (!vk_heap_reader_value(target->reader, tid, &vector, &place))
+	if (!vk_heap_reader_measure(target->reader, tid, query->value, &distance, &place))
 		return true;
-	distance = DatumGetFloat8(FunctionCall2(&target->operator, vector, query->value));
 	if (batch->found == NULL)
 		vk_nearest_add(batch, query, distance, vk_batch_tid(target, tid, &place));
 	else if (!float8_lt(distance, vk_batch_radius(batch, query)))
