@@ -68,13 +68,6 @@
 #define FETCH_SHARE			0.25
 #define DEPTH_SHARE			0.25
 
-/* one of the nearest so far */
-typedef struct NearDocument
-{
-	VkDocument *document;
-	int64		rank;			/* its place in that order */
-} NearDocument;
-
 /* how much farther documents are than their lower bounds, for each vector of the
  * query that they were not found by */
 typedef struct Excess
@@ -96,39 +89,50 @@ typedef struct DocumentSearch
 	int64		next_look;		/* rank at which the chances are added up again */
 	bool		vain;			/* there are too many documents to fetch */
 	double		next_lower;		/* what those not fetched are no nearer than */
-	NearDocument *near;			/* nearest first */
-	int64		near_count;
+	binaryheap *near;			/* the nearest VkDocument so far, the farthest first */
 } DocumentSearch;
 
 /* ---- documents whose distance is known ---- */
+
+static int
+compare_distances(Datum left, Datum right, void *arg)
+{
+	const VkDocument *a = (const VkDocument *) DatumGetPointer(left);
+	const VkDocument *b = (const VkDocument *) DatumGetPointer(right);
+
+	return (a->distance > b->distance) - (a->distance < b->distance);
+}
+
+/* are there as many as are wanted? */
+static bool
+is_full(const DocumentSearch *search)
+{
+	return search->near->bh_size >= search->wanted;
+}
+
+static double
+farthest(const DocumentSearch *search)
+{
+	return ((VkDocument *) DatumGetPointer(binaryheap_first(search->near)))->distance;
+}
 
 /* distance of the last of the nearest, once there are enough of them */
 static double
 last_distance(const DocumentSearch *search)
 {
-	return search->near_count < search->wanted ? get_float8_infinity() :
-		search->near[search->near_count - 1].document->distance;
+	return is_full(search) ? farthest(search) : get_float8_infinity();
 }
 
 /* a document whose distance is known may be one of the nearest */
 static void
-consider(DocumentSearch *search, int64 rank)
+consider(DocumentSearch *search, VkDocument *document)
 {
-	VkDocument *document = search->found.ranked[rank].document;
-	int64		place = search->near_count;
-
-	if (isnan(document->distance) ||
-		(search->near_count == search->wanted &&
-		 document->distance >= last_distance(search)))
+	if (isnan(document->distance))
 		return;
-	if (search->near_count < search->wanted)
-		search->near_count++;
-	else
-		place--;
-	for (; place > 0 && search->near[place - 1].document->distance > document->distance;
-		 place--)
-		search->near[place] = search->near[place - 1];
-	search->near[place] = (NearDocument) {document, rank};
+	if (!is_full(search))
+		binaryheap_add(search->near, PointerGetDatum(document));
+	else if (document->distance < farthest(search))
+		binaryheap_replace_first(search->near, PointerGetDatum(document));
 }
 
 /* ---- chances ---- */
@@ -233,7 +237,7 @@ is_quiet(DocumentSearch *search, int64 rank)
 {
 	Excess		excess;
 
-	if (search->near_count < search->wanted || rank < search->next_look)
+	if (!is_full(search) || rank < search->next_look)
 		return false;
 	search->next_look = rank + Max(rank / 8, LEAST_MEASURED);
 	excess = measure_excess(search);
@@ -287,7 +291,7 @@ fetch(DocumentSearch *search, int64 rank)
 		search->gone--;
 		search->passed++;
 		document->state = VK_DOCUMENT_EXACT;
-		consider(search, rank);
+		consider(search, document);
 	}
 	search->compared++;
 }
@@ -302,11 +306,11 @@ fetch_documents(DocumentSearch *search)
 	int64		rank;
 
 	INSTR_TIME_SET_CURRENT(start);
-	search->near_count = 0;
+	binaryheap_reset(search->near);
 	search->next_look = 0;
 	for (int64 i = 0; i < search->found.ranked_count; i++)
 		if (search->found.ranked[i].document->state == VK_DOCUMENT_EXACT)
-			consider(search, i);
+			consider(search, search->found.ranked[i].document);
 	search->vain = false;
 	search->compared = 0;
 	for (rank = 0; !search->vain && !is_done(search, rank); rank++)
@@ -344,7 +348,7 @@ is_settled(const DocumentSearch *search)
 
 	if (vk_probes > 0)
 		return true;
-	if (search->vain || search->near_count < search->wanted)
+	if (search->vain || !is_full(search))
 		return false;
 	excess = measure_excess(search);
 	return excess.count >= LEAST_MEASURED &&
@@ -406,8 +410,8 @@ load(DocumentSearch *search)
 	if (is_proven(search))
 		watermark = Min(vk_documents_unseen(&search->found), search->next_lower);
 	else
-		watermark = search->near_count == 0 ? -get_float8_infinity() :
-			search->near[search->near_count - 1].document->distance;
+		watermark = binaryheap_empty(search->near) ? -get_float8_infinity() :
+			farthest(search);
 	vk_round_load(so, rows, count, watermark, search->wanted);
 }
 
@@ -423,7 +427,7 @@ vk_documents_round(IndexScanDesc scan, int64 wanted)
 	bool		found;
 
 	vk_documents_init(&search.found, scan);
-	search.near = MemoryContextAllocHuge(context, wanted * sizeof(NearDocument));
+	search.near = binaryheap_allocate((int) wanted, compare_distances, NULL);
 	found = find_documents(&search);
 	if (found)
 		load(&search);
