@@ -651,6 +651,8 @@ extern Relation vk_index_open(Oid index, LOCKMODE mode);
 pg_noreturn extern void vk_index_gone(Oid index);
 /* an error where a concurrent build failed, or is still running */
 extern void vk_index_require_valid(Relation index);
+/* May the user read a column of a table; 0: all of them, or if any is enough, any? */
+extern bool vk_may_select(Oid table, AttrNumber column, bool any);
 /*
  * May the user read what the first columns of an index, that many, and its choice of
  * rows depend on?

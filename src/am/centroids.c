@@ -92,18 +92,6 @@ holds_vectors(Oid type, Oid method)
 							   &function) == COERCION_PATH_FUNC);
 }
 
-/* may all of a table be read, or if column is not 0, that one? */
-static bool
-may_read(Oid table, AttrNumber column)
-{
-	Oid			user = GetUserId();
-
-	return pg_class_aclcheck(table, user, ACL_SELECT) == ACLCHECK_OK ||
-		(column == 0 ?
-		 pg_attribute_aclcheck_all(table, user, ACL_SELECT, ACLMASK_ANY) :
-		 pg_attribute_aclcheck(table, column, user, ACL_SELECT)) == ACLCHECK_OK;
-}
-
 /* Open the table; NULL, with the reason, where it cannot be read. */
 static Relation
 open_table(const char *name, const char **why)
@@ -123,7 +111,7 @@ open_table(const char *name, const char **why)
 	table = RangeVarGetRelid(range, NoLock, true);
 	if (!OidIsValid(table))
 		return NULL;
-	if (!may_read(table, 0))
+	if (!vk_may_select(table, 0, true))
 	{
 		*why = "Permission denied for the table.";
 		return NULL;
@@ -165,7 +153,7 @@ centers_query(VkBuild *build, const char *name)
 
 		if (!column->attisdropped &&
 			holds_vectors(column->atttypid, build->index->rd_rel->relam) &&
-			may_read(RelationGetRelid(table), column->attnum))
+			vk_may_select(RelationGetRelid(table), column->attnum, false))
 			query = psprintf("SELECT %s::pg_catalog.float4[] FROM %s",
 							 quote_identifier(NameStr(column->attname)),
 							 quote_qualified_identifier(get_namespace_name(RelationGetNamespace(table)),

@@ -129,26 +129,26 @@ columns_read(Relation index, int count)
 }
 
 bool
+vk_may_select(Oid table, AttrNumber column, bool any)
+{
+	Oid			user = GetUserId();
+
+	return pg_class_aclcheck(table, user, ACL_SELECT) == ACLCHECK_OK ||
+		(column == 0 ?
+		 pg_attribute_aclcheck_all(table, user, ACL_SELECT, any ? ACLMASK_ANY : ACLMASK_ALL) :
+		 pg_attribute_aclcheck(table, column, user, ACL_SELECT)) == ACLCHECK_OK;
+}
+
+bool
 vk_index_may_read(Relation index, int count)
 {
 	Oid			table = index->rd_index->indrelid;
-	Oid			user = GetUserId();
-	Bitmapset  *columns;
+	Bitmapset  *columns = columns_read(index, count);
 	int			member = -1;
 
-	if (pg_class_aclcheck(table, user, ACL_SELECT) == ACLCHECK_OK)
-		return true;
-	columns = columns_read(index, count);
 	while ((member = bms_next_member(columns, member)) >= 0)
-	{
-		AttrNumber	column = member + FirstLowInvalidHeapAttributeNumber;
-		AclResult	result = column == 0 ?
-			pg_attribute_aclcheck_all(table, user, ACL_SELECT, ACLMASK_ALL) :
-			pg_attribute_aclcheck(table, column, user, ACL_SELECT);
-
-		if (result != ACLCHECK_OK)
+		if (!vk_may_select(table, member + FirstLowInvalidHeapAttributeNumber, false))
 			return false;
-	}
 	return true;
 }
 

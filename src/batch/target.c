@@ -31,25 +31,13 @@
 
 #include "batch/batch.h"
 
-static bool
-may_read(Relation index, bool whole_rows)
-{
-	Oid			table = index->rd_index->indrelid;
-	Oid			user = GetUserId();
-
-	/* distances are of the first column */
-	if (!whole_rows)
-		return vk_index_may_read(index, 1);
-	return pg_class_aclcheck(table, user, ACL_SELECT) == ACLCHECK_OK ||
-		pg_attribute_aclcheck_all(table, user, ACL_SELECT, ACLMASK_ALL) == ACLCHECK_OK;
-}
-
 static void
 check_rights(Relation index, bool whole_rows)
 {
 	Oid			table = index->rd_index->indrelid;
 
-	if (!may_read(index, whole_rows))
+	/* distances are of the first column */
+	if (whole_rows ? !vk_may_select(table, 0, false) : !vk_index_may_read(index, 1))
 		aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_TABLE, get_rel_name(table));
 	if (check_enable_rls(table, InvalidOid, false) == RLS_ENABLED)
 		ereport(ERROR,
